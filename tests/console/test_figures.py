@@ -10,7 +10,7 @@ from tests.service.serving import serving
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.wiring.changes.rule_administration import rule_administration
 from penstock.wiring.database import office_of
 from penstock.wiring.health import ServiceHealth

@@ -22,7 +22,7 @@ from penstock.ledger import Quarantined
 from penstock.ledger.sqlite import SqliteTables
 from penstock.messages import Refusal
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 
 
 class Payment(msgspec.Struct):

@@ -17,8 +17,8 @@ from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
 from penstock.service import MicroBatcher, create_app
+from penstock.service.app import ServiceParts
 from penstock.service.investigate.keys import combinations
-from penstock.service.parts import ServiceParts
 from penstock.service.records import verification
 from penstock.testing import SetClock
 

@@ -19,12 +19,11 @@ from penstock.identity.keys import Keys
 from penstock.identity.roles import ANYBODY, ROLES, Right
 from penstock.identity.users import Users
 from penstock.service import MicroBatcher, Traffic, create_app
-from penstock.service.access.authorize import Access, cookie, cookie_named
+from penstock.service.access.authorize import Access, Rights, cookie, cookie_named, declared
 from penstock.service.access.credentials import REFRESH_S
-from penstock.service.access.rights import Rights, declared
+from penstock.service.app import ServiceParts
 from penstock.service.http.rate_limit import Bucket
 from penstock.service.http.requests import ACTOR
-from penstock.service.parts import ServiceParts
 from penstock.service.routes import ROUTES, TABLE
 from penstock.wiring.health import ServiceHealth
 

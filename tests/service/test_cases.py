@@ -12,7 +12,7 @@ from penstock import Engine
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.service.routes import TABLE
 from penstock.wiring.cases import CaseWork
 

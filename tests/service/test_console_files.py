@@ -7,7 +7,7 @@ import pytest
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
-from penstock.service.live.console import Console
+from penstock.service.live.web import Console
 
 SCRIPT = b"export const n = 1;\n" * 200
 FILES = {"index.html": b"<!doctype html><title>Penstock</title>", "icon.svg": b"<svg/>", "assets/index-1a2b.js": SCRIPT}

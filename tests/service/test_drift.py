@@ -14,7 +14,7 @@ from penstock.config import Settings
 from penstock.offline.datasets import read
 from penstock.offline.drift.result import DriftReport
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.reports.references import make_reference
 

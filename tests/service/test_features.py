@@ -11,7 +11,7 @@ from penstock.config import Settings
 from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.wiring.changes.active_features import as_grown
 from penstock.wiring.changes.feature_activation import feature_activation
 from penstock.wiring.changes.rule_administration import rule_administration

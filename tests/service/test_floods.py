@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
-from penstock.service.http.bounded_protocol import MOST_WAITING
+from penstock.service.http.protocol import MOST_WAITING
 
 GET = b"GET /health HTTP/1.1\r\nHost: penstock\r\n"
 KIB = 1024

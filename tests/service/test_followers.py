@@ -20,8 +20,8 @@ from penstock.ledger import FileLedger
 from penstock.models import load_bundle
 from penstock.offline.registry import FolderRegistry, promote_to, register, roll_back
 from penstock.service import MicroBatcher, create_app
+from penstock.service.app import ServiceParts
 from penstock.service.changes.followers import Follower
-from penstock.service.parts import ServiceParts
 from penstock.wiring.registries import champions
 
 QUICKLY_S = 0.05

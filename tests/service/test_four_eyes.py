@@ -13,7 +13,7 @@ from penstock.identity.keys import Keys
 from penstock.models import promote
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.wiring.changes.feature_activation import feature_activation
 from penstock.wiring.changes.rule_administration import rule_administration
 from penstock.wiring.changes.rule_stores import newer_rules

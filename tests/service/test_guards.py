@@ -23,8 +23,8 @@ from penstock.governance.rule_versions import Body
 from penstock.models import About, fit_ensemble, promote, save
 from penstock.offline.registry import FolderRegistry
 from penstock.service import MicroBatcher, create_app
+from penstock.service.app import ServiceParts
 from penstock.service.changes.followers import RULES_EVERY_S, RulesFollower
-from penstock.service.parts import ServiceParts
 from penstock.wiring.changes.challengers import Challengers
 from penstock.wiring.changes.guards import GuardMonitor
 from penstock.wiring.changes.rule_administration import RuleAdministration

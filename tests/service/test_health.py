@@ -19,8 +19,8 @@ from penstock.identity.keys import Keys
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access import users_keys
 from penstock.service.access.authorize import Access
+from penstock.service.app import ServiceParts
 from penstock.service.operations import alerts, audit, health, quarantine, reports
-from penstock.service.parts import ServiceParts
 from penstock.wiring.service_parts import served_parts
 
 NOW = "2026-01-05T10:00:00Z"

@@ -17,7 +17,7 @@ from penstock.config import Settings
 from penstock.database import SqliteDatabase
 from penstock.engine.statistics.ranges import RANGES
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.testing import SetClock
 
 START = datetime(2026, 2, 6, 9, 58, 31, tzinfo=UTC)

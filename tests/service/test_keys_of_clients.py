@@ -8,7 +8,7 @@ from penstock.database import SqliteDatabase
 from penstock.identity.keys import Keys
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 
 
 @pytest.fixture

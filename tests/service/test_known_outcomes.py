@@ -22,7 +22,7 @@ from penstock.offline.drift.sketch import Sketch
 from penstock.offline.drift.truth import truth_of
 from penstock.offline.outcome import outcome
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.testing import SetClock
 from penstock.wiring.reports.daily import report_of
 

@@ -20,7 +20,7 @@ from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.access.sign_on import SignOn
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 
 AGAIN_S = 0.05
 """How soon the keys of the provider are fetched again."""

@@ -14,7 +14,7 @@ from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.wiring.health import ServiceHealth
 
 ROOT = {"name": "root", "roles": ["administrator"]}

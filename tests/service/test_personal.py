@@ -27,7 +27,7 @@ from penstock.privacy.vault import Vault
 from penstock.privacy.vault_writer import VaultWriter
 from penstock.service import MicroBatcher, Traffic, create_app
 from penstock.service.access.authorize import Access
-from penstock.service.parts import ServiceParts
+from penstock.service.app import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
 from penstock.service.routes import TABLE
 from penstock.stream.cases import CaseSink

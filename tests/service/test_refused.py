@@ -7,8 +7,8 @@ from penstock import Engine
 from penstock.errors import BrokerError
 from penstock.ledger import Quarantined
 from penstock.messages import Refusal
-from penstock.service.decide import refused
-from penstock.service.decide.refused import RefusedForwarder
+from penstock.service.decide import broker_client
+from penstock.service.decide.broker_client import RefusedForwarder
 from penstock.testing import example_detector
 
 REFUSAL = Refusal(422, "amount is missing", (("amount", "is missing"),))
@@ -22,7 +22,7 @@ def engine():
 
 def test_of_a_flood_so_much_a_second_is_handed_on_and_the_rest_is_counted(engine, monkeypatch):
     now = [100.2]
-    monkeypatch.setattr(refused.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(broker_client.time, "monotonic", lambda: now[0])
     put = []
     handing = RefusedForwarder(lambda *message: put.append(message))
     for _ in range(250):

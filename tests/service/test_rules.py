@@ -16,8 +16,8 @@ from penstock.database import open_office
 from penstock.errors import DeclarationError
 from penstock.governance.rule_versions import Body
 from penstock.service import MicroBatcher, create_app
+from penstock.service.app import ServiceParts
 from penstock.service.changes.followers import RULES_EVERY_S
-from penstock.service.parts import ServiceParts
 from penstock.wiring.changes.rule_stores import newer_rules, rule_store
 
 

@@ -19,8 +19,8 @@ from penstock.governance.rule_guards import RuleGuards
 from penstock.identity.keys import Keys
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
+from penstock.service.app import ServiceParts
 from penstock.service.changes import administration
-from penstock.service.parts import ServiceParts
 from penstock.wiring.changes.rule_administration import rule_administration
 from penstock.wiring.changes.rule_stores import newer_rules
 

@@ -14,8 +14,8 @@ from tests.waiting import wait_until
 from penstock.config import Settings
 from penstock.errors import BundleError, ConfigurationError
 from penstock.service import MicroBatcher, bind, create_app, serve
+from penstock.service.app import Background
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.lifespan import Background
 from penstock.service.server import GC_THRESHOLDS, STOP_WITHIN_S, Server
 from penstock.wiring.service_parts import ServedParts
 

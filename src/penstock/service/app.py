@@ -1,6 +1,9 @@
 """The service as an ASGI application: the hot path in front, FastAPI behind it, micro-batchers between it and the engines."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,16 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import penstock
+from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.service.access.rights import Rights
+from penstock.rules import NewerRules
+from penstock.service.access.authorize import Access, Rights
 from penstock.service.access.users_keys import UsersAndKeys
 from penstock.service.asgi import EntryPoint
 from penstock.service.changes.administration import Administration
 from penstock.service.changes.backtests import Backtests
-from penstock.service.changes.feature_follower import FeaturesFollower
 from penstock.service.changes.features import Fed
-from penstock.service.changes.followers import Follower, RulesFollower
+from penstock.service.changes.followers import FeaturesFollower, Follower, Newer, RulesFollower
 from penstock.service.changes.models import Models
 from penstock.service.changes.trials import Trials
 from penstock.service.decide.detectors import DetectorRouter
@@ -27,29 +31,132 @@ from penstock.service.decide.port import Serving
 from penstock.service.decide.predict import Predict
 from penstock.service.http.openapi import document
 from penstock.service.http.problems import RequestRefused, headers, of_error
+from penstock.service.http.tracing import Tracing
 from penstock.service.insights.routes import Insights
-from penstock.service.investigate.verdicts import Verdicts
-from penstock.service.lifespan import Background
-from penstock.service.live.console import Console
-from penstock.service.live.replay_jobs import ReplayJobs
+from penstock.service.investigate.cases import Verdicts
+from penstock.service.live.replay_jobs import ReplayJobs, Replays
 from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
+from penstock.service.live.web import Console
 from penstock.service.operations.alerts import Deliveries
 from penstock.service.operations.audit import Audit
 from penstock.service.operations.drift import Drifting
 from penstock.service.operations.health import Board
-from penstock.service.operations.metrics import Exposition
-from penstock.service.operations.probes import ApiDocument
+from penstock.service.operations.probes import ApiDocument, Exposition
 from penstock.service.operations.quarantine import Again, Quarantine
 from penstock.service.operations.reports import Reports
-from penstock.service.parts import ServiceParts
 from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import RiskProfiles
 from penstock.service.records.verification import Verifying
 from penstock.service.routes import ROUTES, TABLE
+from penstock.wiring.changes.feature_activation import FeatureActivation
+from penstock.wiring.changes.rule_administration import RuleAdministration
+from penstock.wiring.changes.trial_work import TrialWork
+from penstock.wiring.health import ServiceHealth
 from penstock.wiring.reports.drift import DriftWork
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
+
+
+Work = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceParts:
+    """The optional parts of one service; a part that is not given is absent, with its routes.
+
+    Args:
+        traffic: simulated traffic for one of the detectors.
+        replays: sources for `POST /stream`; none unless given.
+        champions: by detector, the source of newer models; without it those of the start decide for ever.
+        rules: by detector, the source of newer rules; without it those of its file decide for ever.
+        access: authorizes requests; open to everybody unless given, so programs that embed the service guard it themselves.
+        cases: the case store.
+        drift: measures the drift of the served models; made from the settings unless given.
+        trials: running trials of candidates.
+        books: by detector, the rule and list services.
+        features: by detector, the feature services; their routes need `books`.
+        personal: original values of personal fields, for those who may see them; unavailable unless given.
+        operating: operations data, users and keys.
+        tracing: traces decision requests.
+    """
+
+    traffic: Traffic | None = None
+    replays: Replays | None = None
+    champions: Mapping[str, Newer] = field(default_factory=dict)
+    rules: Mapping[str, NewerRules] = field(default_factory=dict)
+    access: Access | None = None
+    cases: Cases | None = None
+    drift: DriftWork | None = None
+    trials: TrialWork | None = None
+    books: Mapping[str, RuleAdministration] | None = None
+    features: Mapping[str, FeatureActivation] = field(default_factory=dict)
+    personal: Unmasking | None = None
+    operating: ServiceHealth | None = None
+    tracing: Tracing | None = None
+
+
+@dataclass(slots=True)
+class Background:
+    """The background work of one application, from its start to its end; every part adds its own.
+
+    first: runs in this order when the detectors are open, before any decision. following: tasks started after that.
+    beside: tasks that run from the start, whether detectors are open or not. closing: runs in this order at the end,
+    before the detectors are closed.
+
+    Args:
+        desks: opened at the start, closed at the end.
+        on_ready: called once when they are open, and `first` is done.
+        on_failure: called when opening fails, and nothing is followed then; and when a part cannot be closed.
+    """
+
+    desks: DetectorRouter
+    on_ready: Callable[[], None] = lambda: None
+    on_failure: Callable[[BaseException], None] = lambda _error: None
+    first: list[Work] = field(default_factory=list)
+    following: list[Work] = field(default_factory=list)
+    beside: list[Work] = field(default_factory=list)
+    closing: list[Work] = field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+        """The context of the running application."""
+        async with contextlib.AsyncExitStack() as ending:  # last in, first out; each runs whatever became of the others
+            ending.push_async_callback(self._close_desks)
+            for close in reversed(self.closing):
+                ending.push_async_callback(self._closed, close)
+            for work in (self._run, *self.beside):
+                ending.push_async_callback(_cancel, asyncio.ensure_future(work()))
+            yield
+
+    async def _close_desks(self) -> None:
+        await asyncio.gather(*(self._closed(desk.close) for desk in self.desks.values()))
+
+    async def _closed(self, close: Work) -> None:
+        """Close one part; a failure goes to `on_failure`."""
+        try:
+            await close()
+        except Exception as error:  # noqa: BLE001 - the others are closed all the same
+            self.on_failure(error)
+
+    async def _run(self) -> None:
+        try:
+            for work in self._opening():
+                await work()
+        except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
+            self.on_failure(error)
+            return
+        self.on_ready()
+        await asyncio.gather(*(work() for work in self.following))
+
+    def _opening(self) -> Sequence[Work]:
+        return [*(desk.open for desk in self.desks.values()), *self.first]
+
+
+async def _cancel(task: "asyncio.Future[object]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 class Service(EntryPoint):

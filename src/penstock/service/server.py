@@ -18,16 +18,14 @@ from penstock.errors import ConfigurationError
 from penstock.identity.closed_access import anybody_in, check_closed, remember_closed
 from penstock.service.access.authorize import Access, is_loopback
 from penstock.service.access.sign_on import SignOn
-from penstock.service.app import Service, create_app
+from penstock.service.app import Service, ServiceParts, create_app
 from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.decide.broker_client import BrokerClient
 from penstock.service.decide.port import Serving
-from penstock.service.http.bounded_protocol import Bounds
-from penstock.service.http.coalescing import CoalescingProtocol
+from penstock.service.http.protocol import Bounds, CoalescingProtocol
 from penstock.service.http.tracing import Tracing
 from penstock.service.live.traffic import Traffic
 from penstock.service.live.websocket import HangingUpProtocol
-from penstock.service.parts import ServiceParts
 from penstock.service.records.personal import Unmasking
 from penstock.wiring.database import office_of, place_of
 from penstock.wiring.service_parts import ServedParts

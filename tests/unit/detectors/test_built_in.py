@@ -12,7 +12,7 @@ import pytest
 from penstock import Detector
 from penstock.offline.datasets import read
 from penstock.offline.simulate import EXTRA, Profile, simulate, submitted
-from penstock.service.records.event_fields import fields_of
+from penstock.service.records.definitions import fields_of
 
 FILES = {
     "__init__.py",

@@ -5,22 +5,24 @@ import contextlib
 import ipaddress
 import logging
 import math
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
+
+from starlette.routing import BaseRoute, Match
 
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.database.sqlite import Database
 from penstock.errors import PenstockError
-from penstock.identity.roles import ANYBODY, LOCAL, Actor
+from penstock.identity.roles import ANYBODY, LOCAL, SOMEBODY, Actor, Right
 from penstock.identity.users import Users
 from penstock.service.access.credentials import REFRESH_S, Credential, CredentialCache
 from penstock.service.access.open_access import READING, OpenAccess
-from penstock.service.access.rights import Rights, deciding
 from penstock.service.access.sign_ins import SignIns
 from penstock.service.access.sign_on import SignOn
+from penstock.service.decide.predict import DECIDING
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import ACTOR, is_own
+from penstock.service.http.requests import ACTOR, dry_run, is_own
 
 log = logging.getLogger("penstock.service")
 
@@ -36,6 +38,65 @@ NOBODY = Actor("", frozenset())
 
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="penstock"'),)
 _Scope = MutableMapping[str, Any]
+
+
+TRYING = DECIDING | Right.READ
+"""The right for a dry run, which decides without changing or recording anything."""
+
+
+class Rights:
+    """Finds the right that a request needs, matching routes in the same order as the router."""
+
+    def __init__(self, routes: Sequence[BaseRoute], table: Mapping[tuple[str, str], Right]) -> None:
+        self._routes = routes
+        self._table = table
+        self._exact: dict[tuple[str, str], Right | None] = {}
+
+    def needed(self, scope: Mapping[str, Any]) -> Right | None:
+        """The needed right; None where nobody has it, because the table lacks the route.
+
+        For a route or method that does not exist, any key is answered so (404, 405).
+        """
+        asked = method(scope), scope["path"]
+        if asked in self._exact:
+            return self._exact[asked]
+        if asked[0] == "OPTIONS":
+            return SOMEBODY
+        found = self._of_route(scope, asked[0])
+        if asked in self._table and "{" not in asked[1]:
+            self._exact[asked] = found
+        return found
+
+    def _of_route(self, scope: Mapping[str, Any], asked: str) -> Right | None:
+        matched = {**scope, "method": asked}
+        for route in self._routes:
+            if route.matches(matched)[0] is Match.FULL:
+                return self._table.get((asked, getattr(route, "path", "")))
+        return SOMEBODY
+
+
+def deciding(scope: Mapping[str, Any]) -> Right:
+    """The right that a request on a hot path needs: `DECIDING`, or `TRYING` for a dry run."""
+    with contextlib.suppress(RequestRefused):  # an invalid value is refused after authorization
+        if dry_run(scope.get("query_string", b"")):
+            return TRYING
+    return DECIDING
+
+
+def method(scope: Mapping[str, Any]) -> str:
+    """The method as route declarations name it.
+
+    >>> method({"type": "http", "method": "HEAD"}), method({"type": "websocket"})
+    ('GET', 'WS')
+    """
+    if scope["type"] == "websocket":
+        return "WS"
+    return "GET" if scope["method"] == "HEAD" else str(scope["method"])
+
+
+def declared(routes: Sequence[BaseRoute]) -> set[tuple[str, str]]:
+    """Every route with its method and path as in its declaration."""
+    return {(each, getattr(route, "path", "")) for route in routes for each in getattr(route, "methods", None) or {"WS"}}
 
 
 class Access:

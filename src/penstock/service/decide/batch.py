@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.errors import LedgerError
-from penstock.service.decide.measures import Measures
+from penstock.service.decide.feed import Measures
 from penstock.service.decide.port import Answer, OnDurable
 from penstock.service.http.problems import of_error
 from penstock.service.http.tracing import CURRENT, Traced

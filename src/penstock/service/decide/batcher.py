@@ -14,8 +14,7 @@ from penstock.errors import LedgerError, NotReady
 from penstock.messages import Refusal
 from penstock.models import Ensemble
 from penstock.service.decide.batch import STALLED_S, Batch, Waiting, durable, stalled_error
-from penstock.service.decide.feed import Feed
-from penstock.service.decide.measures import Measures
+from penstock.service.decide.feed import Feed, Measures
 from penstock.service.decide.port import Answer, Opener
 from penstock.service.decide.waiters import id_of
 from penstock.service.http.problems import Busy, of_error

@@ -11,7 +11,7 @@ lookup of the transaction shows it next to the final decision.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,27 +24,63 @@ from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.engine.labels.store import read_statements
 from penstock.errors import BrokerError, NotReady
-from penstock.ledger import Answered
+from penstock.ingest import masked_event
+from penstock.ledger import Answered, Quarantined
 from penstock.messages import Action, Record, Refusal
 from penstock.models import Ensemble
 from penstock.service.decide.fallback import PROVISIONAL, fallback_decision
-from penstock.service.decide.feed import PER_BATCH, Feed
+from penstock.service.decide.feed import PER_BATCH, Feed, Measures
 from penstock.service.decide.journal_reader import JournalReader
-from penstock.service.decide.measures import Measures
 from penstock.service.decide.port import Answer
-from penstock.service.decide.refused import RefusedForwarder
 from penstock.service.http.problems import Busy
 from penstock.service.http.tracing import CURRENT
 from penstock.stream.owner import BEAT_S
 from penstock.stream.parts import Parts
 from penstock.stream.port import Told
 
+MOST_PER_S = 100
+"""Refused events forwarded within a second; further ones are counted, and not kept."""
+
+LONGEST = 65_536
+"""Bytes of an event that are forwarded at most."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RefusedForwarder:
+    """Forwards refused events, with a limit per second, through the topic of fallback decisions.
+
+    put: publishes, by role and key.
+    """
+
+    def __init__(self, put: Callable[[str, str, bytes], None]) -> None:
+        self._put = put
+        self._second, self._handed = 0, 0
+
+    def hand_on(self, engine: Engine, body: bytes, refusal: Refusal) -> None:
+        """Forward one event; if the broker does not take it, it is counted as lost."""
+        engine.totals.quarantined += 1
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._handed = second, 0
+        self._handed += 1
+        if self._handed <= MOST_PER_S:
+            with suppress(BrokerError):
+                self._put("answers", engine.detector.name, _encode(_kept(engine, body, refusal)))
+                return
+        engine.totals.quarantine_lost += 1
+
+
+def _kept(engine: Engine, body: bytes, refusal: Refusal) -> Quarantined:
+    where = refusal.errors[0][0] if refusal.errors else None
+    kept = masked_event(body[:LONGEST], engine.detector.schema)
+    return Quarantined(engine.detector.name, engine.clock(), refusal.detail, where, kept)
+
+
 _PORTION = 128
 _MORE_EACH_MS = 1.0
 _CONFIRMED_WITHIN_S = 30.0
 _SILENT_S = 2.5 * BEAT_S
-
-_encode = msgspec.json.Encoder().encode
 
 Waiter = tuple["asyncio.Future[bytes]", int]
 """The future of a waiting caller, and since when it waits (nanoseconds)."""

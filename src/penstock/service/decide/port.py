@@ -28,8 +28,7 @@ from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.messages import Refusal
 from penstock.models import Ensemble
-from penstock.service.decide.feed import Feed
-from penstock.service.decide.measures import Measures
+from penstock.service.decide.feed import Feed, Measures
 
 OnDurable = Callable[[BaseException | None], None]
 """Called exactly once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""

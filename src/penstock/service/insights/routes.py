@@ -23,13 +23,24 @@ from penstock.engine.statistics.ranges import RANGES
 from penstock.identity.roles import Right
 from penstock.messages import Action
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.measures import percentiles_ms
+from penstock.service.decide.feed import percentiles_ms
 from penstock.service.http.requests import DetectorName
 from penstock.service.http.route import Routes
 from penstock.service.insights import insight_schemas as forms
-from penstock.service.insights.outcomes import Sums, amounts_of, blocks_of, missed_of, prevented_of, sums_of, truths_of
-from penstock.service.insights.request import InsightRequest, currencies_of, currency_of, outcomes
-from penstock.service.insights.rules import rules_of
+from penstock.service.insights.figures import (
+    InsightRequest,
+    Sums,
+    amounts_of,
+    blocks_of,
+    currencies_of,
+    currency_of,
+    missed_of,
+    outcomes,
+    prevented_of,
+    rules_of,
+    sums_of,
+    truths_of,
+)
 
 KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
 """Seconds that an answer is cached, by range."""

@@ -1,6 +1,7 @@
 """`/cases`: review queues, case locking and verdicts."""
 
 import asyncio
+import logging
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -8,18 +9,18 @@ from fastapi import Query, Request, Response
 from msgspec import Meta
 
 from penstock.cases.analysts import Analyst, analysts
-from penstock.cases.case import REASONS, Case
+from penstock.cases.case import REASONS, SOURCE, Case, Untold
 from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped, queues, sweep
 from penstock.cases.queues import page as page_of
 from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.errors import PenstockError
 from penstock.identity.roles import Actor, Right
-from penstock.messages import Decision
+from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Serving
 from penstock.service.http.requests import actor_of, filled, json_answer, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.service.investigate.verdicts import Verdicts
 from penstock.service.records.decisions import RecordedDecision
 from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
 from penstock.service.records.profiles import KeyDecisions, KeyLabels, LookedThrough
@@ -222,6 +223,51 @@ def _detail(cases: Cases, desks: DetectorRouter, case_id: str, personal: Unmaski
         "links": links,
         "history": [filled(LineForm, line) for line in cases.history(case_id)],
     }
+
+
+log = logging.getLogger("penstock.service")
+
+LOOK_EVERY_S = 5.0
+"""Seconds between polls for verdicts given elsewhere (by a command), or whose label could not be submitted."""
+
+
+class Verdicts:
+    """Submits verdicts as labels. A verdict is stored first and submitted afterwards; pending ones are retried.
+
+    A label becomes known when it is submitted, like one posted without a time. Submitting it twice changes nothing.
+    """
+
+    def __init__(self, cases: Cases, desks: DetectorRouter) -> None:
+        self._cases, self._desks = cases, desks
+        self._lock = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Submit pending verdicts until the task is cancelled."""
+        while True:
+            await self.tell()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def tell(self) -> None:
+        """Submit pending verdicts to every ready detector; failures are retried later."""
+        async with self._lock:
+            for desk in self._desks.values():
+                if desk.not_ready is None:
+                    try:
+                        await self._tell(desk)
+                    except PenstockError as error:
+                        log.warning("%s: verdicts are not labels yet: %s", desk.name, error)
+
+    async def _tell(self, desk: Serving) -> None:
+        while waiting := await asyncio.to_thread(self._cases.untold, desk.name):
+            answers = await desk.label(msgspec.json.encode([_label(each) for each in waiting]))
+            for each, answer in zip(waiting, answers, strict=True):
+                if isinstance(answer, Refusal):
+                    log.error("the verdict on case %s is no label: %s", each.case_id, answer.detail)
+            await asyncio.to_thread(self._cases.told, waiting)
+
+
+def _label(verdict: Untold) -> dict[str, object]:
+    return {"transaction_id": verdict.transaction_id, "fraud": verdict.fraud, "kind": verdict.kind, "source": SOURCE}
 
 
 # ---------------------------------------------------------------- routes

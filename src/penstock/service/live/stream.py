@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.feed import AlertNumbers, Numbered
-from penstock.service.decide.measures import percentiles_ms
+from penstock.service.decide.feed import AlertNumbers, Numbered, percentiles_ms
 from penstock.service.http.problems import Busy
 from penstock.service.records.decisions import statistics
 

@@ -8,8 +8,8 @@ from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from penstock.identity.roles import Right
-from penstock.service.http.bounded_protocol import response
 from penstock.service.http.problems import Busy, RequestRefused
+from penstock.service.http.protocol import response
 from penstock.service.http.requests import is_own
 from penstock.service.http.route import Routes
 from penstock.service.live.stream import Live

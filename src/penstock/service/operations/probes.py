@@ -1,18 +1,86 @@
 """`/health`, `/ready`, `/metrics` and `/openapi.json`: what machines ask of a service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from fastapi import Response
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
 import penstock
+from penstock.engine import Engine
+from penstock.engine.statistics.meter import tell
 from penstock.identity.roles import ANYBODY, SOMEBODY, Right
+from penstock.ledger.cursors import DISCARDED
+from penstock.metrics import Families
 from penstock.service.access.authorize import Access
+from penstock.service.asgi import EntryPoint
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
-from penstock.service.operations.metrics import CONTENT_TYPE, Exposition
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class ServiceCollector(Collector):
+    """Collects metrics from the detectors and from the entry point."""
+
+    def __init__(self, desks: DetectorRouter, front: EntryPoint) -> None:
+        self._desks = desks
+        self._front = front
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of the service."""
+        families = Families("engine", "service")
+        for (route, status), count in sorted(self._front.requests.items()):
+            families.add("penstock_requests_total", [route, str(status)], count)
+        for way, outcome, count in self._front.sign_ins():
+            families.add("penstock_sign_ins_total", [way, outcome], count)
+        families.add("penstock_http_connections", [], len(self._front.connections))
+        for reason, count in sorted(self._front.rejected.items()):
+            families.add("penstock_http_rejected_total", [reason], count)
+        for reader, count in sorted(DISCARDED.items()):
+            families.add("penstock_positions_discarded_total", [reader], count)
+        for name, desk in self._desks.items():
+            _of_desk(families, name, desk)
+            if desk.not_ready is None:
+                engine = desk.engine
+                tell(families, [name], engine.metrics, engine.totals.meter if isinstance(engine, Engine) else None)
+        yield from families
+
+
+def _of_desk(families: Families, name: str, desk: Serving) -> None:
+    measures, feed = desk.measures, desk.feed
+    for outcome, count in sorted(feed.outcomes.items()):
+        families.add("penstock_decisions_total", [name, outcome.lower()], count)
+    families.add("penstock_ready", [name], desk.unable is None)
+    families.add("penstock_queue_events", [name], desk.queued_events)
+    families.add("penstock_refused_total", [name], feed.refused)
+    families.add("penstock_turned_away_total", [name], measures.turned_away)
+    families.add("penstock_late_answers_total", [name], measures.late)
+    families.add("penstock_alerts_total", [name], feed.alert_count)
+    families.add("penstock_batch_events", [name], measures.batch_events)
+    for stage, histogram in measures.stages.items():
+        families.add("penstock_stage_seconds", [name, stage], histogram)
+
+
+class Exposition:
+    """The text of `/metrics`."""
+
+    def __init__(self, desks: DetectorRouter, front: EntryPoint, *others: Collector) -> None:
+        self._registry = CollectorRegistry()
+        for each in (ServiceCollector(desks, front), *others):
+            self._registry.register(each)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
 
 route = Routes("service")
 

@@ -15,14 +15,13 @@ from penstock.identity.roles import Right
 from penstock.ledger import Answered as LateAnswer
 from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.measures import percentiles_ms
+from penstock.service.decide.feed import percentiles_ms
 from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, actor_of, parse_instant
 from penstock.service.http.route import Routes
+from penstock.service.insights.figures import Sums, blocks_of, currencies_of, prevented_of, truths_of
 from penstock.service.insights.insight_schemas import SomeDecisions, Truths
-from penstock.service.insights.outcomes import Sums, blocks_of, prevented_of, truths_of
-from penstock.service.insights.request import currencies_of
 from penstock.service.records.pagination import PageRequest
 from penstock.service.records.pagination import page as page_of
 from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
