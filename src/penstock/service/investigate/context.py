@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from fastapi import Request
+from msgspec import Meta
 
 from penstock.cases.case import case_id
 from penstock.cases.store import Cases
@@ -22,18 +23,12 @@ from penstock.service.decide.port import Serving
 from penstock.service.http.problems import printable
 from penstock.service.http.requests import DetectorName, actor_of, filled
 from penstock.service.http.route import Routes
+from penstock.service.insights.insight_schemas import Count
 from penstock.service.investigate.cases import CaseForm, case_form
-from penstock.service.investigate.context_schemas import (
-    ContextEntity,
-    Neighbour,
-    Place,
-    SaidLabels,
-    Timeline,
-    TransactionContext,
-)
 from penstock.service.investigate.keys import (
     EventKey,
     Records,
+    Sparkline,
     decisions_of,
     keys_of,
     known_among,
@@ -42,13 +37,84 @@ from penstock.service.investigate.keys import (
     sparkline,
 )
 from penstock.service.records.personal import Unmasking
-from penstock.service.records.profiles import KnownLabel
+from penstock.service.records.profiles import KeyDecisions, KnownLabel, LookedThrough
 from penstock.service.records.verification import found_at
 
 AROUND = 20
 """Maximum of neighbours shown before and after a transaction."""
 
 _NORTH, _EAST = ("latitude", "lat"), ("longitude", "long", "lon", "lng")
+
+
+class SaidLabels(msgspec.Struct):
+    """Labels of a transaction."""
+
+    counts: Annotated[KnownLabel | None, Meta(description="The statement that counts; null while nobody has said anything.")]
+    history: Annotated[list[KnownLabel], Meta(description="All of them, in the order they were received.")]
+
+
+class ContextEntity(msgspec.Struct):
+    """One key of the transaction: a customer, card, device or merchant, as the detector names it."""
+
+    entity: Annotated[str, Meta(description="What it is.")]
+    fields: Annotated[list[str], Meta(description="The fields of the event that hold the key.")]
+    key: Annotated[str, Meta(description="The key as it is kept, for `/entities`, `/links` and filters; a personal one is "
+                                         "a token.")]  # fmt: skip
+    shown: Annotated[str, Meta(description="The key as it is to be shown to whoever asks.")]
+    personal: Annotated[bool, Meta(description="A field of it is personal.")]
+    as_of: Annotated[str | None, Meta(description="The instant of the features: the newest event's.")]
+    features: Annotated[dict[str, Any] | None, Meta(description="As of now, by name; null where no event of it is in state.")]
+    decisions: Annotated[KeyDecisions, Meta(description="What was decided about it, as far as `counted` says.")]
+    fraud: Annotated[Count, Meta(description="Of these, known to be fraud.")]
+    good: Annotated[Count, Meta(description="Of these, known to be good.")]
+    sparkline: Annotated[Sparkline, Meta(description="The last 24 hours, by the hour.")]
+
+
+class Place(msgspec.Struct):
+    """A place in the event."""
+
+    name: Annotated[str, Meta(description="What is there: `transaction`, or as the fields are called, such as `home`.")]
+    latitude: Annotated[float, Meta(ge=-90, le=90, description="Degrees north.")]
+    longitude: Annotated[float, Meta(ge=-180, le=180, description="Degrees east.")]
+    fields: Annotated[list[str], Meta(description="The two fields that say so.")]
+
+
+class Neighbour(msgspec.Struct):
+    """A transaction of the same customer."""
+
+    transaction_id: Annotated[str, Meta(description="Its id.")]
+    event_time: Annotated[str, Meta(description="When it took place.")]
+    decision: Annotated[str, Meta(description="APPROVE, CHALLENGE, REVIEW or BLOCK.")]
+    fraud_probability: Annotated[float | None, Meta(description="Its score; null where there was none.")]
+    amount: Annotated[float | None, Meta(description="What it was worth; null where it does not say.")]
+    fraud: Annotated[bool | None, Meta(description="What is known of it; null while nothing is.")]
+    place: Annotated[Place | None, Meta(description="Where it took place, if it says.")]
+    this: Annotated[bool, Meta(description="It is the transaction that was asked about.")]
+
+
+class Timeline(msgspec.Struct):
+    """Transactions of a customer before and after one."""
+
+    entity: Annotated[str, Meta(description="The entity whose transactions these are: the first that the event has a key of.")]
+    key: Annotated[str, Meta(description="Its key, as it is kept.")]
+    transactions: Annotated[list[Neighbour], Meta(description="In the order in which they were decided, at most 41.")]
+    earlier: Annotated[bool, Meta(description="There are more before these.")]
+    later: Annotated[bool, Meta(description="There are more after these.")]
+
+
+class TransactionContext(msgspec.Struct):
+    """The context of a transaction."""
+
+    transaction_id: Annotated[str, Meta(description="Its id.")]
+    detector: Annotated[str, Meta(description="Who decided.")]
+    event_time: Annotated[str, Meta(description="When it took place.")]
+    event: Annotated[dict[str, Any], Meta(description="The fields of the event, personal ones as they are to be shown.")]
+    labels: Annotated[SaidLabels, Meta(description="What was said about it.")]
+    case: Annotated[CaseForm | None, Meta(description="Its case; null where it has none.")]
+    entities: Annotated[list[ContextEntity], Meta(description="Its keys, in the order of declaration.")]
+    places: Annotated[list[Place], Meta(description="Its places; none where the detector has no coordinates.")]
+    timeline: Annotated[Timeline | None, Meta(description="Its neighbours; null where it has no key.")]
+    counted: Annotated[LookedThrough, Meta(description="Over which decisions was looked for keys and neighbours.")]
 
 
 States = Mapping[tuple[str, str], dict[str, Any] | None]

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from penstock.clock import SECOND_US, iso
 from penstock.engine import Engine
 from penstock.engine.decision_history import summed
 from penstock.engine.recent_decisions import Chunk, RecentWindow
 from penstock.messages import Action, Record
-from penstock.service.investigate.context_schemas import Sparkline
+from penstock.service.insights.insight_schemas import Count
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT
 from penstock.service.records.profiles import KeyDecisions, LookedThrough
 
@@ -19,6 +21,15 @@ _TOLD = 10
 """Characters of a token that are shown."""
 
 HOUR_US, HOURS = 3600 * SECOND_US, 24
+
+
+class Sparkline(msgspec.Struct):
+    """Decisions about a key over time, by when they were decided."""
+
+    step: Annotated[int, Meta(description="Length of a bucket, in seconds.")]
+    since: Annotated[str, Meta(description="The instant with which the first bucket begins.")] = msgspec.field(name="from")
+    counts: Annotated[list[Count], Meta(description="Decisions in each bucket, oldest first, that of now the last.")]
+    stopped: Annotated[list[Count], Meta(description="Of these, those that were not approved.")]
 
 
 class EventKey(NamedTuple):

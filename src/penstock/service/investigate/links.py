@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
+import msgspec
 import numpy as np
 from fastapi import Query, Request
+from msgspec import Meta
 
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow, joined
@@ -18,10 +20,10 @@ from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused, printable
 from penstock.service.http.requests import DetectorName, actor_of
 from penstock.service.http.route import Routes
-from penstock.service.insights.insight_schemas import Outcomes
-from penstock.service.investigate.context_schemas import LinkEdge, LinkGraph, LinkNode
+from penstock.service.insights.insight_schemas import Count, Outcomes
 from penstock.service.investigate.keys import Records, combinations, keys_of, known_among, looked_through, shown
 from penstock.service.records.personal import Unmasking, as_kept
+from penstock.service.records.profiles import LookedThrough
 
 MOST, USUAL = 300, 40
 """Keys in a graph: maximum and default."""
@@ -31,6 +33,44 @@ MOST_ROWS = 5_000
 
 Code = tuple[str, int]
 """An entity and the code of one of its keys."""
+
+
+class LinkNode(msgspec.Struct):
+    """A key."""
+
+    id: Annotated[str, Meta(description="`ENTITY:KEY`, unique in the graph.")]
+    entity: Annotated[str, Meta(description="What it is.")]
+    key: Annotated[str, Meta(description="The key as it is kept.")]
+    shown: Annotated[str, Meta(description="The key as it is to be shown to whoever asks.")]
+    distance: Annotated[int, Meta(description="0: the key that was asked about; 1: shares a transaction with it; 2: with one "
+                                              "of those.")]  # fmt: skip
+    transactions: Annotated[Count, Meta(description="Of it, among those that were looked at.")]
+    outcomes: Annotated[Outcomes, Meta(description="How these were decided.")]
+    fraud: Annotated[Count, Meta(description="Of these, known to be fraud.")]
+    good: Annotated[Count, Meta(description="Of these, known to be good.")]
+    lists: Annotated[list[str], Meta(description="Names of the lists that hold it now.")]
+
+
+class LinkEdge(msgspec.Struct):
+    """Two keys that occur in the same transactions."""
+
+    source: Annotated[str, Meta(description="The id of one.")]
+    target: Annotated[str, Meta(description="The id of the other.")]
+    transactions: Annotated[Count, Meta(description="In how many.")]
+    stopped: Annotated[Count, Meta(description="Of these, not approved.")]
+    fraud: Annotated[Count, Meta(description="Of these, known to be fraud.")]
+
+
+class LinkGraph(msgspec.Struct):
+    """Keys that share transactions with a key, from recorded decisions; bounded."""
+
+    detector: Annotated[str, Meta(description="Whose decisions.")]
+    entity: Annotated[str, Meta(description="What the key in the middle is.")]
+    key: Annotated[str, Meta(description="The key in the middle, as it is kept.")]
+    nodes: Annotated[list[LinkNode], Meta(description="The key in the middle first, then by distance, the busiest first.")]
+    edges: Annotated[list[LinkEdge], Meta(description="Between these, the busiest first.")]
+    truncated: Annotated[bool, Meta(description="There are more keys than `limit`, or more transactions than were looked at.")]
+    counted: Annotated[LookedThrough, Meta(description="Over which decisions was looked.")]
 
 
 class _Graph:

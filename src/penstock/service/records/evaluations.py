@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -18,8 +19,8 @@ from penstock.offline.measure import in_force_of
 from penstock.outcomes import known_rate
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import filled
 from penstock.service.http.route import Routes
-from penstock.service.records import definition_schemas as forms
 from penstock.wiring.registries import open_registry
 
 NOT_KEPT = (
@@ -27,7 +28,95 @@ NOT_KEPT = (
 )
 
 
-def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms.ModelEvaluation:
+class Figure(msgspec.Struct):
+    """A figure of the test data."""
+
+    name: Annotated[str, Meta(description="Such as average_precision.")]
+    value: Annotated[float | None, Meta(description="Its value; null where it means nothing.")]
+    low: Annotated[float | None, Meta(description="Where its 95 % interval begins; null where none was made.")]
+    high: Annotated[float | None, Meta(description="Where that ends.")]
+    of: Annotated[
+        int | None, Meta(description="Known outcomes that precision and recall are taken over, 30 at least; null of others.")
+    ] = None
+
+
+class MemberFigures(msgspec.Struct):
+    """The figures of one ensemble member alone."""
+
+    name: Annotated[str, Meta(description="Its name.")]
+    weight: Annotated[float | None, Meta(description="Its share of the ensemble.")]
+    figures: Annotated[dict[str, float | None], Meta(description="By name.")]
+
+
+class CalibrationBin(msgspec.Struct):
+    """Test rows with probabilities in one bin."""
+
+    low: Annotated[float, Meta(description="Where it begins.")]
+    high: Annotated[float, Meta(description="Where it ends.")]
+    count: Annotated[int, Meta(description="Rows in it.")]
+    frauds: Annotated[int, Meta(description="Frauds among them.")]
+    predicted: Annotated[float, Meta(description="Their mean probability.")]
+    observed: Annotated[float, Meta(description="The share of fraud among them.")]
+    observed_low: Annotated[float, Meta(description="Where the 95 % interval of that share begins.")]
+    observed_high: Annotated[float, Meta(description="Where that ends.")]
+
+
+class CurvePoint(msgspec.Struct):
+    """A point of the precision-recall curve."""
+
+    recall: Annotated[float, Meta(description="Share of frauds found.")]
+    precision: Annotated[float, Meta(description="Share of fraud among what is flagged.")]
+
+
+class ThresholdRow(msgspec.Struct):
+    """The effect on the test data of stopping everything from a score on. Between two rows only few events change."""
+
+    at: Annotated[float, Meta(description="The threshold: scores from here are stopped.")]
+    flagged: Annotated[int, Meta(description="Rows of the test from here on.")]
+    frauds: Annotated[int, Meta(description="Frauds among them.")]
+    precision: Annotated[float | None, Meta(description="frauds / flagged; null below 30 of these.")]
+    recall: Annotated[float | None, Meta(description="frauds / all frauds of the test; null below 30 of these.")]
+    false_positive_rate: Annotated[float | None, Meta(description="Share of good ones from here on; null below 30 of these.")]
+    alerts_per_day: Annotated[float | None, Meta(description="flagged a day; the reviews, were nothing blocked at once.")]
+    amount_stopped: Annotated[float | None, Meta(description="What the flagged ones are worth.")]
+    amount_caught: Annotated[float | None, Meta(description="What the frauds among them are worth.")]
+    amount_caught_share: Annotated[float | None, Meta(description="The same of the worth of all frauds.")]
+    precision_low: Annotated[float | None, Meta(description="Where the precision's 95 % interval (Wilson) begins.")] = None
+    precision_high: Annotated[float | None, Meta(description="Where that ends.")] = None
+    recall_low: Annotated[float | None, Meta(description="Where the recall's 95 % interval (Wilson) begins.")] = None
+    recall_high: Annotated[float | None, Meta(description="Where that ends.")] = None
+
+
+class ModelEvaluation(msgspec.Struct):
+    """The evaluation of a version on its test data."""
+
+    detector: Annotated[str, Meta(description="Whose models.")]
+    version: Annotated[str, Meta(description="Which version.")]
+    created_at: Annotated[str, Meta(description="When it was trained.")]
+    data: Annotated[str | None, Meta(description="The name of the data it was trained on.")]
+    periods: Annotated[
+        dict[str, Any], Meta(description="Training, validation and test: first and last event time; label delay.")
+    ]
+    rows: Annotated[dict[str, int], Meta(description="Rows by part: train, valid, test.")]
+    fraud: Annotated[dict[str, int], Meta(description="Frauds by part.")]
+    features: Annotated[list[str], Meta(description="What it reads.")]
+    thresholds: Annotated[dict[str, float], Meta(description="As the training chose: review_at, block_at.")]
+    in_force: Annotated[
+        dict[str, float], Meta(description="As they are where it decides: what the detector declares wins; 1: never.")
+    ]
+    figures: Annotated[list[Figure], Meta(description="Of the ensemble, on the test.")]
+    members: Annotated[list[MemberFigures], Meta(description="Of each member alone.")]
+    calibration: Annotated[list[CalibrationBin] | None, Meta(description="Probability against truth; null: see `reason`.")]
+    precision_recall: Annotated[list[CurvePoint] | None, Meta(description="The curve, thinned out; null: see `reason`.")]
+    table: Annotated[list[ThresholdRow] | None, Meta(description="Thresholds, lowest first, at most 400; null: see `reason`.")]
+    days: Annotated[float | None, Meta(description="How many days of traffic the test stands for; null: see `reason`.")]
+    total_amount: Annotated[float | None, Meta(description="What the rows of the test are worth; null where they do not say.")]
+    fraud_amount: Annotated[float | None, Meta(description="What its frauds are worth; null where they do not say.")]
+    reason: Annotated[str | None, Meta(description="Why curves and table are missing; null where they are there.")]
+    notes: Annotated[list[str], Meta(description="What is worth knowing before believing the figures.")]
+
+
+def evaluation_of(settings: Settings, detector: Detector, version: str) -> ModelEvaluation:
     """The evaluation of a version. Waits for a disk or a network.
 
     Raises:
@@ -42,7 +131,7 @@ def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms
         raise RequestRefused(503, str(error)) from None
     training, metrics = manifest["training"], manifest["metrics"]
     found = None if kept is None else read_evaluation(kept)
-    return forms.ModelEvaluation(
+    return ModelEvaluation(
         detector=detector.name,
         version=manifest["version"],
         created_at=manifest["created_at"],
@@ -55,7 +144,7 @@ def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms
         in_force=in_force_of(detector, manifest["thresholds"]),
         figures=_figures(metrics),
         members=[
-            forms.MemberFigures(each["name"], each["weight"], dict((metrics.get("members") or {}).get(each["name"]) or {}))
+            MemberFigures(each["name"], each["weight"], dict((metrics.get("members") or {}).get(each["name"]) or {}))
             for each in manifest["members"]
         ],
         calibration=None if found is None else _calibration(found),
@@ -69,27 +158,27 @@ def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms
     )
 
 
-def _figures(metrics: Mapping[str, Any]) -> list[forms.Figure]:
+def _figures(metrics: Mapping[str, Any]) -> list[Figure]:
     intervals, rates = metrics.get("intervals") or {}, metrics.get("rates") or {}
     found = []
     for name, value in (metrics.get("test") or {}).items():
         low, high = intervals.get(name) or (None, None)
-        found.append(forms.Figure(name, value, low, high, (rates.get(name) or {}).get("of")))
+        found.append(Figure(name, value, low, high, (rates.get(name) or {}).get("of")))
     return found
 
 
-def _calibration(found: Evaluation) -> list[forms.CalibrationBin]:
-    return [forms.CalibrationBin(**msgspec.structs.asdict(each)) for each in found.calibration]
+def _calibration(found: Evaluation) -> list[CalibrationBin]:
+    return [filled(CalibrationBin, each) for each in found.calibration]
 
 
-def _curve(found: Evaluation) -> list[forms.CurvePoint]:
-    return [forms.CurvePoint(recall, precision) for recall, precision in zip(found.recall, found.precision, strict=True)]
+def _curve(found: Evaluation) -> list[CurvePoint]:
+    return [CurvePoint(recall, precision) for recall, precision in zip(found.recall, found.precision, strict=True)]
 
 
-def _table(found: Evaluation) -> list[forms.ThresholdRow]:
+def _table(found: Evaluation) -> list[ThresholdRow]:
     goods = found.rows - found.frauds
     return [
-        forms.ThresholdRow(
+        ThresholdRow(
             at=cut.at,
             flagged=cut.flagged,
             frauds=cut.frauds,
@@ -117,7 +206,7 @@ route = Routes("models")
 
 
 @route("GET", "/detectors/{name}/models/{version}/evaluation", Right.READ, refuses=(404,))
-async def evaluation(desks: DetectorRouter, settings: Settings, /, name: str, version: str) -> forms.ModelEvaluation:
+async def evaluation(desks: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
     """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
     engine = desks.named(name).engine
     if not isinstance(engine, Engine):

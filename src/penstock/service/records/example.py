@@ -3,9 +3,10 @@
 import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from penstock.clock import Clock, from_us, iso, system_clock
 
@@ -23,11 +24,11 @@ _BY_NAME = {
 }
 
 
-class Sample(msgspec.Struct):
-    """An example event and its caption."""
+class ExampleEvent(msgspec.Struct):
+    """An example event to send."""
 
-    event: dict[str, Any]
-    about: str
+    event: Annotated[dict[str, Any], Meta(description="The event.")]
+    about: Annotated[str, Meta(description="What is remarkable about it.")]
 
 
 _DATED = re.compile(r"\d{4}-\d\d-\d\dT")
@@ -35,20 +36,20 @@ _DATED = re.compile(r"\d{4}-\d\d-\d\dT")
 
 def samples(
     folder: Path | None, event_type: type, time: str, newest: bytes | None = None, *, clock: Clock = system_clock
-) -> list[Sample]:
+) -> list[ExampleEvent]:
     """The detector's own samples, then the newest event of the simulated traffic; at least one that is generated.
 
     time: the field of the event time; samples are moved to today.
     """
     file = folder / SAMPLES if folder is not None else None
-    found = msgspec.json.decode(file.read_bytes(), type=list[Sample]) if file is not None and file.is_file() else []
+    found = msgspec.json.decode(file.read_bytes(), type=list[ExampleEvent]) if file is not None and file.is_file() else []
     _bring_forward(found, time, from_us(clock()))
     if newest is not None:
-        found.append(Sample(msgspec.json.decode(newest), "The newest simulated event."))
-    return found or [Sample(msgspec.json.decode(example_event(event_type)), "An event with every required field.")]
+        found.append(ExampleEvent(msgspec.json.decode(newest), "The newest simulated event."))
+    return found or [ExampleEvent(msgspec.json.decode(example_event(event_type)), "An event with every required field.")]
 
 
-def _bring_forward(found: list[Sample], time: str, now: datetime) -> None:
+def _bring_forward(found: list[ExampleEvent], time: str, now: datetime) -> None:
     """Move a sample to today, or to yesterday if it would lie in the future; the hours stay."""
     ends: dict[str, str] = {}
     for sample in found:

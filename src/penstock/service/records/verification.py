@@ -21,7 +21,6 @@ from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused, printable
 from penstock.service.http.requests import DetectorName, actor_of
 from penstock.service.http.route import Routes
-from penstock.service.records.definition_schemas import Parity
 from penstock.service.records.personal import ErasedBy, Unmasking
 from penstock.wiring.changes.rule_administration import list_at
 
@@ -60,6 +59,16 @@ class Verified(msgspec.Struct):
     ]
     checked_at: Annotated[str, Meta(description="When this was computed.")]
     took_ms: Annotated[float, Meta(description="How long that took.")]
+
+
+class Parity(msgspec.Struct):
+    """The last verification of a decision in this process."""
+
+    checked_at: Annotated[str, Meta(description="When.")]
+    transaction_id: Annotated[str, Meta(description="Which.")]
+    identical: Annotated[bool, Meta(description="Everything came out the same to the last bit.")]
+    checked: Annotated[int, Meta(description="Decisions computed again since the service began.")]
+    differing: Annotated[int, Meta(description="Of these, those that did not come out the same.")]
 
 
 class Checks(NamedTuple):
