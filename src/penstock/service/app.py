@@ -22,7 +22,7 @@ from penstock.service.access.users_keys import UsersAndKeys
 from penstock.service.asgi import EntryPoint
 from penstock.service.changes.administration import Administration
 from penstock.service.changes.backtests import Backtests
-from penstock.service.changes.features import Fed
+from penstock.service.changes.features import FeatureAdministration
 from penstock.service.changes.followers import FeaturesFollower, Follower, Newer, RulesFollower
 from penstock.service.changes.models import Models
 from penstock.service.changes.trials import Trials
@@ -43,7 +43,7 @@ from penstock.service.operations.audit import Audit
 from penstock.service.operations.drift import Drifting
 from penstock.service.operations.health import Board
 from penstock.service.operations.probes import ApiDocument, Exposition
-from penstock.service.operations.quarantine import Again, Quarantine
+from penstock.service.operations.quarantine import Quarantine, Resubmission
 from penstock.service.operations.reports import Reports
 from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import RiskProfiles
@@ -203,8 +203,8 @@ def create_app(
     """
     served, parts = DetectorRouter(desks), parts or ServiceParts()
     background = Background(served, on_ready, on_failure)
-    inside = _Inside(served, settings, parts)
-    inside.work(background)
+    composition = _Composition(served, settings, parts)
+    composition.work(background)
     app = FastAPI(
         title="Penstock",
         version=penstock.__version__,
@@ -216,9 +216,9 @@ def create_app(
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
-    service = Service(app, served, settings, inside.live, parts)
-    found = inside.parts() | {
-        Exposition: Exposition(served, service, inside.drifting),
+    service = Service(app, served, settings, composition.live, parts)
+    found = composition.parts() | {
+        Exposition: Exposition(served, service, composition.drifting),
         ApiDocument: ApiDocument(service.document),
     }
     for route in ROUTES:
@@ -228,25 +228,25 @@ def create_app(
     return service
 
 
-class _Inside:
+class _Composition:
     """The wired parts of a service, and their background work."""
 
     def __init__(self, desks: DetectorRouter, settings: Settings, parts: ServiceParts) -> None:
         self.desks, self.settings, self.given = desks, settings, parts
         self.live = Live(desks)
         self.unmasking = parts.personal or Unmasking()
-        self.replaying = ReplayJobs(desks, parts.replays)
-        self.trying = Backtests(desks, settings)
+        self.replays = ReplayJobs(desks, parts.replays)
+        self.backtests = Backtests(desks, settings)
         self.verifying = Verifying(desks, settings, self.unmasking)
         self.drifting = Drifting(desks, parts.drift or DriftWork(settings))
         every_s = settings.follow_every_s
         self.models = {name: Follower(desks[name], newer, every_s) for name, newer in parts.champions.items()}
         self.rules = {name: RulesFollower(desks[name], newer) for name, newer in parts.rules.items()}
         self.features = {name: FeaturesFollower(desks[name], growing) for name, growing in parts.features.items()}
-        self.tried = None if parts.trials is None else Trials(desks, parts.trials, self.models)
+        self.trials = None if parts.trials is None else Trials(desks, parts.trials, self.models)
         self.challengers = {} if parts.trials is None else parts.trials.challengers
         of_rules = self.rules, parts.features, self.challengers
-        self.shelf = None if parts.books is None else Administration(parts.books, desks, *of_rules, settings)
+        self.administration = None if parts.books is None else Administration(parts.books, desks, *of_rules, settings)
         self.verdicts = None if parts.cases is None else Verdicts(parts.cases, desks)
         self.board = None if parts.operating is None else Board(desks, parts.operating, self.rules)
 
@@ -256,30 +256,30 @@ class _Inside:
         for followers in (self.models, self.features, self.rules):
             background.following += [each.run for each in followers.values()]
         background.beside.append(self.drifting.run)
-        background.closing += [self.replaying.close, self.trying.close, *(each.close for each in self.features.values())]
-        background.closing += [each.close for each in (self.shelf, self.tried, self.drifting) if each is not None]
+        background.closing += [self.replays.close, self.backtests.close, *(each.close for each in self.features.values())]
+        background.closing += [each.close for each in (self.administration, self.trials, self.drifting) if each is not None]
         background.beside += [each.run for each in (self.verdicts, self.board) if each is not None]
         if self.given.access is not None:
             background.beside.append(self.given.access.follow)
-        if self.tried is not None:
-            background.first.append(self.tried.begin)
-            background.following.append(self.tried.run)
+        if self.trials is not None:
+            background.first.append(self.trials.begin)
+            background.following.append(self.trials.run)
         if self.given.traffic is not None:
             background.following.append(partial(_send, self.given.traffic, self.desks))
 
     def parts(self) -> dict[type, object]:
-        """The parts that routes name, by type; None where this service has none."""
+        """By type, the parts that routes name, without those that this service lacks."""
         desks, given, operating = self.desks, self.given, self.given.operating
-        found = [desks, self.settings, self.live, self.unmasking, self.replaying, self.trying, self.verifying, self.drifting]
+        found = [desks, self.settings, self.live, self.unmasking, self.replays, self.backtests, self.verifying, self.drifting]
         found += [Console(), Insights(desks, given.cases), RiskProfiles(desks)]
-        found += [given.access, given.traffic, given.cases, self.tried, self.shelf, self.verdicts, self.board]
+        found += [given.access, given.traffic, given.cases, self.trials, self.administration, self.verdicts, self.board]
         if given.trials is not None:
             found.append(Models(desks, self.challengers))
-        if self.shelf is not None:
-            found.append(Fed(given.features, desks))
+        if self.administration is not None:
+            found.append(FeatureAdministration(given.features, desks))
         if operating is not None:
             quarantine = Quarantine(desks, operating.office)
-            found += [quarantine, Again(desks, quarantine), Deliveries(operating), Reports(desks, operating.settings)]
+            found += [quarantine, Resubmission(desks, quarantine), Deliveries(operating), Reports(desks, operating.settings)]
             found += [UsersAndKeys(operating.office, given.access), Audit(operating.office)]
         return {type(part): part for part in found if part is not None}
 

@@ -17,34 +17,36 @@ route = Routes("rules")
 
 @route("GET", "/detectors/{name}/approvals", Right.READ, refuses=(404,))
 async def listed(
-    shelf: Administration, /, name: str, stage: Annotated[Stage | None, Query(description="All unless given.")] = None
+    administration: Administration, /, name: str, stage: Annotated[Stage | None, Query(description="All unless given.")] = None
 ) -> RequestList:
     """Requests, newest first: promotions and rollouts of rules and models, list changes, features to activate."""
-    books = shelf.of(name)
-    found = await shelf.look(lambda: books.requests(stage))
+    books = administration.of(name)
+    found = await administration.look(lambda: books.requests(stage))
     return RequestList([filled(RequestForm, each) for each in found])
 
 
 @route("POST", "/detectors/{name}/approvals/{request_id}/approve", Right.APPROVE, refuses=(403, *CHANGING))
 async def approve(
-    shelf: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]
+    administration: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]
 ) -> RequestForm:
     """Approve a request and apply it; its author cannot approve it (409)."""
-    settling, given = shelf.approving(name), await body
-    await shelf.change(name, lambda: settling.approve(request_id, who=who(request), why=given.note))
-    return await _one(shelf, name, request_id)
+    settling, given = administration.approving(name), await body
+    await administration.change(name, lambda: settling.approve(request_id, who=who(request), why=given.note))
+    return await _one(administration, name, request_id)
 
 
 @route("POST", "/detectors/{name}/approvals/{request_id}/reject", Right.AUTHOR | Right.APPROVE, refuses=(403, *CHANGING))
-async def reject(shelf: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]) -> RequestForm:
+async def reject(
+    administration: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]
+) -> RequestForm:
     """Reject a request; its author uses this to withdraw it."""
-    books, given, asking = shelf.of(name), await body, who(request)
-    found = await _one(shelf, name, request_id)
+    books, given, asking = administration.of(name), await body, who(request)
+    found = await _one(administration, name, request_id)
     if found.asked_by != asking and not may(request, Right.APPROVE):
         raise RequestRefused(403, f"{asking} may withdraw what {asking} asked for, and reject nothing else")
-    done = await shelf.look(lambda: books.approvals.reject(request_id, who=asking, why=given.note))
+    done = await administration.look(lambda: books.approvals.reject(request_id, who=asking, why=given.note))
     return filled(RequestForm, done)
 
 
-async def _one(shelf: Administration, name: str, request_id: str) -> RequestForm:
-    return filled(RequestForm, await shelf.look(lambda: shelf.of(name).approvals.one(request_id)))
+async def _one(administration: Administration, name: str, request_id: str) -> RequestForm:
+    return filled(RequestForm, await administration.look(lambda: administration.of(name).approvals.one(request_id)))

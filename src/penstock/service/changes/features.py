@@ -119,7 +119,7 @@ def _version(version: Version) -> FeatureVersion:
     )
 
 
-class Fed:
+class FeatureAdministration:
     """Feature services by detector, for routes, with the engines that compute the features."""
 
     def __init__(self, growing: Mapping[str, FeatureActivation], desks: DetectorRouter) -> None:
@@ -167,9 +167,9 @@ route = Routes("features")
 
 
 @route("GET", "/detectors/{name}/features", Right.READ, refuses=(404,))
-async def listed(fed: Fed, /, name: str, *, archived: bool = False) -> FeatureList:
+async def listed(administration: FeatureAdministration, /, name: str, *, archived: bool = False) -> FeatureList:
     """Run-time features: their state, and which history they could not be given."""
-    book, computed = fed.of(name).book, fed.computed(name)
+    book, computed = administration.of(name).book, administration.computed(name)
 
     def found() -> FeatureList:
         revision, versions = book.revision(), book.versions()
@@ -179,28 +179,28 @@ async def listed(fed: Fed, /, name: str, *, archived: bool = False) -> FeatureLi
         waiting = [filled(RequestForm, each) for each in book.approvals.all("pending") if each.kind == "feature"]
         return FeatureList(name, revision, book.four_eyes, computed, kept, waiting)
 
-    return await fed.look(found)
+    return await administration.look(found)
 
 
 @route("GET", "/detectors/{name}/features/{feature}", Right.READ, refuses=(404,))
-async def one(fed: Fed, /, name: str, feature: str) -> FeatureForm:
+async def one(administration: FeatureAdministration, /, name: str, feature: str) -> FeatureForm:
     """A feature with all its versions, the newest first."""
-    return feature_form(await fed.look(partial(fed.of(name).book.known, feature)))
+    return feature_form(await administration.look(partial(administration.of(name).book.known, feature)))
 
 
 @route("POST", "/detectors/{name}/features", Right.AUTHOR, answers=FeatureForm, refuses=CHANGING, status=201)
-async def add(fed: Fed, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
+async def add(administration: FeatureAdministration, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
     """Add a version of a feature as a draft: it is checked, and not computed yet."""
-    book, given = fed.of(name).book, await body
+    book, given = administration.of(name).book, await body
     work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
-    return await fed.changed(name, given.name, work, 201)
+    return await administration.changed(name, given.name, work, 201)
 
 
 @route("POST", "/detectors/{name}/features/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
-async def test(fed: Fed, /, name: str, body: Body[TryFeature]) -> FeatureTested:
+async def test(administration: FeatureAdministration, /, name: str, body: Body[TryFeature]) -> FeatureTested:
     """Check a feature without saving it: names, types and windows, as in a detector's file."""
-    found, given = fed.of(name), await body
-    return FeatureTested(*await fed.look(partial(found.test, given.name, given.body)))
+    found, given = administration.of(name), await body
+    return FeatureTested(*await administration.look(partial(found.test, given.name, given.body)))
 
 
 @route(
@@ -211,10 +211,14 @@ async def test(fed: Fed, /, name: str, body: Body[TryFeature]) -> FeatureTested:
     refuses=CHANGING,
     status=202,
 )
-async def ask(fed: Fed, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]) -> Response:
+async def ask(
+    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
+) -> Response:
     """Ask others to activate a version."""
-    book, given = fed.of(name).book, await body
-    return await fed.changed(name, feature, partial(book.ask, feature, given.version, who=who(request), why=given.note))
+    book, given = administration.of(name).book, await body
+    return await administration.changed(
+        name, feature, partial(book.ask, feature, given.version, who=who(request), why=given.note)
+    )
 
 
 @route(
@@ -225,21 +229,29 @@ async def ask(fed: Fed, /, name: str, feature: str, request: Request, body: Body
     waits=RequestForm,
     refuses=CHANGING,
 )
-async def activate(fed: Fed, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]) -> Response:
+async def activate(
+    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
+) -> Response:
     """Backfill a version from the log; it becomes active when the backfill is complete."""
-    book, given = fed.of(name).book, await body
-    return await fed.changed(name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note))
+    book, given = administration.of(name).book, await body
+    return await administration.changed(
+        name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note)
+    )
 
 
 @route("POST", "/detectors/{name}/features/{feature}/rollback", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
-async def rollback(fed: Fed, /, name: str, feature: str, request: Request, body: Body[GiveReason]) -> Response:
+async def rollback(
+    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
+) -> Response:
     """Undo the last step: cancel the backfill, or backfill the version that was active before."""
-    book, given = fed.of(name).book, await body
-    return await fed.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
+    book, given = administration.of(name).book, await body
+    return await administration.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
 
 
 @route("POST", "/detectors/{name}/features/{feature}/archive", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
-async def archive(fed: Fed, /, name: str, feature: str, request: Request, body: Body[GiveReason]) -> Response:
+async def archive(
+    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
+) -> Response:
     """Stop computing a feature; refused while a rule, a model or another feature reads it."""
-    book, given = fed.of(name).book, await body
-    return await fed.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))
+    book, given = administration.of(name).book, await body
+    return await administration.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))

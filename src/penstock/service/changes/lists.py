@@ -185,12 +185,17 @@ def _fresh(given: AddEntries) -> list[NewEntry]:
 
 
 async def _changed(
-    shelf: Administration, name: str, list_name: str, work: Callable[[], Outcome | Waiting | None], *, status: int = 200
+    administration: Administration,
+    name: str,
+    list_name: str,
+    work: Callable[[], Outcome | Waiting | None],
+    *,
+    status: int = 200,
 ) -> Response:
     """Apply a change and answer with its result: 202 if it waits for approval."""
-    books = shelf.of(name)
-    done = await shelf.change(name, work)
-    form = await shelf.look(lambda: _form(books, list_name))
+    books = administration.of(name)
+    done = await administration.change(name, work)
+    form = await administration.look(lambda: _form(books, list_name))
     return json_answer(changed_form(form, done), 202 if isinstance(done, Waiting) else status)
 
 
@@ -223,23 +228,23 @@ _ENTRIES["requestBody"]["content"] |= text_content("text/csv")
 
 
 @route("GET", "/detectors/{name}/lists", Right.READ, refuses=(404,))
-async def listed(shelf: Administration, /, name: str, *, archived: bool = False) -> ListList:
+async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> ListList:
     """All lists: their size, the author of the last change, and the rules that read them."""
-    books = shelf.of(name)
-    forms = await shelf.look(lambda: _forms(books))
+    books = administration.of(name)
+    forms = await administration.look(lambda: _forms(books))
     return ListList(name, [form for form in forms if archived or not form.archived])
 
 
 @route("GET", "/detectors/{name}/lists/lookup", Right.READ, refuses=(404,))
 async def lookup(
-    shelf: Administration,
+    administration: Administration,
     /,
     name: str,
     request: Request,
     value: Annotated[str, Query(max_length=500, description="To the letter.")],
 ) -> FoundList:
     """The lists that a value is or was on."""
-    books = shelf.of(name)
+    books = administration.of(name)
 
     def found() -> FoundList:
         kinds, now = {kept.name: kept.kind for kept in books.lists.all()}, books.clock()
@@ -248,19 +253,19 @@ async def lookup(
         held = {each: any(entry.state == "in_force" for entry in entries) for each, entries in forms.items()}
         return FoundList(value, [Found(each, kinds[each], held[each], entries) for each, entries in forms.items()])
 
-    return await shelf.look(found)
+    return await administration.look(found)
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}", Right.READ, refuses=(404,))
-async def one(shelf: Administration, /, name: str, list_name: str) -> ListForm:
+async def one(administration: Administration, /, name: str, list_name: str) -> ListForm:
     """One list."""
-    books = shelf.of(name)
-    return await shelf.look(lambda: _form(books, list_name))
+    books = administration.of(name)
+    return await administration.look(lambda: _form(books, list_name))
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}/entries", Right.READ, refuses=(404,))
 async def entries(
-    shelf: Administration,
+    administration: Administration,
     /,
     name: str,
     list_name: str,
@@ -272,7 +277,7 @@ async def entries(
     before: Annotated[str | None, Query(max_length=600, description="`next` of the page before.")] = None,
 ) -> EntryList:
     """Entries of a list: who added them, when, why, and until when."""
-    books = shelf.of(name)
+    books = administration.of(name)
 
     def found() -> EntryList:
         page, following = books.lists.entries(
@@ -280,26 +285,26 @@ async def entries(
         )
         return EntryList(list_name, [entry_form(each, books.clock()) for each in page], following)
 
-    return await shelf.look(found)
+    return await administration.look(found)
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}/export", Right.READ, responses=_EXPORTED)
-async def export(shelf: Administration, /, name: str, list_name: str) -> Response:
+async def export(administration: Administration, /, name: str, list_name: str) -> Response:
     """All entries of a list, past ones included, as CSV: value, reason, author, added_at, expires_at, removed_at."""
-    books = shelf.of(name)
-    return Response(await shelf.look(lambda: books.export_list(list_name)), media_type="text/csv")
+    books = administration.of(name)
+    return Response(await administration.look(lambda: books.export_list(list_name)), media_type="text/csv")
 
 
 @route("POST", "/detectors/{name}/lists", Right.AUTHOR, answers=ListChanged, refuses=CHANGING, status=201)
-async def create(shelf: Administration, /, name: str, request: Request, body: Body[NewList]) -> Response:
+async def create(administration: Administration, /, name: str, request: Request, body: Body[NewList]) -> Response:
     """Create a list, or restore an archived one."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
 
     def made() -> None:
         options = {"personal": given.personal, "protected": given.protected}
         books.create_list(given.name, given.kind, given.about, who=who(request), **options)
 
-    return await _changed(shelf, name, given.name, made, status=201)
+    return await _changed(administration, name, given.name, made, status=201)
 
 
 @route(
@@ -312,15 +317,15 @@ async def create(shelf: Administration, /, name: str, request: Request, body: Bo
     refuses=CHANGING,
     extra=_ENTRIES,
 )
-async def add(shelf: Administration, settings: Settings, /, name: str, list_name: str, request: Request) -> Response:
+async def add(administration: Administration, settings: Settings, /, name: str, list_name: str, request: Request) -> Response:
     """Add values to a list: one, many, or a CSV file; a value on it already gets the new reason and expiry."""
-    books, by, most = shelf.of(name), who(request), settings.max_body_bytes
+    books, by, most = administration.of(name), who(request), settings.max_body_bytes
     if is_csv(header(request.headers.raw, b"content-type")):
         lines = await text(request, most)
-        return await _changed(shelf, name, list_name, lambda: books.import_list(list_name, lines, "the body", who=by))
+        return await _changed(administration, name, list_name, lambda: books.import_list(list_name, lines, "the body", who=by))
     given = await parse_body(request, AddEntries, most)
     fresh = _fresh(given)
-    return await _changed(shelf, name, list_name, lambda: books.put(list_name, fresh, who=by, why=given.reason))
+    return await _changed(administration, name, list_name, lambda: books.put(list_name, fresh, who=by, why=given.reason))
 
 
 @route(
@@ -331,19 +336,23 @@ async def add(shelf: Administration, settings: Settings, /, name: str, list_name
     waits=ListChanged,
     refuses=CHANGING,
 )
-async def remove(shelf: Administration, /, name: str, list_name: str, request: Request, body: Body[RemoveEntries]) -> Response:
+async def remove(
+    administration: Administration, /, name: str, list_name: str, request: Request, body: Body[RemoveEntries]
+) -> Response:
     """Remove values from a list; absent ones are counted, and no error."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
 
     def gone() -> Outcome | Waiting:
         return books.lists.remove(list_name, given.values, who=who(request), why=given.note)
 
-    return await _changed(shelf, name, list_name, gone)
+    return await _changed(administration, name, list_name, gone)
 
 
 @route("POST", "/detectors/{name}/lists/{list_name}/archive", Right.AUTHOR, answers=ListChanged, refuses=CHANGING)
-async def archive(shelf: Administration, /, name: str, list_name: str, request: Request, body: Body[GiveReason]) -> Response:
+async def archive(
+    administration: Administration, /, name: str, list_name: str, request: Request, body: Body[GiveReason]
+) -> Response:
     """Archive a list that no rule reads; its entries are kept."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     put_away = partial(books.lists.archive, list_name, who=who(request), why=given.note)
-    return await _changed(shelf, name, list_name, put_away)
+    return await _changed(administration, name, list_name, put_away)

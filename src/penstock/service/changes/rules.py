@@ -52,7 +52,7 @@ Done = Version | approvals.Request
 
 
 async def _changed(
-    shelf: Administration,
+    administration: Administration,
     name: str,
     rule: str,
     work: Callable[[], Done | None],
@@ -63,17 +63,17 @@ async def _changed(
     """Apply a change and answer with its result: 202 if it waits for approval. backtests: for versions that act now, or may
     soon.
     """
-    books = shelf.of(name)
-    done = await shelf.change(name, work)
+    books = administration.of(name)
+    done = await administration.change(name, work)
     request = done if isinstance(done, approvals.Request) else None
     lowers = None
     if backtests is not None and done is not None:
         number = done.version if isinstance(done, Version) else int(done.details["version"])
-        body = await shelf.look(lambda: books.body(rule, number))
+        body = await administration.look(lambda: books.body(rule, number))
         lowers = await _lowering(backtests, books.detector, rule, body)
 
     def found() -> RuleChanged:
-        known = _known(shelf, name, rule)
+        known = _known(administration, name, rule)
         pending = books.requests("pending")
         version = next((each for each in known if isinstance(done, Version) and each.version == done.version), None)
         findings = [] if version is None else books.check(rule, version.body).findings
@@ -85,7 +85,7 @@ async def _changed(
             lowers,
         )
 
-    return json_answer(await shelf.look(found), status if request is None else 202)
+    return json_answer(await administration.look(found), status if request is None else 202)
 
 
 async def _lowering(backtests: Backtests, detector: Detector, rule: str, body: RuleBody) -> LoweringForm | None:
@@ -100,20 +100,20 @@ async def _lowering(backtests: Backtests, detector: Detector, rule: str, body: R
     return LoweringForm(tried.lowered, tried.lowered_per_day, tried.days)
 
 
-def _known(shelf: Administration, name: str, rule: str) -> Sequence[Version]:
-    rules = by_name(shelf.of(name).rules.versions())
+def _known(administration: Administration, name: str, rule: str) -> Sequence[Version]:
+    rules = by_name(administration.of(name).rules.versions())
     if rule not in rules:
         raise NotFound(f"detector {name!r} has no rule {rule[:100]!r}.{did_you_mean(rule, rules)}")
     return rules[rule]
 
 
-def _evaluate(shelf: Administration, name: str, given: TryCondition) -> Evaluate | None:
+def _evaluate(administration: Administration, name: str, given: TryCondition) -> Evaluate | None:
     """A callable that evaluates the condition on the given event, which is read on the engine's thread."""
     rule = Rule(UNDER_TEST, given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
     if given.event is not None:
-        return on_event(shelf.engine(name), rule, msgspec.json.encode(given.event))
+        return on_event(administration.engine(name), rule, msgspec.json.encode(given.event))
     if given.transaction_id is not None:
-        return on_recorded(shelf.engine(name), rule, given.transaction_id)
+        return on_recorded(administration.engine(name), rule, given.transaction_id)
     return None
 
 
@@ -127,38 +127,38 @@ _EXPORTED = {200: {"description": "One rule a line.", "content": _LINES}, 404: r
 
 
 @route("GET", "/detectors/{name}/rules", Right.READ, refuses=(404,))
-async def listed(shelf: Administration, /, name: str, *, archived: bool = False) -> RuleList:
+async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> RuleList:
     """All rules: state, since when, author of the last change, warnings, and how often they fired lately."""
-    books = shelf.of(name)
-    fired = await shelf.fires(name)
+    books = administration.of(name)
+    fired = await administration.fires(name)
 
     def found() -> RuleList:
         rules = by_name(books.rules.versions())
         waiting = books.requests("pending")
         forms = [rule_form(known, books.findings(rule), fired, waiting) for rule, known in rules.items()]
         kept = [form for form in forms if archived or form.state != "archived"]
-        now = shelf.in_force(name)
+        now = administration.in_force(name)
         return RuleList(name, books.rules.revision(), books.rules.four_eyes, now.rules, now.lists, FIRES_DAYS, kept)
 
-    return await shelf.look(found)
+    return await administration.look(found)
 
 
 @route("GET", "/detectors/{name}/rules/export", Right.READ, responses=_EXPORTED)
-async def export(shelf: Administration, /, name: str) -> Response:
+async def export(administration: Administration, /, name: str) -> Response:
     """The active rules as NDJSON, one object per line: for `import` elsewhere, or for the detector's file."""
-    books = shelf.of(name)
-    lines = await shelf.look(lambda: list(books.export()))
+    books = administration.of(name)
+    lines = await administration.look(lambda: list(books.export()))
     return Response("".join(f"{line}\n" for line in lines), media_type="application/x-ndjson")
 
 
 @route("GET", "/detectors/{name}/rules/{rule}", Right.READ, refuses=(404,))
-async def one(shelf: Administration, /, name: str, rule: str) -> RuleHistory:
+async def one(administration: Administration, /, name: str, rule: str) -> RuleHistory:
     """A rule with all versions, newest first, their changes, and its requests."""
-    books = shelf.of(name)
-    fired = await shelf.fires(name)
+    books = administration.of(name)
+    fired = await administration.fires(name)
 
     def found() -> RuleHistory:
-        known = _known(shelf, name, rule)
+        known = _known(administration, name, rule)
         requests = [each for each in books.requests() if (each.kind, each.name) == ("rule", rule)]
         waiting = [each for each in requests if each.stage == "pending"]
         versions = list(version_forms(known).values())[::-1]
@@ -166,48 +166,48 @@ async def one(shelf: Administration, /, name: str, rule: str) -> RuleHistory:
             rule_form(known, books.findings(rule), fired, waiting), versions, [filled(RequestForm, each) for each in requests]
         )
 
-    return await shelf.look(found)
+    return await administration.look(found)
 
 
 @route("GET", "/detectors/{name}/rules/{rule}/diff", Right.READ, refuses=(404,))
-async def diff(shelf: Administration, /, name: str, rule: str, *, before: int, after: int) -> RuleDiff:
+async def diff(administration: Administration, /, name: str, rule: str, *, before: int, after: int) -> RuleDiff:
     """The differences between two versions."""
 
     def found() -> RuleDiff:
-        bodies = {version.version: version.body for version in _known(shelf, name, rule)}
+        bodies = {version.version: version.body for version in _known(administration, name, rule)}
         for number in (before, after):
             if number not in bodies:
                 raise NotFound(f"rule {rule!r} has no version {number}; it has 1 to {len(bodies)}")
         return RuleDiff(rule, before, after, difference(bodies[before], bodies[after]))
 
-    return await shelf.look(found)
+    return await administration.look(found)
 
 
 @route("POST", "/detectors/{name}/rules", Right.AUTHOR, answers=RuleChanged, refuses=CHANGING, status=201)
-async def add(shelf: Administration, /, name: str, request: Request, body: Body[NewRule]) -> Response:
+async def add(administration: Administration, /, name: str, request: Request, body: Body[NewRule]) -> Response:
     """Add a version of a rule as a draft: it is checked, and does not run yet."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     work = partial(books.rules.add, given.name, given.body, who=who(request), why=given.note)
-    return await _changed(shelf, name, given.name, work, status=201)
+    return await _changed(administration, name, given.name, work, status=201)
 
 
 @route("POST", "/detectors/{name}/rules/import", Right.AUTHOR, refuses=CHANGING, extra=_TAKES_LINES)
-async def import_(shelf: Administration, settings: Settings, /, name: str, request: Request) -> RulesImported:
+async def import_(administration: Administration, settings: Settings, /, name: str, request: Request) -> RulesImported:
     """Add exported rules (NDJSON) as drafts; rules equal to existing ones are skipped."""
-    books, lines = shelf.of(name), await text(request, settings.max_body_bytes)
-    added = await shelf.change(name, lambda: books.import_(lines, "the body", who=who(request)))
+    books, lines = administration.of(name), await text(request, settings.max_body_bytes)
+    added = await administration.change(name, lambda: books.import_(lines, "the body", who=who(request)))
     return RulesImported([version_form(version) for version in added])
 
 
 @route("POST", "/detectors/{name}/rules/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
-async def test(shelf: Administration, /, name: str, body: Body[TryCondition]) -> RuleTested:
+async def test(administration: Administration, /, name: str, body: Body[TryCondition]) -> RuleTested:
     """Check a condition without saving it: names, types, lint findings, and its result on an event."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     rule = RuleBody(when=given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
-    async with shelf.testing:
-        checked = await shelf.look(lambda: books.check(given.name or UNDER_TEST, rule))
-        evaluate = _evaluate(shelf, name, given)
-        seen = None if evaluate is None else await shelf.look(evaluate)
+    async with administration.testing:
+        checked = await administration.look(lambda: books.check(given.name or UNDER_TEST, rule))
+        evaluate = _evaluate(administration, name, given)
+        seen = None if evaluate is None else await administration.look(evaluate)
     return RuleTested(
         checked.condition,
         list(checked.reads),
@@ -220,12 +220,12 @@ async def test(shelf: Administration, /, name: str, body: Body[TryCondition]) ->
 @route(
     "POST", "/detectors/{name}/rules/{rule}/shadow", Right.AUTHOR | Right.APPROVE, answers=RuleChanged, refuses=(403, *CHANGING)
 )
-async def shadow(shelf: Administration, /, name: str, rule: str, request: Request, body: Body[ShadowRule]) -> Response:
+async def shadow(administration: Administration, /, name: str, rule: str, request: Request, body: Body[ShadowRule]) -> Response:
     """Run a version in shadow: where it would have fired is recorded; only approvers may end a rollout with it (403)."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     approves = may(request, Right.APPROVE)
     work = partial(books.rules.shadow, rule, given.version, who=who(request), why=given.note, may_approve=approves)
-    return await _changed(shelf, name, rule, work)
+    return await _changed(administration, name, rule, work)
 
 
 @route(
@@ -237,57 +237,61 @@ async def shadow(shelf: Administration, /, name: str, rule: str, request: Reques
     status=202,
 )
 async def ask(
-    shelf: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[AskForRule]
+    administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[AskForRule]
 ) -> Response:
     """Ask others to promote a version, or to roll it out."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent or 0.0, "of": given.of}
     by: dict[str, Any] = {"who": who(request), "why": given.note}
     work = partial(books.rules.ask, rule, given.version, given.action, **by, **details)
-    return await _changed(shelf, name, rule, work, backtests=backtests)
+    return await _changed(administration, name, rule, work, backtests=backtests)
 
 
 @route(
     "POST", "/detectors/{name}/rules/{rule}/rollout", Right.APPROVE, answers=RuleChanged, waits=RuleChanged, refuses=CHANGING
 )
 async def rollout(
-    shelf: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[RolloutRule]
+    administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[RolloutRule]
 ) -> Response:
     """Roll a version out to a share of the keys of a field; the active version acts on the others."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     share: dict[str, Any] = {"percent": given.percent, "share_of": given.of}
     roll = partial(books.roll_out, rule, given.version, **share, who=who(request), why=given.note, guards=given.guards)
-    return await _changed(shelf, name, rule, roll, backtests=backtests)
+    return await _changed(administration, name, rule, roll, backtests=backtests)
 
 
 @route(
     "POST", "/detectors/{name}/rules/{rule}/promote", Right.APPROVE, answers=RuleChanged, waits=RuleChanged, refuses=CHANGING
 )
 async def promote(
-    shelf: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[PromoteRule]
+    administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[PromoteRule]
 ) -> Response:
     """Promote the candidate, or a version, to active; the active version is archived."""
-    books, given = shelf.of(name), await body
+    books, given = administration.of(name), await body
     work = partial(books.rules.promote, rule, given.version, who=who(request), why=given.note)
-    return await _changed(shelf, name, rule, work, backtests=backtests)
+    return await _changed(administration, name, rule, work, backtests=backtests)
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/pause", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
-async def pause(shelf: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]) -> Response:
+async def pause(administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]) -> Response:
     """Stop the candidate, or without one the active version."""
-    books, given = shelf.of(name), await body
-    return await _changed(shelf, name, rule, partial(books.rules.pause, rule, who=who(request), why=given.note))
+    books, given = administration.of(name), await body
+    return await _changed(administration, name, rule, partial(books.rules.pause, rule, who=who(request), why=given.note))
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/rollback", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
-async def rollback(shelf: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]) -> Response:
+async def rollback(
+    administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
+) -> Response:
     """Undo the last step: stop the candidate, or restore the version that was active before."""
-    books, given = shelf.of(name), await body
-    return await _changed(shelf, name, rule, partial(books.rules.rollback, rule, who=who(request), why=given.note))
+    books, given = administration.of(name), await body
+    return await _changed(administration, name, rule, partial(books.rules.rollback, rule, who=who(request), why=given.note))
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/archive", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
-async def archive(shelf: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]) -> Response:
+async def archive(
+    administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
+) -> Response:
     """Archive a rule: no version acts or runs in shadow any more."""
-    books, given = shelf.of(name), await body
-    return await _changed(shelf, name, rule, partial(books.rules.archive, rule, who=who(request), why=given.note))
+    books, given = administration.of(name), await body
+    return await _changed(administration, name, rule, partial(books.rules.archive, rule, who=who(request), why=given.note))

@@ -180,7 +180,7 @@ class Quarantine:
         return _refused(found, self.handled.put(event, who, "dismissed", reason=reason, details=told))
 
 
-class Again:
+class Resubmission:
     """Sends corrected events again, by the path of the refused ones."""
 
     def __init__(self, desks: DetectorRouter, quarantine: Quarantine) -> None:
@@ -272,11 +272,11 @@ async def one(quarantine: Quarantine, /, event_id: str) -> RefusedEvent:
 
 
 @route("POST", "/quarantine/{event_id}/resubmit", Right.DECIDE | Right.ADMINISTER, takes="CorrectedEvent", refuses=CHANGING)
-async def resubmit(again: Again, settings: Settings, /, event_id: str, request: Request) -> Resubmitted:
+async def resubmit(resubmission: Resubmission, settings: Settings, /, event_id: str, request: Request) -> Resubmitted:
     """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
     it stays.
     """
-    return await again.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
+    return await resubmission.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
 
 
 @route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER, refuses=CHANGING)
