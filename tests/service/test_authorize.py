@@ -26,6 +26,7 @@ from penstock.service.http.rate_limit import Bucket
 from penstock.service.http.requests import ACTOR
 from penstock.service.routes import ROUTES, TABLE
 from penstock.wiring.health import ServiceHealth
+from penstock.wiring.service_parts import served_parts
 
 PASSWORD = "correct horse battery"
 
@@ -120,6 +121,21 @@ def test_every_route_of_the_service_is_in_the_table_and_nothing_else_is(engine):
     )
     assert declared(app.routes) - set(TABLE) == set(), "routes that are closed to everybody: declare them with a right"
     assert set(TABLE) - declared(app.routes) == HOT, "rows of the table for which there is no route"
+
+
+def test_a_service_with_every_part_has_every_route(mine, office, tmp_path):
+    settings = Settings(data=tmp_path)
+    with served_parts({mine.name: mine}, settings) as parts:
+        given = ServiceParts(
+            traffic=Traffic(mine.name, iter(()), 1.0, attacks={}),
+            access=Access(office, settings, exposed=False),
+            cases=parts.cases,
+            trials=parts.trials,
+            books=parts.books,
+            operating=parts.operating,
+        )
+        desks = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
+        assert declared(create_app(desks, settings, given).app.routes) | HOT == set(TABLE)
 
 
 @pytest.mark.parametrize("role", [None, *ROLES])
