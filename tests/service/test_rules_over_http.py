@@ -17,6 +17,7 @@ from penstock.config import Settings
 from penstock.database import open_office
 from penstock.governance.rule_guards import RuleGuards
 from penstock.identity.keys import Keys
+from penstock.rules import RuleSet
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
@@ -93,6 +94,20 @@ def test_a_rule_goes_from_draft_to_active_and_back_and_each_answer_is_in_force(c
     done(client.post(f"{RULES}/large/promote", json={"version": 1}))
     done(client.post(f"{RULES}/large/archive"))
     assert pay(client, 6, 1000.0)["decision"] == "APPROVE"
+
+
+def test_a_change_is_compiled_once_by_whoever_checks_it_shows_it_and_decides_by_it(client, monkeypatch):
+    made, compiles = [], RuleSet.__init__
+
+    def counted(self, rules, *given):
+        made.append([rule.name for rule in rules])
+        compiles(self, rules, *given)
+
+    monkeypatch.setattr(RuleSet, "__init__", counted)
+    done(client.post(RULES, json={"name": "large", "when": "amount > 500", "then": "review"}), 201)
+    done(client.post(f"{RULES}/large/promote", json={"version": 1}))
+    assert pay(client, 1, 501.0)["decision"] == "REVIEW"
+    assert sum("large" in rules for rules in made) == 1
 
 
 def test_the_list_says_what_each_rule_does_since_when_by_whom_and_how_often_it_fired(client, monkeypatch):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from penstock.expressions import Members, Program
 from penstock.features import Aggregate, Derived
@@ -16,6 +16,35 @@ Feature = Aggregate | Derived | Lookup | Money
 Step = Program | Loaded | Conversion
 SCORE = "score"
 """The column of the ensemble's probability, which rules may read."""
+
+
+class CompiledRules:
+    """The rule sets of one plan that were compiled last: who checks a change, shows it and decides by it compiles it once.
+
+    A rule set keeps nothing of the batches that it runs on, so threads may share one.
+    """
+
+    _KEPT = 2
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[Rule, ...], frozenset[str]], tuple[Layout, RuleSet]] = {}
+
+    def of(
+        self, layout: Layout, rules: tuple[Rule, ...], lists: Mapping[str, Members], known: frozenset[str]
+    ) -> tuple[Layout, RuleSet]:
+        """The rules over a layout without those of before, and that layout with their columns.
+
+        Raises:
+            DeclarationError: a rule cannot work.
+        """
+        found = self._kept.get((rules, known))
+        if found is not None and found[1].asked <= lists.keys():
+            return found[0], found[1].with_lists(lists)
+        layout = layout.without("rule:", "watch:")
+        compiled = RuleSet(rules, layout, scope(layout), lists, known)
+        kept = list(self._kept.items())[1 - self._KEPT :]
+        self._kept = dict([*kept, ((rules, known), (layout, compiled))])
+        return layout, compiled
 
 
 @dataclass(slots=True)
@@ -36,6 +65,7 @@ class Plan:
     remembered: dict[str, list[Column]]
     fingerprints: dict[str, str]
     score: Column | None = None
+    compiled: CompiledRules = field(default_factory=CompiledRules, repr=False, compare=False)
 
     def with_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members], known: Collection[str] = ()) -> "Plan":
         """The same plan with other rules: their columns are the layout's last, so all others stay in place.
@@ -45,8 +75,8 @@ class Plan:
         Raises:
             DeclarationError: a rule cannot work.
         """
-        layout = self.layout.without("rule:", "watch:")
-        return replace(self, layout=layout, rules=RuleSet(rules, layout, scope(layout), lists, known))
+        layout, compiled = self.compiled.of(self.layout, tuple(rules), lists, frozenset(known))
+        return replace(self, layout=layout, rules=compiled)
 
 
 def scope(layout: Layout) -> dict[str, Type]:
