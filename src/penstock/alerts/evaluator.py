@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from penstock.alerts.alert import Alert, Told
-from penstock.alerts.columns import Columns, Layouts, Places, Vocabulary
-from penstock.alerts.conditions import Conditions
+from penstock.alerts.columns import Columns, Conditions, Layouts, Places, Vocabulary
 from penstock.alerts.findings import Bursts, EachDecision, Finder, Finding, Shifts, said_key
-from penstock.alerts.gauges import Level
 from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, fields_of
 from penstock.alerts.sentence import Sentence
 from penstock.alerts.throttle import Hourly, Throttle
+from penstock.alerts.windows import Level
 from penstock.clock import iso
 from penstock.detector import Detector
 from penstock.errors import DeclarationError, did_you_mean

@@ -7,22 +7,23 @@ ledger/ids/*.ids, manifest        sorted ids of the sealed stretches (made again
 ledger/penstock.sqlite            labels, quarantine, alerts, settings
 """
 
+import fcntl
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from penstock.clock import Clock, system_clock
+from penstock.clock import Clock, iso, system_clock
 from penstock.codes import text_code
-from penstock.errors import ConfigurationError, LedgerDamaged, LedgerError
+from penstock.errors import ConfigurationError, FolderInUse, LedgerDamaged, LedgerError
 from penstock.ledger.claims import Claims
 from penstock.ledger.disk import Disk, trouble_of
 from penstock.ledger.encoding import check_shape, detector_code
-from penstock.ledger.folder import FolderLock
 from penstock.ledger.identities import INDEXED, SEAL_ROWS, Identities
 from penstock.ledger.log import REMEDY, SEGMENT_BYTES, Log
 from penstock.ledger.port import DECISIONS, Done
@@ -32,6 +33,43 @@ from penstock.ledger.tables import Field, Tables
 from penstock.ledger.writer import Writer
 from penstock.messages import Record
 from penstock.private_files import keep_private, make_private
+
+
+class FolderLock:
+    """An exclusive lock on a folder: `folder/lock` is held until closed.
+
+    Raises:
+        FolderInUse: another process (or another ledger in this one) holds it; the message names it and the time.
+        ConfigurationError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock = system_clock) -> None:
+        path = folder / "lock"
+        try:
+            make_private(folder)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot use the folder {folder}: {error.strerror}; name one that can be written"
+            ) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._fd, 200, 0).decode(errors="replace").strip() or "another process"
+            os.close(self._fd)
+            raise FolderInUse(
+                f"{folder} is in use by {owner}; one folder has one owner. Stop that process, or name another --data folder"
+            ) from error
+        with suppress(OSError):  # without room the lock still holds, only nameless
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"process {os.getpid()}, since {iso(clock())}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let go; twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
 
 _LOG_ID = "log.number"
 _RECENT_ROWS = 8_192

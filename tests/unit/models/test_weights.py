@@ -5,7 +5,7 @@ import pytest
 
 from penstock.errors import DeclarationError
 from penstock.models import LogisticRegression, XGBoost, fit_ensemble, metrics
-from penstock.models.weights import choose_weights
+from penstock.models.fit import choose_weights
 
 
 @pytest.fixture

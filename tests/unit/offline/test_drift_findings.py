@@ -10,8 +10,7 @@ from penstock import Detector, Entity, Label, LogisticRegression, Policy, Rule, 
 from penstock.clock import EVER_US, to_us
 from penstock.models.reference import Reference, cut, cut_texts
 from penstock.offline.daily.day import Day, Share, Truth
-from penstock.offline.drift.reach import over_labels, reaches
-from penstock.offline.drift.report import Reporter
+from penstock.offline.drift.report import Reporter, over_labels, reaches
 from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, Seen, Sketch
 from penstock.offline.drift.truth import miscalibrated, truth_of
 
