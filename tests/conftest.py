@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # several processes test at once, and more threads than cores would
     os.environ.setdefault(threads, "1")  # spin: a training takes three times as much of the processor, and ten times as long
 
+os.environ.setdefault("PENSTOCK_COMPILE_FEATURES", "false")  # services that tests start would do so beside every test
+
 # How long an example takes tells what else this machine does and what is compiled for the first time, and little of a test.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

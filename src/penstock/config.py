@@ -147,6 +147,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Refused events kept for people to look at: of each detector the newest, at most 4 KiB of each.",
         ),
     ] = 10_000
+    compile_features: Annotated[
+        bool,
+        Meta(
+            description="Compile functions from the detector's features while a service or a worker decides already, in a"
+            " process of the lowest priority, and go on with them: the same numbers, in about half the time. They are kept"
+            " beside the compiled kernels, so that the next start has them at once: `true` or `false`."
+        ),
+    ] = True
     snapshot_every_s: Annotated[Positive, Meta(description="Time between snapshots of the state, in seconds.")] = 60.0
     stop_within_s: Annotated[
         Positive,

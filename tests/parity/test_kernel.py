@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.features import Entity
+from penstock.features.compiled import store
+from penstock.features.compiled.build import compile_source
+from penstock.features.compiled.source import function_of
 from penstock.features.kernel.words import AT_HAND
 from penstock.features.plan import Stream, compile_entity
 from penstock.features.table import Table
@@ -116,7 +121,18 @@ PLANS = {
 }
 
 
-def _compile(entity, features) -> tuple[Table, Layout]:
+TIERS = pytest.mark.parametrize("own", [False, True], ids=["table-driven", "compiled"])
+"""Whether the plan's own function runs, or the table-driven kernel."""
+
+
+def _use_own(table: Table) -> None:
+    text = function_of(table.plan.plan)
+    if not store.address_of(text):
+        compile_source(text)
+    table.use(store.address_of(text))
+
+
+def _compile(entity, features, *, own: bool = False) -> tuple[Table, Layout]:
     layout = Layout()
     for name, type_ in FIELDS.items():
         layout.add(name, type_)
@@ -128,6 +144,8 @@ def _compile(entity, features) -> tuple[Table, Layout]:
     stream = Stream(SKEW, LATENESS, KINDS, 2, {WHERE: where}, frozenset({"amount"}), {})
     table = Table(compile_entity(entity, features, layout, stream))
     table.state.meta[AT_HAND] = 0  # small as it is, memory is asked for ahead
+    if own:
+        _use_own(table)
     return table, layout
 
 
@@ -212,14 +230,21 @@ class _Rows:
         roles = len(self.entity.keys)
         self.keys = np.array([[_code(key) for key in e["keys"][:roles]] for e in self.events], np.int64).reshape(n, roles)
 
-    def run(self, table: Table, cuts: list[int]) -> None:
-        """Feed the rows in pieces that end at `cuts` and wherever labels arrive."""
+    def run(self, table: Table, cuts: list[int], swaps: Mapping[int, bool] = MappingProxyType({})) -> None:
+        """Feed the rows in pieces that end at `cuts` and wherever labels arrive.
+
+        swaps: before which rows the table goes on with its own function, or with the table-driven kernel.
+        """
         labels = sorted(self.labels, key=lambda label: label[0])
         start = 0
         for end in sorted({*cuts, *(at for at, _, _ in labels), *(at for at in self.alone() if at < self.n), self.n}):
             self.apply(table, start, end)
             self.tell(table, labels, end)
             start = end
+            if swaps.get(start):
+                _use_own(table)
+            elif start in swaps:
+                table.use(0)
 
     def alone(self) -> set[int]:
         """The bounds of labels that enter state as events: each comes alone, with the sequence number of its event."""
@@ -267,20 +292,21 @@ def _assert_same(rows: _Rows, layout: Layout, features, expected: list[dict]) ->
             assert _found(rows, layout, f, i) == row.get(f.name), (i, f.name, rows.events[i])
 
 
+@TIERS
 @pytest.mark.parametrize("name", PLANS)
-def test_batch_single_restart_and_oracle_agree_to_the_last_bit(name: str) -> None:
+def test_batch_single_restart_and_oracle_agree_to_the_last_bit(name: str, own: bool) -> None:
     """Whatever the stream and however it is cut, every feature is what its definition says."""
     entity, features = PLANS[name]
 
     @settings(max_examples=EXAMPLES, deadline=None)
     @given(st.lists(events, max_size=40), st.integers(0, 40))
     def check(stream, cut) -> None:
-        table, layout = _compile(entity, features)
+        table, layout = _compile(entity, features, own=own)
         batch = _Rows(stream, entity, features, layout)
         batch.run(table, [])
         _assert_same(batch, layout, features, _oracle_features(batch, entity, features))
 
-        single, _ = _compile(entity, features)
+        single, _ = _compile(entity, features, own=own)
         one_by_one = _Rows(stream, entity, features, layout)
         one_by_one.run(single, list(range(batch.n)))
         np.testing.assert_array_equal(one_by_one.x, batch.x)
@@ -288,7 +314,7 @@ def test_batch_single_restart_and_oracle_agree_to_the_last_bit(name: str) -> Non
         clock = batch.clocks[-1] if batch.n else 0
         assert single.digest(clock) == table.digest(clock)
 
-        saved, _ = _compile(entity, features)
+        saved, _ = _compile(entity, features, own=own)
         restarted = _Rows(stream, entity, features, layout)
         _run_with_restart(restarted, saved, min(cut, batch.n), entity, features)
         np.testing.assert_array_equal(restarted.x, batch.x)
@@ -296,7 +322,8 @@ def test_batch_single_restart_and_oracle_agree_to_the_last_bit(name: str) -> Non
     check()
 
 
-def test_what_a_late_event_lets_go_of_has_been_counted():
+@TIERS
+def test_what_a_late_event_lets_go_of_has_been_counted(own: bool):
     """The newest time of a key moves by an event that no feature takes in; a late event comes, then one that is too late."""
     base = {"gap": 0, "jitter": 0, "kind": None, "amount": 0.0, "rare": None, "city": None, "keep": True, "label": None}
     stream = [{**base, "keys": ("a", "a")}] * 9
@@ -311,7 +338,7 @@ def test_what_a_late_event_lets_go_of_has_been_counted():
     ]
     entity, features = PLANS["for ever alone"]
     for looked_at in (False, True):
-        table, layout = _compile(entity, features)
+        table, layout = _compile(entity, features, own=own)
         rows = _Rows(stream, entity, features, layout)
         for end in range(1, rows.n + 1):
             rows.apply(table, end - 1, end)
@@ -320,13 +347,36 @@ def test_what_a_late_event_lets_go_of_has_been_counted():
         _assert_same(rows, layout, features, _oracle_features(rows, entity, features))
 
 
+@pytest.mark.parametrize("name", PLANS)
+def test_the_tiers_take_over_from_each_other_between_any_two_batches(name: str) -> None:
+    """Whenever functions are put in place, or taken away: the same features and the same state, and as if all came at once."""
+    entity, features = PLANS[name]
+
+    @settings(max_examples=EXAMPLES // 3, deadline=None)
+    @given(st.lists(events, max_size=60), st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=12))
+    def check(stream, swaps) -> None:
+        table, layout = _compile(entity, features)
+        rows = _Rows(stream, entity, features, layout)
+        rows.run(table, [])
+        swapped, _ = _compile(entity, features, own=True)
+        again = _Rows(stream, entity, features, layout)
+        again.run(swapped, [at for at, _ in swaps if at < again.n], swaps=dict(swaps))
+        np.testing.assert_array_equal(again.x.view(np.int64), rows.x.view(np.int64))
+        np.testing.assert_array_equal(again.codes, rows.codes)
+        clock = rows.clocks[-1] if rows.n else 0
+        assert swapped.digest(clock) == table.digest(clock)
+        assert swapped.counts() == table.counts()
+
+    check()
+
+
 def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> None:
     """Run to `cut`, save, load into a new table, and go on; the labels of the cut itself come after the restart."""
     labels, n = rows.labels, rows.n
     rows.labels = [label for label in labels if label[0] < cut]
     rows.n = cut
     rows.run(table, [])
-    fresh, _ = _compile(entity, features)
+    fresh, _ = _compile(entity, features, own=table.is_compiled)
     fresh.load(table.arrays())
     rows.n = n
     start = cut
@@ -338,8 +388,9 @@ def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> 
 
 
 @pytest.mark.slow
+@TIERS
 @pytest.mark.parametrize("name", ["delayed and labelled", "windows", "totals only"])
-def test_a_hot_key_with_late_events_matches_the_oracle(name: str) -> None:
+def test_a_hot_key_with_late_events_matches_the_oracle(name: str, own: bool) -> None:
     """Rings that grow, shrink and shift, with block summaries of several levels."""
     entity, features = PLANS[name]
     rng = np.random.default_rng(7)
@@ -359,13 +410,14 @@ def test_a_hot_key_with_late_events_matches_the_oracle(name: str) -> None:
                 "label": int(rng.integers(0, 300)) if rng.random() < 0.2 else None,
             }
         )
-    table, layout = _compile(entity, features)
+    table, layout = _compile(entity, features, own=own)
     rows = _Rows(stream, entity, features, layout)
     rows.run(table, [])
     _assert_same(rows, layout, features, _oracle_features(rows, entity, features))
 
 
-def test_a_dry_run_changes_nothing() -> None:
+@TIERS
+def test_a_dry_run_changes_nothing(own: bool) -> None:
     """Reading without writing leaves the digest and all later features as they are."""
     entity, features = PLANS["windows"]
     rng = np.random.default_rng(3)
@@ -374,10 +426,10 @@ def test_a_dry_run_changes_nothing() -> None:
          "city": "x", "keep": True, "label": None}
         for i, g in enumerate(rng.integers(0, DAY, 60))
     ]  # fmt: skip
-    plain, layout = _compile(entity, features)
+    plain, layout = _compile(entity, features, own=own)
     rows = _Rows(stream, entity, features, layout)
     rows.run(plain, [])
-    disturbed, _ = _compile(entity, features)
+    disturbed, _ = _compile(entity, features, own=own)
     again = _Rows(stream, entity, features, layout)
     for i in range(again.n):
         s = slice(i, i + 1)

@@ -56,6 +56,7 @@ COMMANDS = {
     "lab": "serving.lab",
     "loadtest": "traffic.loadtest",
     "detectors": "detectors",
+    "explain-plan": "explain_plan",
     "doctor": "doctor",
     "version": "version",
 }

@@ -50,9 +50,12 @@ def compile_features() -> None:
     """Compile the feature kernel, more than half of all there is to compile."""
     import polars as pl
 
+    from penstock.features.kernel.rare import address_of_rare
+
     event = {"transaction_id": ["1"], "timestamp": ["2026-01-01T00:00:00Z"], "customer_id": ["c"], "amount": [1.5]}
     with Engine(_small()) as small:
         small.load(small.reader.read_frame(pl.DataFrame(event)))
+    address_of_rare()
 
 
 def compile_decisions() -> None:

@@ -63,6 +63,7 @@ class FeatureState:
         max_ahead_us: int,
         memory_limit: int | None = None,
     ) -> None:
+        from penstock.features.compiled import background
         from penstock.features.kernel import handles
         from penstock.features.table import Table
 
@@ -83,6 +84,7 @@ class FeatureState:
         for table, handle in zip(self.tables, self._handles, strict=True):
             handle[:] = table.handle
             table.handle = handle  # one array: what a table changes is seen here
+        background.offer(self)
 
     @property
     def clock_us(self) -> int:
@@ -168,7 +170,7 @@ class FeatureState:
         n, clocks = len(batch), self._clocks if moves else self._clocks.copy()
         keep, paces, admission = np.empty(n, np.bool_), np.empty(n, np.int64), np.zeros(n, np.uint8)
         admission[closed.row :] = closed.level
-        keys, progress = np.empty((n, self._roles), np.int64), np.array([-1, 0])
+        keys, progress = np.empty((n, self._roles), np.int64), self._kernel.progress()
         while not self._kernel.advance(
             self._handles,
             progress,

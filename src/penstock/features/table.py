@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from penstock.features.kernel import words as k
 from penstock.features.kernel.compaction import compact
 from penstock.features.kernel.events import settle, sweep
-from penstock.features.kernel.handles import advance, handle_of, label
+from penstock.features.kernel.handles import RARE, RUN, advance, handle_of, label, progress
 from penstock.features.kernel.hash_tables import place_distinct, place_distincts, place_keys
+from penstock.features.kernel.rare import address_of_rare
 from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
 
@@ -49,10 +50,10 @@ class Table:
         write: bool = True,
     ) -> None:
         """Run events with given keys, int64 (n, roles), through this entity alone; see `kernel.events.apply`."""
-        stands, progress = np.zeros(2, np.int64), np.array([0, 0])
+        stands, place = np.zeros(2, np.int64), progress(0)
         while not advance(
             self.handle[None, :],
-            progress,
+            place,
             True,
             keys,
             kinds,
@@ -87,6 +88,23 @@ class Table:
                 time, seq = np.int64(time_us), np.int64(sequence)
                 label(self.handle, np.int64(key), role, nth, time, seq, kind, x, row, change)
 
+    def use(self, run: int) -> None:
+        """Go on with the plan's own function at this address, or with the table-driven kernel (0); see `features.compiled`.
+
+        Between two batches, from any thread: both leave the same state.
+        """
+        if run:
+            self.handle[RARE] = address_of_rare()
+        self.handle[RUN] = run
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the plan's own function is in use."""
+        return bool(self.handle[RUN])
+
+    def _lay_handle(self) -> None:
+        self.handle[:RUN] = handle_of(self.plan.plan, self.state)[:RUN]  # the rest may change at this moment: see `use`
+
     # ---- room
 
     def growth(self, events: int) -> int:
@@ -95,7 +113,13 @@ class Table:
         entry = (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8
         grown = keys * (state.rows.shape[1] * 8 + entry * (1 << k.SMALLEST_RING_LOG2))
         grown += _added(state.table, int(meta[k.TABLE_USED]) + keys)
-        return int(grown + _added(state.distinct, int(meta[k.DISTINCT_USED]) + keys * len(self.plan.plan.distincts)))
+        distincts = int(meta[k.DISTINCT_USED]) + keys * len(self.plan.plan.distincts) + self._values_at_once
+        return int(grown + _added(state.distinct, distincts))
+
+    @property
+    def _values_at_once(self) -> int:
+        """For how many distinct values an event asks for room; see `kernel.events`."""
+        return len(self.plan.keys) * (k.VALUES_AT_ONCE * len(self.plan.plan.distincts) + 1)
 
     def reclaim(self, clock_us: int) -> None:
         """Forget the keys that are idle at this pace clock, and release their memory if it is much."""
@@ -111,20 +135,20 @@ class Table:
             order = held[np.argsort(-rings, kind="stable")]
             compact(self.plan.plan, self.state, state, order, np.empty(max(len(rows), 1), np.int64))
             self.state = state
-            self.handle[:] = handle_of(self.plan.plan, state)
+            self._lay_handle()
 
     def enlarge(self) -> None:
         """Double whichever array lacks room for one more event."""
         state, meta, roles = self.state, self.state.meta, len(self.plan.keys)
         if (meta[k.TABLE_USED] + roles) * 2 > state.table.shape[0]:
             self.state = self.state._replace(table=self._rehash_keys(2 * state.table.shape[0]))
-        if (meta[k.DISTINCT_USED] + roles * max(len(self.plan.plan.distincts), 1)) * 2 > state.distinct.shape[0]:
+        if (meta[k.DISTINCT_USED] + self._values_at_once) * 2 > state.distinct.shape[0]:
             self.state = self.state._replace(distinct=self._rehash_distinct(2 * state.distinct.shape[0]))
         if meta[k.SLOTS] + roles > state.rows.shape[0]:
             self.state = self.state._replace(rows=_grown(state.rows, 2 * state.rows.shape[0], int(meta[k.SLOTS])))
         if meta[k.RING_TOP] + roles * 4 * meta[k.LARGEST] > state.ring.shape[0]:
             self._grow_rings(2 * state.ring.shape[0])
-        self.handle[:] = handle_of(self.plan.plan, self.state)
+        self._lay_handle()
 
     def _rehash_keys(self, capacity: int) -> NDArray[np.int64]:
         table = np.zeros((capacity, 2), np.int64)
@@ -211,7 +235,7 @@ class Table:
         for owner, code, position in arrays["distinct"]:
             place_distinct(state.distinct, meta[k.SALT], owner, code, position)
         self.state = state
-        self.handle[:] = handle_of(self.plan.plan, state)
+        self._lay_handle()
 
     def digest(self, clock_us: int) -> str:
         """A hash of the state's meaning, independent of its arrangement in memory: equal states have equal digests.
@@ -293,4 +317,4 @@ def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int, distincts: int
 def _longest(plan: k.Plan, roles: int) -> int:
     """How wide a line of scratch must be."""
     tables = (plan.channels, plan.items, plan.distincts, plan.labels)
-    return max(k.AHEAD_SLOTS * roles, *(len(table) for table in tables))
+    return max(k.AHEAD_SLOTS * roles, 2 * k.BLOCK * roles, *(len(table) for table in tables))

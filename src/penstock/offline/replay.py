@@ -17,6 +17,7 @@ from penstock.detector import Detector
 from penstock.engine import BatchResult, Pipeline
 from penstock.engine.labels.queue import stream_clock
 from penstock.engine.reads import take
+from penstock.features.compiled.background import speed_up
 from penstock.ingest import Read, Reader, SeriesTexts
 from penstock.ingest.labels import Labels
 from penstock.ledger import Claims
@@ -63,6 +64,10 @@ class Replay:
 
     def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[Chunk]:
         """Run the events in arrival order, a chunk at a time."""
+        with speed_up(self.pipeline.state, len(recorded.frame)):
+            yield from self._chunks(recorded, decide=decide)
+
+    def _chunks(self, recorded: Recorded, *, decide: bool) -> Iterator[Chunk]:
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=self.personal_key)
         arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
         known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)

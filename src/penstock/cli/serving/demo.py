@@ -32,6 +32,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
 
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
+    from penstock.features.compiled import background
     from penstock.service import Traffic, bind, serve
     from penstock.wiring.demo import DETECTOR, prepare_demo
     from penstock.wiring.service_parts import served_parts
@@ -43,7 +44,9 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
     with progress("preparing") as advance:
         demo = prepare_demo(settings, tps=tps, attack=attack, say=say, progress=advance)
-    with served_parts({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
+    compiles = background.running(on=settings.compile_features)
+    served = served_parts({DETECTOR: demo.detector}, settings, demo.replays)
+    with compiles, served as parts, demo.running(tps) as (bodies, labels):
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
         opened = threading.Event()
 

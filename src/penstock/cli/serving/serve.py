@@ -34,6 +34,7 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     """
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals
+    from penstock.features.compiled import background
     from penstock.service import bind, serve
     from penstock.wiring.detectors import load_detectors
     from penstock.wiring.service_parts import served_parts
@@ -44,7 +45,8 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
     begin_logging(settings, loaded[0].name if len(loaded) == 1 else None)
-    with served_parts(dict(zip(detectors, loaded, strict=True)), settings) as parts:
+    compiles = background.running(on=settings.compile_features and settings.stream is None)
+    with compiles, served_parts(dict(zip(detectors, loaded, strict=True)), settings) as parts:
         names = ", ".join([*parts.openers, *parts.beside])
         ready = f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"
         opened = threading.Event()

@@ -60,6 +60,7 @@ def command(
     from penstock.cli.signals import stop_on_signals
     from penstock.engine.statistics.meter import Meter
     from penstock.errors import shown_url
+    from penstock.features.compiled import background
     from penstock.wiring.changes.trial_work import TrialWork
     from penstock.wiring.database import office_of
     from penstock.wiring.detectors import load_detector
@@ -81,7 +82,8 @@ def command(
     shards = shards_of(broker, loaded, settings)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
     monitor = None
-    with closing(broker), office_of(settings) as office, keeping([loaded], settings, office) as kept:
+    compiles = background.running(on=settings.compile_features)
+    with compiles, closing(broker), office_of(settings) as office, keeping([loaded], settings, office) as kept:
         trials = TrialWork(office, [loaded], settings, alerted=settings.alerts is not None)
         parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials, keeping=kept)
         worker = Worker(parts, name, shards, takeover=takeover)

@@ -14,11 +14,16 @@ def command(detector: str, file: str, **flags: str | None) -> None:
 
     It makes no decisions, alerts or cases.
     """
+    from penstock.features.compiled.background import speed_up
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.engines import load_history, open_engine
 
     settings = settings_from(**flags)
     recorded = read_events(detector, file, settings)
-    with open_engine(load_detector(detector), settings, wait_for_models=True) as engine, progress("loading") as advance:
+    with (
+        open_engine(load_detector(detector), settings, wait_for_models=True) as engine,
+        speed_up(engine.pipeline.state, len(recorded.frame)),
+        progress("loading") as advance,
+    ):
         loaded = load_history(engine, recorded, progress=advance)
     say(f"{loaded:,} events in the state of {detector} in {settings.data}")

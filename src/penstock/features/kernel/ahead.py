@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from penstock.features.kernel.hash_tables import distinct_home, find_slot, mix
+from penstock.features.kernel.hash_tables import distinct_home, find_slot, is_scanned, mix
 from penstock.features.kernel.memory import ask_for
 from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING, SALT
 from penstock.jit import njit
@@ -54,6 +54,8 @@ def ask_for_entries(P, S, keys, i, slots, x, codes):
         for c in range(P.offsets.shape[0]):
             ask_for(S.ring[np.uint64(offset + (row[np.uint64(CURSORS + c)] & mask))], 0)
         for d in range(P.distincts.shape[0]):
+            if is_scanned(P, row, d):
+                continue
             code = word_of(x, codes, i, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
             owner = slot * np.int64(P.distincts.shape[0]) + d + 1
             ask_for(S.distinct[distinct_home(S.distinct, S.meta[SALT], owner, code)], 0)

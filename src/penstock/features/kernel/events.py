@@ -52,6 +52,7 @@ from penstock.features.kernel.words import (
     TOO_LATE,
     TOUCHED,
     VALUES,
+    VALUES_AT_ONCE,
 )
 from penstock.features.kernel.writing import insert, new_slot
 from penstock.jit import njit
@@ -98,7 +99,7 @@ def _has_room(P, S, roles):
     """
     return (
         (S.meta[TABLE_USED] + roles) * 2 <= S.table.shape[0]
-        and (S.meta[DISTINCT_USED] + roles * max(P.distincts.shape[0], 1)) * 2 <= S.distinct.shape[0]
+        and (S.meta[DISTINCT_USED] + roles * (VALUES_AT_ONCE * P.distincts.shape[0] + 1)) * 2 <= S.distinct.shape[0]
         and S.meta[SLOTS] + roles <= S.rows.shape[0]
         and S.meta[RING_TOP] + roles * 4 * S.meta[LARGEST] <= S.ring.shape[0]
     )
@@ -179,7 +180,7 @@ def _look_ahead(P, S, keys, start, i, slots, x, codes):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admission, x, codes, reads, writes):
+def event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admission, x, codes, reads, writes):
     """One event: what it asks for is read, then it is written; slots[place + role]: where its keys' rows may be."""
     values, exact_values, item_values = S.scratch[VALUES], S.scratch[EXACT_VALUES], S.scratch[ITEM_VALUES]
     distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
@@ -243,7 +244,7 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequen
         if reads or writes:
             place, sequence = (i & mask) * roles, first_sequence + i
             time, clock = times[i], clocks[i]
-            _event(P, S, keys, slots, place, i, i - begin, kind, time, clock, sequence, admission, x, codes, reads, writes)
+            event(P, S, keys, slots, place, i, i - begin, kind, time, clock, sequence, admission, x, codes, reads, writes)
     express(P, S, x, begin, n)
     if write and n > 0 and kinds[n - 1] != P.sizes.labels_kind:
         sweep(P, S, clocks[n - 1], n // SWEEP + 1)

@@ -17,26 +17,54 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from penstock.codes import word_code
-from penstock.features.kernel.events import apply
+from penstock.features.kernel.addresses import address_of, call_run
+from penstock.features.kernel.events import apply, sweep
 from penstock.features.kernel.labels import apply_label
-from penstock.features.kernel.words import Plan, Sizes, State
+from penstock.features.kernel.words import (
+    CALL_ADMISSION,
+    CALL_CLOCKS,
+    CALL_CODES,
+    CALL_HANDLE,
+    CALL_KEEP,
+    CALL_KEYS,
+    CALL_KINDS,
+    CALL_N,
+    CALL_READ,
+    CALL_SEQUENCE,
+    CALL_TEXTS,
+    CALL_TIMES,
+    CALL_WIDTH,
+    CALL_WORDS,
+    CALL_WRITE,
+    CALL_X,
+    SWEEP,
+    Plan,
+    Sizes,
+    State,
+)
 from penstock.jit import njit
 
 _SIZES = len(Sizes._fields)
 _ITEM_BYTES = 8
 _ARRAY = 4
 """Words of one array in a handle: its address and up to three lengths."""
-HANDLE = _SIZES + _ARRAY * (len(Plan._fields) - 1 + len(State._fields))
-"""Words of a handle."""
+_FIRST_STATE = _SIZES + _ARRAY * (len(Plan._fields) - 1)
+PLACES = {name: _SIZES + _ARRAY * k for k, name in enumerate((*Plan._fields[1:], *State._fields))}
+"""Where the four words of each array of a plan and a state stand in a handle; those of its sizes come first."""
+RUN = _FIRST_STATE + _ARRAY * len(State._fields)
+RARE = RUN + 1
+HANDLE = RUN + 2
+"""Words of a handle. RUN: the address of the plan's own function, 0 where the table-driven kernel does everything. RARE: where
+that function finds `rare.rare`."""
 _GOLDEN = np.int64(0x1E3779B97F4A7C15)
 
 
 def handle_of(plan: Plan, state: State) -> np.ndarray[Any, Any]:
-    """The numbers that stand for a plan and a state: see `_plan_at`, `_state_at`."""
+    """The numbers that stand for a plan and a state: see `plan_at`, `state_at`."""
     words = [int(size) for size in plan.sizes]
     for array in (*plan[1:], *state):
         words += [array.ctypes.data, *[*array.shape, 1, 1][:3]]
-    return np.array(words, np.int64)
+    return np.array([*words, 0, 0], np.int64)
 
 
 # ---------------------------------------------------------------- from numbers to arrays
@@ -91,7 +119,7 @@ _scales_at = _make(1, types.float64)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _plan_at(h):
+def plan_at(h):
     """The plan behind a handle, field by field in the order of `Plan`."""
     sizes = Sizes(
         h[0], h[1], h[2], h[3], h[4] != 0, h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12] != 0, h[13] != 0, h[14], h[15],
@@ -115,9 +143,9 @@ def _plan_at(h):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _state_at(h):
+def state_at(h):
     """The state behind a handle, field by field in the order of `State`."""
-    a = _SIZES + 44
+    a = _FIRST_STATE
     return State(
         _line_at(h, a),
         _line_at(h, a + 4),
@@ -186,6 +214,31 @@ def read_keys(fields, x, codes, keys):
             last = role
 
 
+def progress(entity: int = -1) -> np.ndarray[Any, Any]:
+    """The place at which `advance` begins, with room for what it tells a plan's own function."""
+    return np.array([entity, *[0] * (1 + CALL_WORDS)], np.int64)
+
+
+@njit(_nrt=False, error_model="numpy", forceinline=True)
+def _describe(call, handle, keys, kinds, times, clocks, keep, admission, sequence, x, codes, read, write):
+    """Lay down the arguments of a plan's own function."""
+    call[CALL_HANDLE] = address_of(handle)
+    call[CALL_N] = keys.shape[0]
+    call[CALL_KEYS] = address_of(keys)
+    call[CALL_KINDS] = address_of(kinds)
+    call[CALL_TIMES] = address_of(times)
+    call[CALL_CLOCKS] = address_of(clocks)
+    call[CALL_KEEP] = address_of(keep)
+    call[CALL_ADMISSION] = address_of(admission)
+    call[CALL_SEQUENCE] = sequence
+    call[CALL_X] = address_of(x)
+    call[CALL_WIDTH] = x.shape[1]
+    call[CALL_CODES] = address_of(codes)
+    call[CALL_TEXTS] = codes.shape[1]
+    call[CALL_READ] = read
+    call[CALL_WRITE] = write
+
+
 @njit(_nrt=False, error_model="numpy")
 def advance(
     handles,
@@ -209,7 +262,7 @@ def advance(
 ):
     """Run events through every entity, in arrival order.
 
-    progress: [entity, row] to go on from, [-1, 0] at first; both are moved, and the call returns False where the arrays of
+    progress: `progress()`: entity and row to go on from; both are moved, and the call returns False where the arrays of
     an entity must be enlarged first. keys: room for the keys of one entity after another, int64 (n, most roles); with
     `keyed`, those of the only entity, and keep and paces are given too.
     """
@@ -220,12 +273,21 @@ def advance(
             pace(times, arrived, max_ahead, stride, clocks, keep, paces, write)
     while progress[0] < handles.shape[0]:
         handle = handles[progress[0]]
-        P, S = _plan_at(handle), _state_at(handle)
+        P, S = plan_at(handle), state_at(handle)
         roles = P.keys[P.keys.shape[0] - 1, 0] + 1
         of_entity = keys.reshape(-1)[: n * roles].reshape(n, roles)
         if not keyed and progress[1] == 0:
             read_keys(P.keys, x, codes, of_entity)
-        row = apply(P, S, progress[1], of_entity, kinds, times, paces, keep, admission, sequence, x, codes, read, write)
+        if handle[RUN] == 0:
+            row = apply(P, S, progress[1], of_entity, kinds, times, paces, keep, admission, sequence, x, codes, read, write)
+        else:
+            call = progress[2:]
+            _describe(call, handle, of_entity, kinds, times, paces, keep, admission, sequence, x, codes, read, write)
+            row = call_run(handle[RUN], address_of(call), progress[1]) - 1
+            if row < 0:
+                raise RuntimeError("a function that was compiled from a plan failed")
+            if row == n and write and n > 0 and kinds[n - 1] != P.sizes.labels_kind:
+                sweep(P, S, paces[n - 1], n // SWEEP + 1)
         if row < n:
             progress[1] = row
             return False
@@ -237,4 +299,4 @@ def advance(
 @njit(_nrt=False, error_model="numpy")
 def label(handle, key, role, nth, time, sequence, kind, x, i, change):
     """A label of an event of one entity became known, or was taken back: see `labels.apply_label`."""
-    apply_label(_plan_at(handle), _state_at(handle), key, role, nth, time, sequence, kind, x, i, change)
+    apply_label(plan_at(handle), state_at(handle), key, role, nth, time, sequence, kind, x, i, change)

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from penstock.features.kernel.words import DISTINCT_USED, KEY, SALT, SLOTS, TABLE_USED
+from penstock.features.kernel.words import (
+    D_EVER,
+    DISTINCT_USED,
+    KEY,
+    LOG2,
+    SALT,
+    SCANNED_RING_LOG2,
+    SLOTS,
+    TABLE_USED,
+)
 from penstock.jit import njit
 
 
@@ -65,6 +74,12 @@ def remove_key(S, code):
             hole = at
     table[hole, 0] = 0
     S.meta[TABLE_USED] -= 1
+
+
+@njit(_nrt=False, error_model="numpy", forceinline=True)
+def is_scanned(P, row, d):
+    """Whether a key's values of a distinct field are found by scanning its ring: no table holds them."""
+    return row[LOG2] <= SCANNED_RING_LOG2 and not P.distincts[d, D_EVER]
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)

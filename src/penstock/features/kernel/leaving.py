@@ -4,7 +4,7 @@ import numpy as np
 
 from penstock.features.kernel.cursors import seek
 from penstock.features.kernel.extremes import better
-from penstock.features.kernel.hash_tables import remove_distinct, remove_key
+from penstock.features.kernel.hash_tables import is_scanned, remove_distinct, remove_key
 from penstock.features.kernel.rings import give_ring, physical
 from penstock.features.kernel.words import (
     BASE,
@@ -79,7 +79,8 @@ def _let_go(P, S, row, at):
             row[place + OLD_TIME] = S.ring[at, 0]
     for d in range(P.distincts.shape[0]):
         column = P.distincts[d, D_RING]
-        if S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0 and not P.distincts[d, D_EVER]:
+        held = not P.distincts[d, D_EVER] and not is_scanned(P, row, d)
+        if held and S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0:
             owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
             remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
 

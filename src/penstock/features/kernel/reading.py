@@ -4,8 +4,8 @@ import numpy as np
 
 from penstock.features.kernel.deviation import deviation, multiply
 from penstock.features.kernel.extremes import better, bits_of, extreme
-from penstock.features.kernel.hash_tables import distinct_at
-from penstock.features.kernel.rings import lay_base, physical
+from penstock.features.kernel.hash_tables import distinct_at, is_scanned
+from penstock.features.kernel.rings import last_in_ring, lay_base, physical
 from penstock.features.kernel.words import (
     BASE,
     COUNT,
@@ -87,6 +87,8 @@ def _item(P, S, row, item, high, newest):
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def _stands(P, S, row, d, low, high, code):
     """Whether a value stands in [low, high) of a distinct field."""
+    if is_scanned(P, row, d):
+        return last_in_ring(S.ring, row, P.distincts[d, D_RING], code, high) >= low
     owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
     at = distinct_at(S.distinct, S.meta[SALT], owner, code)
     if S.distinct[at, 0] == 0:

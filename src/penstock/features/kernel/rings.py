@@ -47,6 +47,16 @@ def lay_base(P, S, row):
         S.ring[at, 1 + k] = row[P.sizes.totals + k]
 
 
+@njit(_nrt=False, error_model="numpy", forceinline=True)
+def last_in_ring(ring, row, column, code, end):
+    """The last position before `end` at which a value stands in the ring, or -1."""
+    first, offset, mask = row[FIRST], row[RING], (np.int64(1) << row[LOG2]) - 1
+    position = end - 1
+    while position >= first and ring[np.uint64(offset + (position & mask)), np.uint64(column)] != code:
+        position -= 1
+    return position if position >= first else np.int64(-1)
+
+
 @njit(_nrt=False, error_model="numpy")
 def search(ring, row, low, high, bound):
     """The first position in [low, high) with time > bound, or high."""

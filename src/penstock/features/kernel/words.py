@@ -4,7 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 
-STATE_FORMAT = 4
+STATE_FORMAT = 5
 """Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 MISSING = np.int64(-(2**63))
 """No value: in a channel, an item, a distinct code or a time."""
@@ -13,6 +13,12 @@ NO_EVENT = 63
 LARGEST_SUM = np.int64(1) << 62
 FANOUT_LOG2 = 4
 SMALLEST_RING_LOG2 = 2
+SCANNED_RING_LOG2 = 4
+"""Up to this size a ring is scanned for a distinct value; the table of distinct values holds those of larger rings, and of all
+time.
+"""
+VALUES_AT_ONCE = 1 << (SCANNED_RING_LOG2 + 1)
+"""More than the distinct values of one field that enter their table when a ring becomes too large to be scanned."""
 NO_RING, NOTHING, ARENA_START = 0, 4, 8
 """Places of the arena that belong to no key: a ring for rows that have none, an entry of zeros, the first free place."""
 BLOCK = 32
@@ -42,6 +48,13 @@ LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, AT_HAND, META = range(7, 14)
 
 # Lines of `State.scratch`.
 VALUES, EXACT_VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(7)
+
+# What `handles.advance` passes to the plan's own function; addresses and lengths of the batch's arrays.
+CALL_HANDLE, CALL_N, CALL_KEYS, CALL_KINDS, CALL_TIMES, CALL_CLOCKS, CALL_KEEP, CALL_ADMISSION, CALL_SEQUENCE = range(9)
+CALL_X, CALL_WIDTH, CALL_CODES, CALL_TEXTS, CALL_READ, CALL_WRITE, CALL_WORDS = range(9, 16)
+
+# The rare ways: see `rare.rare`.
+RARE_EVENT, RARE_KEY, RARE_PLACE, RARE_GUARD = range(4)
 
 # Aggregates.
 COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13)
@@ -77,6 +90,7 @@ scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State
 
 State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank spans")
 """meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
-levels), start of each level, last positions of distinct values (slot and field, code, position) and events kept out as
-too late (-1 - role, sequence, 0), what the kernel reads from one event (a line each for channels rounded and unrounded,
-items, distinct fields and labels), the row of an unknown key, and the content of every span for each event of a block."""
+levels), start of each level, last positions of distinct values (slot and field, code, position; not those of rings that
+are scanned) and events kept out as too late (-1 - role, sequence, 0), what the kernel reads from one event (a line each for
+channels rounded and unrounded, items, distinct fields and labels), the row of an unknown key, and the content of every span for
+each event of a block."""

@@ -5,9 +5,9 @@ import numpy as np
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.deviation import multiply
 from penstock.features.kernel.extremes import summarise, summarise_one
-from penstock.features.kernel.hash_tables import distinct_at, place_distinct, place_key
+from penstock.features.kernel.hash_tables import distinct_at, is_scanned, place_distinct, place_key, remove_distinct
 from penstock.features.kernel.leaving import reach, retire
-from penstock.features.kernel.rings import give_ring, lay_base, physical, search, take_ring
+from penstock.features.kernel.rings import give_ring, last_in_ring, lay_base, physical, search, take_ring
 from penstock.features.kernel.words import (
     BASE,
     C_ABSOLUTE,
@@ -18,6 +18,7 @@ from penstock.features.kernel.words import (
     C_SUM,
     C_VALUE,
     CURSORS,
+    D_EVER,
     D_RING,
     D_ROLES,
     DISTINCT_USED,
@@ -48,6 +49,7 @@ from penstock.features.kernel.words import (
     RETIRE_EVERY,
     RING,
     SALT,
+    SCANNED_RING_LOG2,
     SLOT,
     SLOTS,
     SMALLEST_RING_LOG2,
@@ -92,7 +94,7 @@ def new_slot(P, S, code, time):
 
 
 @njit(_nrt=False, error_model="numpy")
-def _resize(P, S, row, log2):
+def resize(P, S, row, log2):
     """Move a key's entries, and the one before them, into a ring of 2^log2; a key without a ring gets its first."""
     if row[RING] == NO_RING:
         lay_base(P, S, row)
@@ -107,10 +109,30 @@ def _resize(P, S, row, log2):
             S.ring[new + (position & new_mask), k] = S.ring[old + (position & old_mask), k]
     row[RING] = new
     row[LOG2] = log2
+    if (old_log2 <= SCANNED_RING_LOG2) != (log2 <= SCANNED_RING_LOG2):
+        _enter_or_remove_values(P, S, row)
     if old != NO_RING:
         give_ring(S, old, old_log2)
     if P.extremes.shape[0] > 0:
         summarise(P, S, row, first)
+
+
+@njit(_nrt=False, error_model="numpy")
+def _enter_or_remove_values(P, S, row):
+    """A ring became too large to be scanned for distinct values, or small enough again: they enter their table, or leave it."""
+    for d in range(P.distincts.shape[0]):
+        if P.distincts[d, D_EVER]:
+            continue
+        column = P.distincts[d, D_RING]
+        owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+        for position in range(row[FIRST], row[END]):
+            at = physical(row, position)
+            if S.ring[at, column] == MISSING or S.ring[at, column + 2] >= 0:
+                continue
+            if is_scanned(P, row, d):
+                remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
+            else:
+                S.meta[DISTINCT_USED] += place_distinct(S.distinct, S.meta[SALT], owner, S.ring[at, column], position)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -136,6 +158,15 @@ def _add_totals(P, entry, before, values, role):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
+def _next_in_ring(ring, row, column, code, start):
+    """The first position from `start` on at which a value stands in the ring, or -1."""
+    for position in range(start, row[END]):
+        if ring[physical(row, position), column] == code:
+            return position
+    return np.int64(-1)
+
+
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _link(P, S, row, position, d, code):
     """Enter a distinct value at a position: between its neighbours in the chain, and in the table where it is last."""
     column = P.distincts[d, D_RING]
@@ -146,20 +177,24 @@ def _link(P, S, row, position, d, code):
     if code == MISSING:
         return
     owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
-    place = distinct_at(S.distinct, S.meta[SALT], owner, code)
-    before, after = np.int64(-1), np.int64(-1)
-    if S.distinct[place, 0] != 0:
-        before = S.distinct[place, 2]
-        while before > position:
-            after = before
-            before = S.ring[physical(row, before), column + 1]
+    scanned, place, before, after = is_scanned(P, row, d), np.uint64(0), np.int64(-1), np.int64(-1)
+    if scanned:
+        before = last_in_ring(S.ring, row, column, code, position)
+        after = _next_in_ring(S.ring, row, column, code, position + 1)
+    else:
+        place = distinct_at(S.distinct, S.meta[SALT], owner, code)
+        if S.distinct[place, 0] != 0:
+            before = S.distinct[place, 2]
+            while before > position:
+                after = before
+                before = S.ring[physical(row, before), column + 1]
     S.ring[at, column + 1] = before
     S.ring[at, column + 2] = after
     if before >= row[FIRST]:
         S.ring[physical(row, before), column + 2] = position
     if after >= 0:
         S.ring[physical(row, after), column + 1] = position
-    else:
+    elif not scanned:
         if S.distinct[place, 0] == 0:
             S.meta[DISTINCT_USED] += 1
         S.distinct[place, 0] = owner
@@ -185,7 +220,7 @@ def _shift(P, S, row, position, values, role):
                 S.ring[physical(row, before), column + 2] = old + 1
             if after >= 0:
                 S.ring[physical(row, after), column + 1] = old + 1
-            else:
+            elif not is_scanned(P, row, d):
                 owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
                 place_distinct(S.distinct, S.meta[SALT], owner, code, old + 1)
 
@@ -229,7 +264,7 @@ def _remember(P, S, row, at, time, item_values, role):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _guard(P, S, row, values, role):
+def guard(P, S, row, values, role):
     """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed.
 
     The row holds a bound of the absolute values in its ring: it only grows, until it would say no; then it is summed anew.
@@ -260,14 +295,15 @@ def _absolute(ring, row, column, bound):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _make_place(P, S, row, size, mask):
+def make_place(P, S, row):
     """Give a key a ring that takes one more entry, beside the one before its oldest; a far too large one is exchanged."""
+    size, mask = row[END] - row[FIRST], (np.int64(1) << row[LOG2]) - 1
     if row[RING] == NO_RING:
-        _resize(P, S, row, SMALLEST_RING_LOG2)
+        resize(P, S, row, SMALLEST_RING_LOG2)
     elif size >= mask:
-        _resize(P, S, row, row[LOG2] + 1)
+        resize(P, S, row, row[LOG2] + 1)
     elif row[LOG2] > 6 and size << 4 <= mask:
-        _resize(P, S, row, row[LOG2] - 2)
+        resize(P, S, row, row[LOG2] - 2)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -276,9 +312,9 @@ def insert(P, S, row, time, sequence, role, values, exact_values, item_values, d
     end, mask = row[END], (np.int64(1) << row[LOG2]) - 1
     if end & (RETIRE_EVERY - 1) == 0 or end - row[FIRST] >= mask:
         retire(P, S, row, reach(P, row))
-    _guard(P, S, row, values, role)
+    guard(P, S, row, values, role)
+    make_place(P, S, row)
     size = end - row[FIRST]
-    _make_place(P, S, row, size, mask)
     position = end
     if size > 0 and S.ring[physical(row, position - 1), 0] > time:
         position = search(S.ring, row, row[FIRST], position, time)
