@@ -15,7 +15,7 @@ from penstock.cases.case import NewCase
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
-from penstock.engine.statistics.ranges import RANGES
+from penstock.engine.statistics.buckets import RANGES
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
 from penstock.testing import SetClock

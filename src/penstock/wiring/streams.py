@@ -1,5 +1,6 @@
 """Streams: the broker of a URL, and the parts of a worker."""
 
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,26 +44,16 @@ def open_broker(url: str, detector: str) -> Broker:
         raise ConfigurationError(
             f"{shown_url(url)!r} names no stream.{did_you_mean(scheme, BROKERS)} Write kafka://HOST:PORT or redis://HOST:PORT"
         )
-    return BROKERS[scheme](url, detector)
+    module, _, name = BROKERS[scheme].partition(":")
+    broker: Broker = getattr(importlib.import_module(module), name)(url, detector)
+    return broker
 
 
-def _kafka(url: str, detector: str) -> Broker:
-    from penstock.adapters.kafka import KafkaBroker
-
-    return KafkaBroker(url, detector)
-
-
-def _redis(url: str, detector: str) -> Broker:
-    from penstock.adapters.redis_stream import RedisBroker
-
-    return RedisBroker(url, detector)
-
-
-BROKERS: dict[str, Callable[[str, str], Broker]] = {
-    "kafka": _kafka,
-    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), _redis),
+BROKERS = {
+    "kafka": "penstock.adapters.kafka:KafkaBroker",
+    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), "penstock.adapters.redis_stream:RedisBroker"),
 }
-"""The brokers, by URL scheme."""
+"""The brokers by URL scheme: classes of a module, imported when one is opened."""
 
 
 def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:

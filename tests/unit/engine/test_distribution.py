@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from penstock.clock import SECOND_US
+from penstock.engine.statistics.buckets import RANGES
 from penstock.engine.statistics.distribution import (
     AMOUNT_BINS,
     AMOUNT_EDGES,
@@ -18,7 +19,6 @@ from penstock.engine.statistics.distribution import (
     UncountedBatch,
     tally_of,
 )
-from penstock.engine.statistics.ranges import RANGES
 
 RULES = ("one", "two", "three")
 

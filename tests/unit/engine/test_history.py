@@ -11,7 +11,7 @@ import pytest
 from penstock import Detector, Engine, Entity, Label, Rule
 from penstock.clock import SECOND_US, iso, to_us
 from penstock.engine import decision_history, recent_decisions
-from penstock.engine.statistics.time_series import HOUR_US, MINUTE_US, TimeSeries
+from penstock.engine.statistics.buckets import HOUR_US, MINUTE_US, TimeSeries
 from penstock.engine.statistics.totals import Totals
 from penstock.messages import Action
 from penstock.wiring.detectors import load_detector

@@ -18,8 +18,8 @@ from penstock.clock import Clock
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.queries import RecordQueries
 from penstock.engine.records import rule_of
+from penstock.engine.statistics.buckets import RANGES
 from penstock.engine.statistics.distribution import worth_of
-from penstock.engine.statistics.ranges import RANGES
 from penstock.ledger import Ledger
 from penstock.messages import Action, Record
 

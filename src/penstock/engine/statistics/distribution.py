@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US
 from penstock.detector import Detector
-from penstock.engine.statistics.ranges import RANGES, Range
+from penstock.engine.statistics.buckets import RANGES, Range
 from penstock.features.money import Money
 from penstock.messages import Action, Type
 from penstock.outcomes import ScoreSums

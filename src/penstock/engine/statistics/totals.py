@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from penstock.clock import SECOND_US, Clock, iso
 from penstock.decision import TEXT
 from penstock.engine.pipeline import BatchResult
+from penstock.engine.statistics.buckets import FINEST_US, Range, TimeSeries
 from penstock.engine.statistics.distribution import Distribution, Fired, Tally, UncountedBatch, amounts_of
 from penstock.engine.statistics.meter import Meter
-from penstock.engine.statistics.ranges import Range
-from penstock.engine.statistics.time_series import FINEST_US, TimeSeries
 from penstock.messages import Action, Batch, Layout, Record
 
 _LATENCIES = 4096

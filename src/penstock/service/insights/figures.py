@@ -12,8 +12,8 @@ from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.labels.outcomes import LabelledDecision
+from penstock.engine.statistics.buckets import Range
 from penstock.engine.statistics.distribution import RuleCount, Tally, worth_of
-from penstock.engine.statistics.ranges import Range
 from penstock.messages import Action
 from penstock.outcomes import ScoreSums, known_rate
 from penstock.rules import CompiledRule

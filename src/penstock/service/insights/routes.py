@@ -18,8 +18,8 @@ from penstock.cases.queues import CurrencySum, waiting
 from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
+from penstock.engine.statistics.buckets import RANGES
 from penstock.engine.statistics.distribution import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
-from penstock.engine.statistics.ranges import RANGES
 from penstock.identity.roles import Right
 from penstock.messages import Action
 from penstock.service.decide.detectors import DetectorRouter
