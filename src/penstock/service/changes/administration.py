@@ -25,7 +25,7 @@ FIRES_WITHIN_S = 2.0
 
 
 class CurrentRevision(NamedTuple):
-    """The versions of rules and lists that decisions name now; None where the engine runs elsewhere."""
+    """The versions of rules and lists that decisions name now; None until the engine is open."""
 
     rules: str | None
     lists: str | None
@@ -74,13 +74,10 @@ class Administration:
         """The engine or replica of a detector.
 
         Raises:
-            RequestRefused: 422, it does not support queries.
+            RequestRefused: 404, there is no such detector.
             NotReady: it is being opened.
         """
-        engine = self._desks.named(name).engine
-        if not isinstance(engine, Engine):
-            raise RequestRefused(422, f"detector {name!r} cannot be asked about events here")
-        return engine
+        return self._desks.named(name).engine
 
     async def look(self, work: Callable[[], T]) -> T:
         """Run a database query in a thread.
@@ -104,7 +101,7 @@ class Administration:
     def in_force(self, name: str) -> CurrentRevision:
         """The versions that decisions of a detector name now."""
         desk = self._desks.get(name)
-        if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
+        if desk is None or desk.not_ready is not None:
             return CurrentRevision(None, None)
         versions = desk.engine.active.format.versions
         return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
@@ -112,7 +109,7 @@ class Administration:
     async def fires(self, name: str) -> Mapping[str, Fires] | None:
         """How often rules fired lately; None if unknown, or if counting takes too long."""
         desk = self._desks.get(name)
-        if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
+        if desk is None or desk.not_ready is not None:
             return None
         if name not in self._archives:
             self._archives[name] = Archive(desk.engine.ledger, self._settings.data / "archive")

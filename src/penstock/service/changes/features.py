@@ -10,7 +10,6 @@ from fastapi import Request, Response
 from msgspec import Meta
 
 from penstock.clock import iso
-from penstock.engine import Engine
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.governance import approvals
 from penstock.governance.feature_versions import State, Version
@@ -136,9 +135,9 @@ class FeatureAdministration:
         return self._growing[name]
 
     def computed(self, name: str) -> list[str] | None:
-        """The run-time features that the engine computes now; None where it runs elsewhere."""
+        """The run-time features that the engine computes now; None until it is open."""
         desk = self._desks.named(name)
-        if desk.not_ready is not None or not isinstance(desk.engine, Engine):
+        if desk.not_ready is not None:
             return None
         return [each.name for each in desk.engine.detector.added]
 

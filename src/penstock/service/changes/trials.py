@@ -89,7 +89,7 @@ class Trials:
         async def look() -> None:
             before = self._revisions.get(desk.name, -1)
             found = await asyncio.to_thread(newer, before)
-            if found is None or not isinstance(desk.engine, Engine):
+            if found is None:
                 return
             desk.engine.challenge(*found.challengers)
             self._revisions[desk.name] = found.revision
@@ -100,8 +100,7 @@ class Trials:
 
     async def _guard(self, desk: MicroBatcher) -> None:
         async def look() -> None:
-            if isinstance(desk.engine, Engine):
-                await asyncio.to_thread(self._work.guards[desk.name].look, desk.engine)
+            await asyncio.to_thread(self._work.guards[desk.name].look, desk.engine)
 
         while True:
             await self._tell(f"{desk.name}: guards cannot look", look)
@@ -120,21 +119,18 @@ class Trials:
             self._troubles.pop(what, None)
 
     def engine(self, name: str) -> Engine:
-        """The engine of a detector that decides here.
+        """The engine of a detector.
 
         Raises:
-            RequestRefused: 404 no such detector, 409 it is decided elsewhere.
+            RequestRefused: 404, there is no such detector.
         """
-        engine = self._desks.named(name).engine
-        if not isinstance(engine, Engine):
-            raise RequestRefused(409, f"detector {name!r} is decided elsewhere; ask there what is tried")
-        return engine
+        return self._desks.named(name).engine
 
     async def compare(self, name: str, question: Question) -> Compared:
         """Compare champion and candidate; one comparison per detector at a time.
 
         Raises:
-            RequestRefused: 404 no such detector or trial, 409 it is decided elsewhere, 429 one is running.
+            RequestRefused: 404 no such detector or trial, 429 one is running.
         """
         engine = self.engine(name)
         if name in self._comparing:

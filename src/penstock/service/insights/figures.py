@@ -18,7 +18,6 @@ from penstock.messages import Action
 from penstock.outcomes import ScoreSums, known_rate
 from penstock.rules import CompiledRule
 from penstock.service.decide.port import Serving
-from penstock.service.http.problems import RequestRefused
 from penstock.service.insights import insight_schemas as forms
 from penstock.service.insights.insight_schemas import LabelCounts, Outcomes, RuleInsight
 
@@ -30,7 +29,7 @@ class InsightRequest:
 
     def __init__(self, among: Sequence[Serving], detector: str | None, range_: Range, cases: Cases | None) -> None:
         self.among, self.range, self.cases = among, range_, cases
-        self.engines = [_engine(desk) for desk in among]
+        self.engines = [desk.engine for desk in among]
         self.now_us = max(engine.clock() for engine in self.engines)
         self.head: dict[str, Any] = {
             "detector": detector,
@@ -51,12 +50,6 @@ class InsightRequest:
         for engine in self.engines:
             whole.plus(engine.totals.spread(self.range))
         return whole
-
-
-def _engine(desk: Serving) -> Engine:
-    if not isinstance(desk.engine, Engine):
-        raise RequestRefused(422, f"detector {desk.name!r} keeps nothing here that could be counted")
-    return desk.engine
 
 
 def outcomes(counts: Any, form: type[msgspec.Struct], **more: Any) -> Any:

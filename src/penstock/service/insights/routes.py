@@ -62,7 +62,7 @@ class Insights:
         """The answer as JSON.
 
         Raises:
-            RequestRefused: 404 no such detector, 422 it does not support queries.
+            RequestRefused: 404, no such detector.
             NotReady: it is being opened.
         """
         key = (work.__name__, detector, range_)

@@ -230,8 +230,6 @@ async def links(
     actor = actor_of(request)
     for desk in desks.chosen(detector):
         engine = desk.engine
-        if not isinstance(engine, Engine):
-            raise RequestRefused(422, f"detector {desk.name!r} keeps no decisions here that could be looked into")
         if entity not in engine.pipeline.entities:
             continue
         kept = as_kept([desk], entity, printable(key), actor)

@@ -11,7 +11,6 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.database.sqlite import Database
-from penstock.engine import Engine
 from penstock.errors import NotFound
 from penstock.governance.quarantine_actions import QuarantineAction, QuarantineActions, event_id
 from penstock.identity.roles import Right
@@ -136,8 +135,7 @@ class Quarantine:
             forms = [_refused(event, handled.get(id_of(event))) for event in events]
             shown += [form for form in forms if state is None or form.state == state]
         kept = sum(tables.quarantine_count(detector) for tables in places.tables)
-        engines = (desk.engine for desk in among if desk.not_ready is None)
-        lost = sum(engine.totals.quarantine_lost for engine in engines if isinstance(engine, Engine))
+        lost = sum(desk.engine.totals.quarantine_lost for desk in among if desk.not_ready is None)
         return QuarantinePage(shown, places.following(fetch), kept, lost)
 
     def one(self, event: str) -> RefusedEvent:

@@ -118,8 +118,7 @@ class Reports:
 
 def _engines(desks: Sequence[Serving]) -> list[Engine]:
     """The engines that are ready."""
-    found = (desk.engine for desk in desks if desk.not_ready is None)
-    return [engine for engine in found if isinstance(engine, Engine)]
+    return [desk.engine for desk in desks if desk.not_ready is None]
 
 
 # ---------------------------------------------------------------- routes

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.engine import Engine
 from penstock.errors import BundleError, MissingExtra, RegistryError
 from penstock.identity.roles import Right
 from penstock.models.bundle import read_evaluation as kept_evaluation
@@ -208,7 +207,4 @@ route = Routes("models")
 @route("GET", "/detectors/{name}/models/{version}/evaluation", Right.READ, refuses=(404,))
 async def evaluation(desks: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
     """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
-    engine = desks.named(name).engine
-    if not isinstance(engine, Engine):
-        raise RequestRefused(422, f"detector {name!r} keeps no models here")
-    return await asyncio.to_thread(evaluation_of, settings, engine.detector, version)
+    return await asyncio.to_thread(evaluation_of, settings, desks.named(name).engine.detector, version)

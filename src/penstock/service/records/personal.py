@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.database import Database
-from penstock.engine import Engine
 from penstock.engine.quarantine import forget_person
 from penstock.errors import DeclarationError
 from penstock.identity.roles import Actor, Right, rights
@@ -104,8 +103,7 @@ class Unmasking:
         if self._office is None or self._vault is None:
             raise DeclarationError(f"this service keeps nothing that personal fields of {desk.name!r} said")
         erased = erasing.erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
-        if isinstance(desk.engine, Engine):
-            forget_person(desk.engine.ledger.tables, desk.name, desk.engine.detector.schema, key)
+        forget_person(desk.engine.ledger.tables, desk.name, desk.engine.detector.schema, key)
         return erased
 
 
