@@ -21,7 +21,8 @@ LATENCY, TEXTS = 0, 2
 class Form:
     """The template of a JSON: fixed text and slots, in order; see `penstock.decision.writer` for their kinds.
 
-    texts: the text columns that are written after the transaction ids, in the order of their marks.
+    texts: the text columns that are written after the transaction ids, in the order of their marks. row_bytes: an upper bound
+    of a row's bytes without the loose ones.
     """
 
     def __init__(
@@ -38,11 +39,7 @@ class Form:
         self._tail(versions)
         self.fixed = np.frombuffer(self._fixed + bytes(SLACK), np.uint8)
         self.slots = np.array(self._slots, np.int64)
-
-    @property
-    def row_bytes(self) -> int:
-        """An upper bound of a row's bytes without the loose ones."""
-        return len(self.fixed) + LONGEST * len(self.slots)
+        self.row_bytes = len(self.fixed) + LONGEST * len(self.slots)
 
     def _write(self, text: str) -> None:
         self._fixed += text.encode()

@@ -98,7 +98,6 @@ class Engine(Intake):
         key = personal_key or (personal_key_of(folder, ledger) if detector.schema.personal else None)
         self._owns_ledger, self._on_close, self._closed = ledger is None, on_close, False
         worth, self.currency = worth_of(detector)
-
         self.clock = clock
         self.informs = [event.__name__ for event in detector.informs]
         self.ledger = log = ledger or ledger_of(folder, segment_mb, clock)
@@ -112,7 +111,6 @@ class Engine(Intake):
         self.recent_decisions = RecentDecisions(active, log, worth)
         self.label_outcomes = LabelOutcomes(active, log, queries, clock)
         self.history = DecisionHistory(active, log, queries, self.recent_decisions, self.label_outcomes)
-
         self.personal = Personal(active, log, self.reader, on_personal)
         self.label_store = LabelStore(active, log, queries, clock)
         self.quarantine = QuarantineWriter(detector.name, detector.schema, log, self.totals, clock, quarantine_kept)
@@ -124,8 +122,8 @@ class Engine(Intake):
             self.claims,
             Deduplicator(active, log, self.claims, queries, self.totals),
             clock,
-            observers=(self.personal, self.totals, self.recent_decisions, self.trials, self.recovery),
-            event_observers=(self.personal, self.label_store, self.recovery),
+            observers=(*self.personal.observers, self.totals, self.recent_decisions, self.trials, self.recovery),
+            event_observers=(*self.personal.observers, self.label_store, self.recovery),
         )
         self._changed()
         self.recovery.recover()

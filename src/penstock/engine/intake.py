@@ -107,7 +107,7 @@ class Intake:
         """Decide one micro-batch of JSON objects, in order; `on_durable` is called when all of it survives a crash."""
         started = time.perf_counter_ns()
         read = self.reader.read(bodies, self.clock())
-        if not dry_run:
+        if read.refused and not dry_run:
             self.quarantine.keep(bodies, read)
         return self.decider.decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
 

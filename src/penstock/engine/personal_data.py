@@ -41,8 +41,13 @@ class Personal:
         self.fields = sorted(schema.personal & schema.columns.keys())
         self._active, self._ledger, self._reader = active, ledger, reader
         self._person = active.detector.person
-        self._hand_on = on_personal if self._person is not None else None
+        self._hand_on = on_personal if self._person is not None and self.fields else None
         self._known: set[tuple[str, str]] = set()
+
+    @property
+    def observers(self) -> "tuple[Personal, ...]":
+        """Itself, where it has something to hand on."""
+        return () if self._hand_on is None else (self,)
 
     def decided(self, _record: Record, result: BatchResult, _rendered: list[bytes]) -> None:
         """Hand on what decided events said."""
@@ -54,7 +59,7 @@ class Personal:
 
     def keep(self, batch: Batch) -> None:
         """Hand on what the personal fields of recorded events said, as far as it is new."""
-        if self._hand_on is None or not self.fields:
+        if self._hand_on is None:
             return
         said, known = self._reader.said, self._known
         persons = batch.texts[str(self._person)]

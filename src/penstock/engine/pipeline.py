@@ -193,7 +193,7 @@ class Pipeline:
             return ENTERED
         start, admitted, parts = 0, 0 if closed is None else n, []
         closed = closed or OPEN
-        cuts = self.pending.due_positions(batch)
+        cuts = self.pending.due_positions(batch) if self.pending.labels else iter(())
         end, due_us = next(cuts, (n, None))
         while start < n:
             if start == admitted:

@@ -32,13 +32,15 @@ class LabelQueue:
 
     state: takes them in. kinds: how many kinds of events there are; an event of the next one stands for a label.
 
+    labels: a heap of them.
+
     The clock is the stream's: a label known at t precedes the first event with a time of t or later, where an event
     stamped ahead of its arrival counts at its arrival.
     """
 
     def __init__(self, state: FeatureState, kinds: int) -> None:
         self._state = state
-        self._heap: list[Pending] = []
+        self.labels: list[Pending] = []
         self._order = 0
         self._kind = kinds
         plans = [table.plan for table in state.tables]
@@ -46,7 +48,7 @@ class LabelQueue:
         self.matter = self._by_time_known or any(plan.labelled for plan in plans)
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self.labels)
 
     def add(self, known_us: int, change: int, sequence: int, batch: Batch, row: int) -> None:
         """Expect a label; `batch` holds at least the event's own columns and those derived from them.
@@ -56,21 +58,21 @@ class LabelQueue:
         ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
         if self.matter and change and ahead_us <= self._state.max_ahead_us:
             self._order += 1
-            heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
+            heapq.heappush(self.labels, Pending(known_us, self._order, change, sequence, batch, row))
 
     def due_positions(self, batch: Batch) -> Iterator[tuple[int, int]]:
         """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
-        if not self._heap or not len(batch):
+        if not self.labels or not len(batch):
             return
         clocks = stream_clock(batch, self._state.clock_us)
-        while self._heap and self._heap[0].known_us <= clocks[-1]:
-            row = int(np.searchsorted(clocks, self._heap[0].known_us))
+        while self.labels and self.labels[0].known_us <= clocks[-1]:
+            row = int(np.searchsorted(clocks, self.labels[0].known_us))
             yield row, int(clocks[row])
 
     def apply_due(self, now_us: int, closed: Closed = OPEN) -> None:
         """Let every label known by now into state; closed: see `Pipeline.enter`."""
-        while self._heap and self._heap[0].known_us <= now_us:
-            self._apply(heapq.heappop(self._heap), Closed(0, closed.level))
+        while self.labels and self.labels[0].known_us <= now_us:
+            self._apply(heapq.heappop(self.labels), Closed(0, closed.level))
 
     def _apply(self, label: Pending, closed: Closed) -> None:
         self._state.label(label.batch, label.row, label.sequence, label.change)
@@ -83,7 +85,7 @@ class LabelQueue:
 
     def saved(self) -> list[Pending]:
         """What is still to come, in order."""
-        return sorted(self._heap)
+        return sorted(self.labels)
 
 
 def stream_clock(batch: Batch, before_us: int) -> NDArray[np.int64]:
