@@ -239,6 +239,16 @@ def test_states_get_what_is_compiled_already_without_a_process(monkeypatch: pyte
         assert all(table.is_compiled for table in state.tables)
 
 
+def test_nothing_is_compiled_for_a_state_that_is_soon_gone(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """As that of a warm-up is, or of a preview."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_options: pytest.fail("a process was started"))
+    monkeypatch.setattr(background, "_MOMENT_S", 0.2)
+    with background.running():
+        DETECTOR.state()
+        time.sleep(0.6)
+    assert not list(folder.glob("*.plan"))
+
+
 @pytest.mark.slow
 def test_missing_functions_are_compiled_in_a_process_and_put_in_place(folder: Path):
     """While batches are decided, which never notice."""

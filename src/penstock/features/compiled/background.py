@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _WARM_FROM, _WORTH_COMPILING = 200_000, 1_000_000
 """Events of a run from which it looks for compiled functions, and from which it has them compiled."""
+_MOMENT_S = 1.0
+"""A state that is gone after this time is not worth a compilation: that of a warm-up, of a preview."""
 _LAST = 2_000
 _log = logging.getLogger(__name__)
 _running: "list[Compiler]" = []
@@ -68,20 +70,22 @@ class Compiler:
                 _log.exception("features go on with the table-driven kernel: their own functions could not be compiled")
 
     def _serve(self, state: "weakref.ref[FeatureState]") -> None:
-        found = state()
-        if found is None:
-            return
-        missing = [text for text in find(found) if store.name_of(text) not in self._failed]
-        del found
-        if not missing:
-            return
-        for name, why in self._build(missing):
+        missing = self._missing(state)
+        if missing:
+            self._closed.wait(_MOMENT_S)
+            missing = self._missing(state)
+        for name, why in self._build(missing) if missing else ():
             if why:
                 self._failed.add(name)
                 _log.warning("features go on with the table-driven kernel: a function was not compiled: %s", why)
         found = state()
         if found is not None and not find(found):
             _log.info("features run on functions that were compiled from the detector's plan")
+
+    def _missing(self, state: "weakref.ref[FeatureState]") -> list[str]:
+        """Give a state what is compiled; what is not, and can be. Nothing for a state that is gone."""
+        found = state()
+        return [] if found is None else [text for text in find(found) if store.name_of(text) not in self._failed]
 
     def _build(self, sources: list[str]) -> Iterator[tuple[str, str]]:
         """Compile sources in a process; the name of each, and why it could not be compiled."""

@@ -61,7 +61,7 @@ DISTINCT_USED = U(k.DISTINCT_USED)
 NAN = np.int64(0x7FF8000000000000)
 TURN = k.BLOCK
 """Events whose keys and rows are asked for together, one turn ahead."""
-NEAR = 12
+NEAR = 16
 """How many events ahead the ring entries are asked for."""
 _GOLDEN, _HALF, _POSITIVE = U(0x9E3779B97F4A7C15), U(32), U(0x7FFFFFFFFFFFFFFF)
 
