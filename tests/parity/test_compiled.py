@@ -242,10 +242,11 @@ def test_states_get_what_is_compiled_already_without_a_process(monkeypatch: pyte
 def test_nothing_is_compiled_for_a_state_that_is_soon_gone(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """As that of a warm-up is, or of a preview."""
     monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_options: pytest.fail("a process was started"))
-    monkeypatch.setattr(background, "_MOMENT_S", 0.2)
     with background.running():
-        DETECTOR.state()
-        time.sleep(0.6)
+        state = DETECTOR.state()
+        time.sleep(0.5)
+        del state
+        time.sleep(1)
     assert not list(folder.glob("*.plan"))
 
 
