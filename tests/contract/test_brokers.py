@@ -302,6 +302,27 @@ def test_a_follower_sees_what_is_committed_while_it_waits(bench):
     wait_until(lambda: not journal.poll(0.05) and journal.end())
 
 
+def test_a_reader_reaches_what_was_committed_although_entries_keep_coming(bench):
+    inbox, ended = bench.own(bench.candidate()), threading.Event()
+    for k in range(20):
+        inbox.commit(Unit(b"entry %d" % k))
+
+    def go_on():
+        while not ended.wait(0.01):
+            inbox.commit(Unit(b"more"))
+
+    writer = threading.Thread(target=go_on)
+    writer.start()
+    try:
+        journal, found = bench.using(bench.broker.journal(0, None)), []
+        mark = wait_until(journal.mark)
+        wait_until(lambda: found.extend(journal.poll(0.05)) or journal.has_read(mark))
+    finally:
+        ended.set()
+        writer.join()
+    assert [data for _, data in found[:20]] == [b"entry %d" % k for k in range(20)]
+
+
 @pytest.mark.parametrize("kind", ["kafka"])
 def test_the_journal_ends_where_a_claim_cut_off_what_was_open(bench):
     from confluent_kafka import Producer

@@ -157,6 +157,12 @@ class Journal(Protocol):
             BrokerError: the journal no longer holds the next entries.
         """
 
+    def mark(self) -> str | None:
+        """Where everything ends that is committed at the time of this call; None if the broker does not say."""
+
+    def has_read(self, mark: str) -> bool:
+        """Whether everything before this mark has been returned."""
+
     def end(self) -> bool:
         """Whether everything that was committed at the time of this call has been returned."""
 

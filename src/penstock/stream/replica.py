@@ -51,9 +51,11 @@ class Replica:
         return len(entries)
 
     def catch_up(self, journal: Journal) -> None:
-        """Apply everything that is committed."""
-        while not journal.end():
+        """Apply everything that is committed at the time of this call: an owner may go on writing faster than this reads."""
+        mark = journal.mark()
+        while mark is None or not journal.has_read(mark):
             self.follow(journal, 0.1)
+            mark = journal.mark() if mark is None else mark
 
     def enter(self, place: str, data: bytes) -> None:
         """Apply one entry of the journal.

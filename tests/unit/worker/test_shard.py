@@ -37,6 +37,12 @@ class Broker:
     def journal(self, shard: int, after: str | None) -> "Broker":
         return self
 
+    def mark(self) -> str:
+        return ""
+
+    def has_read(self, mark: str) -> bool:
+        return True
+
     def end(self) -> bool:
         return True
 

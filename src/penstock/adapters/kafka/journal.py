@@ -63,13 +63,21 @@ class KafkaJournal:
                 raise BrokerError(f"there is no topic {self._topic!r}; create it: penstock topics create")
         return entries
 
-    def end(self) -> bool:
-        """See `Journal.end`."""
+    def mark(self) -> str:
+        """See `Journal.mark`."""
         try:
             _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._shard), timeout=_ASK_S)
         except KafkaException as error:
             raise BrokerError(f"the end of {self._topic!r} cannot be had: {error.args[0].str()}") from error
-        return self._reached >= int(high)
+        return str(high)
+
+    def has_read(self, mark: str) -> bool:
+        """See `Journal.has_read`."""
+        return self._reached >= int(mark)
+
+    def end(self) -> bool:
+        """See `Journal.end`."""
+        return self.has_read(self.mark())
 
     @property
     def trouble(self) -> str | None:

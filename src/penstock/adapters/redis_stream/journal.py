@@ -54,15 +54,24 @@ class RedisJournal:
             "journal again, and let Redis write every change to disk (appendonly yes, appendfsync always)"
         )
 
-    def end(self) -> bool:
-        """See `Journal.end`; False while Redis does not answer."""
+    def mark(self) -> str | None:
+        """See `Journal.mark`."""
         try:
             place = (self._asking.ask("HGET", self._address.state, "place") or b"").decode()
         except Silent:
-            return False
+            return None
         if self._reached and (not place or ordered(place) < ordered(self._reached)):
             raise self._gap(place)
-        return bool(place == self._reached)
+        return place
+
+    def has_read(self, mark: str) -> bool:
+        """See `Journal.has_read`."""
+        return not mark or (bool(self._reached) and ordered(self._reached) >= ordered(mark))
+
+    def end(self) -> bool:
+        """See `Journal.end`; False while Redis does not answer."""
+        mark = self.mark()
+        return mark is not None and self.has_read(mark)
 
     @property
     def trouble(self) -> str | None:
