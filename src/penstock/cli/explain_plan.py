@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @detector_argument
 def command(detector: str) -> None:
-    """Show the plan of a detector's features, and the functions that are compiled from it.
+    """Show a detector's plan of features, and its functions.
 
     For each entity: its aggregates, the bounds of its windows, the memory of a key, and the source of the function that
     computes them. Entities of the same shape share a function; it is shown once.

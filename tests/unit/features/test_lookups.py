@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock import derive
 from penstock.codes import text_code, text_codes
-from penstock.detectors.ecommerce import features as ecommerce
+from penstock.detectors import ecommerce
 from penstock.errors import DeclarationError, ExpressionError
 from penstock.features.lookups import ipv4_number, lookup
 from penstock.messages import Batch, Layout, Type

@@ -72,7 +72,7 @@ def test_a_field_that_is_known_only_afterwards_is_named_and_does_not_decide(fram
     manifest = json.loads((kept.report.saved_to / "manifest.json").read_text())
     assert manifest["training"]["leaks"][0]["names"] == ["chargebacks"]
     html = page(investigate(detector, kept, known_afterwards(frame)))
-    assert "&#x27;chargebacks&#x27; alone separates" in html
+    assert "&#39;chargebacks&#39; alone separates" in html
 
 
 def test_an_input_that_is_confirmed_decides_and_is_still_named(frame, tmp_path):

@@ -7,7 +7,7 @@ from penstock.cli.options import as_json, print_json, settings, settings_from
 
 @click.group()
 def command() -> None:
-    """The audit log: who changed what and when, and its verification."""
+    """The audit log: who changed what and when; verification."""
 
 
 @command.command("list")
