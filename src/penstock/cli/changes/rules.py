@@ -23,7 +23,7 @@ _version = click.argument("version", type=int)
 
 @click.group()
 def command() -> None:
-    """Rules as data, from draft to archived, with all versions kept.
+    """Rules as data, from draft to archived; all versions kept.
 
     Services and workers over the same office apply a change within a second.
     """
