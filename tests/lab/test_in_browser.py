@@ -16,6 +16,7 @@ from penstock.offline.datasets import read
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.traffic.events import recorded_items
 from tests.lab.conftest import PATIENCE_S, running
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -165,4 +166,5 @@ def test_a_data_person_goes_from_page_to_page(page, history):
     settled(page, "simulate")
 
     go(page, "Data set")
-    assert page.get_by_role("textbox", name="File", exact=True).input_value() == str(history), "what was chosen stays chosen"
+    chosen = page.get_by_role("textbox", name="File", exact=True)
+    wait_until(lambda: chosen.input_value() == str(history))  # what was chosen stays chosen; the page is drawn bit by bit
