@@ -1,5 +1,6 @@
-# Penstock with everything that a running system of several machines needs. `docker build .` makes the image of the worker, the
-# service and every command; `docker build --target spark .` adds Java and Spark.
+# Penstock with everything that a running system of several machines needs. `docker build -t penstock .` makes the image of the
+# worker, the service and every command, training among them; `docker run -p 8000:8000 penstock` is the demo.
+# `docker build --target spark .` adds Java and Spark.
 
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 \
@@ -75,4 +76,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
 ENTRYPOINT ["penstock"]
-CMD ["serve", "banking", "--host", "0.0.0.0"]
+CMD ["demo", "--host", "0.0.0.0"]

@@ -6,9 +6,10 @@ DETECTOR ?= banking
 DATA ?= penstock-data
 PORT ?= 8000
 LAB_PORT ?= 8501
-TPS ?= 20
+TPS ?= 5
 ALERTS ?= defaults
 EVENTS ?= 200000
+TRAINING_EVENTS ?= 150000
 RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
 MODELS = $(DATA)/models
@@ -52,10 +53,10 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.for-work  ## .venv with everything that is needed to work on the project, compiled kernels, and the console
-	@$(MAKE) --no-print-directory -j 2 .venv/.kernels console-if-possible
+	@$(MAKE) --no-print-directory -j 2 .venv/.demo-models console-if-possible
 
-run: .venv/.for-use  ## a server on $(URL) with its console and simulated traffic through a trained detector
-	@$(MAKE) --no-print-directory -j 2 .venv/.kernels console-if-possible
+run:  ## a server on $(URL) with its console and simulated traffic through a trained detector
+	@$(MAKE) --no-print-directory -j 2 .venv/.demo-models console-if-possible
 	@$(BIN)/penstock demo --port $(PORT) --tps $(TPS) --data $(DATA)
 
 infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine can run; addresses in .infra/servers.env
@@ -64,7 +65,7 @@ infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine ca
 infra-stop:  ## stop them; their data stay in .infra
 	@$(PYTHON) -m deploy.infra stop
 
-bootstrap: .venv/.for-use  ## everything of DETECTOR: servers, topics, models, worker, service with console, traffic; Ctrl-C ends all
+bootstrap:  ## everything of DETECTOR: servers, topics, models, worker, service with console, traffic; Ctrl-C ends all
 	@$(MAKE) --no-print-directory -j 2 .venv/.kernels console-if-possible
 	@$(PYTHON) -m deploy.bootstrap "$(MAKE)" $(URL)
 
@@ -147,7 +148,7 @@ docs: .venv/.for-work  ## write the generated pages of docs/reference again
 	@$(BIN)/python docs/generate.py
 
 lock: .venv/.bootstrapped  ## resolve the dependencies again and write the lock files
-	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --extra train -o requirements.lock
 	$(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) pyproject.toml $(IMAGE) -c requirements-dev.lock -o requirements-image.lock
 	$(LOCK) pyproject.toml $(IMAGE) --extra spark -c requirements-dev.lock -o requirements-spark.lock
@@ -155,7 +156,7 @@ lock: .venv/.bootstrapped  ## resolve the dependencies again and write the lock 
 	$(LOCK) --group bootstrap -c requirements-dev.lock -o requirements-bootstrap.lock
 
 clean:  ## remove the environment, caches and build results (not the data folder)
-	rm -rf .venv build dist console/node_modules src/penstock/service/static/console .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist console/node_modules src/penstock/service/static/console src/penstock/trained .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- what a worker needs before it starts
@@ -208,7 +209,7 @@ console/node_modules/.installed: console/package-lock.json .venv/.node
 	@touch $@
 
 # The service works without its console, and says how to get it.
-console-if-possible: .venv/.for-use  ## the same where it can be; the service runs without it
+console-if-possible:  ## the same where it can be; the service runs without it
 	@$(MAKE) --no-print-directory console-build || echo "the console could not be built (above is why); the service runs without it"
 
 # ---------------------------------------------------------------- how .venv comes to be
@@ -216,7 +217,7 @@ console-if-possible: .venv/.for-use  ## the same where it can be; the service ru
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --upgrade --custom-compile-command "make lock"
 
-IMAGE = --extra kafka --extra mlflow --extra otel --extra postgres --extra redis --extra s3
+IMAGE = --extra train --extra kafka --extra mlflow --extra otel --extra postgres --extra redis --extra s3
 
 # A fast installer where it works, plain pip where it does not; both check every hash.
 define install
@@ -247,4 +248,11 @@ endef
 .venv/.kernels: $(KERNEL_SOURCES) | .venv/.for-use
 	@echo "compiling the kernels"
 	@$(BIN)/python -m penstock.wiring.prebuilt kernels
+	@touch $@
+
+# The models of the demo, as a wheel brings them along; without them the demo trains when it starts first.
+.venv/.demo-models: $(wildcard src/penstock/detectors/banking/*.py) | .venv/.kernels
+	@echo "training the models of the demo"
+	@rm -rf src/penstock/trained
+	@$(BIN)/python -m penstock.wiring.prebuilt demo src/penstock/trained $(TRAINING_EVENTS)
 	@touch $@

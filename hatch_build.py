@@ -21,7 +21,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 EVENTS = 150_000
-WITHOUT_CACHES = shutil.ignore_patterns("__pycache__", "static")
+WITHOUT_CACHES = shutil.ignore_patterns("__pycache__", "static", "trained")
 
 
 class Prebuilt(BuildHookInterface):  # type: ignore[type-arg]
@@ -119,6 +119,6 @@ def compilation(package: Path) -> Any:
 def _digest(package: Path, fits: dict[str, str], events: int) -> str:
     found = hashlib.sha256(json.dumps([fits, events]).encode())
     for path in sorted(package.rglob("*")):
-        if path.is_file() and path.suffix not in {".pyc", ".nbi", ".nbc"} and "static" not in path.parts:
+        if path.is_file() and path.suffix not in {".pyc", ".nbi", ".nbc"} and not {"static", "trained"} & set(path.parts):
             found.update(str(path.relative_to(package)).encode() + path.read_bytes())
     return found.hexdigest()[:16]

@@ -108,10 +108,10 @@ RULES = [
 ]
 
 
-def scoring_detector() -> Detector:
-    """LR and XGBoost half and half, ten rules; the threshold is where one event in a hundred is not approved."""
+def scoring_detector(rules=RULES, features=NINE) -> Detector:
+    """LR and XGBoost half and half, ten rules unless given; the threshold is where one event in a hundred is not approved."""
     models = [LogisticRegression(weight=0.5), XGBoost(weight=0.5, trees=200, depth=6)]
-    return detector(models=models, rules=RULES, policy=Policy(review_at=0.25, block_at=0.9))
+    return detector(features, models=models, rules=rules, policy=Policy(review_at=0.25, block_at=0.9))
 
 
 def trained(declared: Detector, frame: pl.DataFrame, *, seed=0) -> Ensemble:

@@ -6,7 +6,7 @@ import numpy as np
 from _report import Row, main, percentile
 from _workload import batch_of, detector, stream
 
-from penstock.engine.reads import take
+from penstock.ingest.selection import take
 
 
 def _times(state, batch, rows) -> list[float]:

@@ -14,10 +14,10 @@ import numpy as np
 from _report import Row, best_of, main
 from _workload import NINE, WITH_DUCKDB, batch_of, columns, detector, many_features, stream, with_deques
 
-from penstock.engine.reads import take
 from penstock.features.compiled.background import find
 from penstock.features.compiled.build import compile_source
 from penstock.features.compiled.source import function_of
+from penstock.ingest.selection import take
 
 CHUNK = 16_384
 

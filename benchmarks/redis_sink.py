@@ -20,7 +20,7 @@ from penstock.adapters.redis_sink import RedisSink
 from penstock.detectors.banking import detector as banking
 from penstock.features import Aggregate
 from penstock.messages import Record
-from penstock.stream.sinks import MOST_ROWS
+from penstock.stream.sinks import FIRST_ROWS
 from penstock.wiring.traffic.events import simulation
 
 PIPELINE = 1_000
@@ -52,13 +52,13 @@ def recorded(events: int) -> tuple[Engine, Written]:
 
 def portions(records: Written) -> Iterator[Written]:
     """As the thread that feeds a sink cuts them when it is behind."""
-    step = max(1, MOST_ROWS // PIPELINE)
+    step = max(1, FIRST_ROWS // PIPELINE)
     for start in range(0, len(records), step):
         yield records[start : start + step]
 
 
 def with_the_sink(engine: Engine, records: Written, server: Redis) -> None:
-    sink = RedisSink(server.url, engine)
+    sink = RedisSink.of(server.url, engine)
     sink.begin(1)
     for portion in portions(records):
         sink.write(portion)

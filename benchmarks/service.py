@@ -24,10 +24,11 @@ import polars as pl
 from _report import Row, main
 from _workload import EPOCH_US, scoring_detector, stream, trained
 
-from penstock.adapters.child import free_port, serving
+from penstock import Detector
 from penstock.adapters.http import Address, request
 from penstock.adapters.load import Measured, measure
 from penstock.models import About, promote, save
+from penstock.wiring.traffic.child import free_port, serving
 
 HERE = Path(__file__).parent
 SERVED = str(HERE / "_served.py")
@@ -80,9 +81,9 @@ def run(quick: bool) -> list[Row]:
         return rows + latency(folder, bodies, seconds=3 if quick else 20)
 
 
-def prepare(folder: Path, *, events: int) -> list[bytes]:
+def prepare(folder: Path, *, events: int, declared: Detector | None = None) -> list[bytes]:
     """Models in the folder, and the events that are sent, as JSON without their first brace and their id."""
-    declared = scoring_detector()
+    declared = declared or scoring_detector()
     ensemble = trained(declared, stream(40_000, seed=5))
     about = About(declared.name, "2026-01-01T00:00:00Z", declared.fingerprint(ensemble.features))
     promote(folder / "models", declared.name, save(ensemble, folder / "models", about).version)
@@ -150,14 +151,14 @@ def latency(folder: Path, bodies: list[bytes], *, seconds: int) -> list[Row]:
     ]
 
 
-def at_rate(url: str, bodies: list[bytes], *, seconds: int) -> Measured:
+def at_rate(url: str, bodies: list[bytes], *, seconds: int, rate: int = RATE) -> Measured:
     """What `penstock loadtest --rate` does, with the events of this benchmark."""
     address, run = Address.of(url), b'{"transaction_id":"%x-' % time.time_ns()
 
     def make(number: int) -> bytes:
         return request(address, "POST", "/predict", run + b'%d",' % number + bodies[number % len(bodies)])
 
-    return measure(address, make, requests=RATE * seconds, concurrency=CONNECTIONS, rate=RATE)
+    return measure(address, make, requests=rate * seconds, concurrency=CONNECTIONS, rate=rate)
 
 
 def write_customers(path: Path) -> None:
@@ -191,10 +192,10 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def served(folder: Path, data: Path) -> Iterator[str]:
-    """The service with the trained detector."""
-    options = ["--data", str(data), "--models", str(folder / "models")]
-    with process(lambda port: [sys.executable, "-m", "penstock.cli", "serve", SERVED, "--port", port, *options]) as url:
+def served(folder: Path, data: Path, *more: str, detector: str = SERVED, scheme: str = "http") -> Iterator[str]:
+    """The service with the trained detector. more: further options."""
+    command = [sys.executable, "-m", "penstock.cli", "serve", detector, "--data", str(data), "--models", str(folder / "models")]
+    with process(lambda port: [*command, "--port", port, *more], scheme) as url:
         yield url
 
 
@@ -206,10 +207,10 @@ def constant_route() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def process(command: Callable[[str], list[str]]) -> Iterator[str]:
+def process(command: Callable[[str], list[str]], scheme: str = "http") -> Iterator[str]:
     """A server of its own, once it is ready."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"{scheme}://127.0.0.1:{port}"
     with serving(command(str(port)), url, within_s=START_WITHIN_S, say=say, environment=environment()):
         yield url
 

@@ -126,9 +126,10 @@ def worker(place: Place) -> contextlib.AbstractContextManager["Process"]:
 
 
 @contextlib.contextmanager
-def worker_process(folder: Path, url: str, declared: str, name: str, *options: str) -> Iterator["Process"]:
-    """A worker of the detector in the file `declared` that owns; models, data, port and log are in the folder."""
+def worker_process(folder: Path, url: str, declared: str, name: str, *options: str, owns: bool = True) -> Iterator["Process"]:
+    """A worker of the detector in the file `declared` that owns, or may; models, data, port and log are in the folder."""
     port_file = folder / f"{name}.port"
+    port_file.unlink(missing_ok=True)
     command = [sys.executable, "-c", "from penstock.cli import main; main()", "worker", declared, "--stream", url]
     command += ["--data", str(folder / name), "--models", str(folder / "models"), "--metrics-port", "0"]
     command += ["--port-file", str(port_file), *options]
@@ -136,7 +137,7 @@ def worker_process(folder: Path, url: str, declared: str, name: str, *options: s
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTHONWARNINGS": "ignore"}
         process = Process(subprocess.Popen(command, stdout=log, stderr=log, env=environment), port_file, Path(log.name))
     try:
-        process.wait_until(lambda status: status["owner"])
+        process.wait_until(lambda status: status["owner"] or not owns)
         yield process
     finally:
         process.process.terminate()
@@ -151,8 +152,13 @@ class Process:
 
     def status(self) -> dict[str, Any]:
         """How its shard stands."""
+        return self.shards()[0]
+
+    def shards(self) -> list[dict[str, Any]]:
+        """How each of its shards stands."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/health", timeout=30) as answer:
-            return json.load(answer)["shards"][0]
+            found: list[dict[str, Any]] = json.load(answer)["shards"]
+        return found
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
@@ -175,13 +181,19 @@ class Process:
             time.sleep(every_s)
         raise SystemExit("the worker did not become ready")
 
+    def stores(self) -> int:
+        """The number of the process that feeds its stores."""
+        pid = self.process.pid
+        found = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+        return int(next(child for children in found for child in children))
+
 
 def flow(place: Place, process: Process, *, seconds: float, rate: float, timed: bool = False) -> Flow:
     """Let events through at a rate; count what is decided, and if asked time a sample of it."""
     producer = Producer(place, rate, place.producing)
     producer.start()
     time.sleep(3.0)  # past the first batches
-    pids = place.pids | {"worker": process.process.pid, "producer": os.getpid()}
+    pids = place.pids | {"worker": process.process.pid, "its stores": process.stores(), "producer": os.getpid()}
     before, began = process.status(), time.perf_counter()
     cpu = {name: cpu_seconds(name, pid) for name, pid in pids.items()}
     latencies = sampled(place, producer, seconds) if timed else time.sleep(seconds)
@@ -299,7 +311,7 @@ def one_by_one(place: Place, seconds: float) -> float:
     with psycopg.connect(place.database) as rows, Engine(detector, models=place.folder / "models") as engine:
         rows.execute("CREATE TABLE one_by_one (id text PRIMARY KEY, decision jsonb)")
         began, count = time.perf_counter(), -WARM
-        while count < 0 or time.perf_counter() - began < seconds:
+        while count < 1 or time.perf_counter() - began < seconds:
             if count == 0:
                 began = time.perf_counter()
             message = consumer.poll(1.0)
@@ -333,7 +345,7 @@ def _redis_one_by_one(place: Place, seconds: float) -> float:
             keys.xadd("one-by-one-in", {"event": body})
         keys.xgroup_create("one-by-one-in", "one", "0")
         began, count = time.perf_counter(), -WARM
-        while count < 0 or time.perf_counter() - began < seconds:
+        while count < 1 or time.perf_counter() - began < seconds:
             if count == 0:
                 began = time.perf_counter()
             [[_, [(entry, fields)]]] = keys.xreadgroup("one", "c", {"one-by-one-in": ">"}, count=1)

@@ -1,6 +1,6 @@
 """Takes the screenshot of README: a blocked payment of a simulated attack, explained in the console. `make screenshot`.
 
-It starts a demo in an empty folder, which trains for a minute, begins an attack there and opens the payment in Chromium.
+It starts a demo in an empty folder, begins an attack there and opens the payment in Chromium.
 """
 
 import shutil

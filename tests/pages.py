@@ -50,7 +50,7 @@ def equip(clone: Path) -> None:
     _link_entries(ROOT / "console" / "node_modules", clone / "console" / "node_modules")
     _link_entries(ROOT / ".infra", clone / ".infra", only=("jars", "spark-jars", "bin"))
     built = Path("src/penstock/service/static/console")
-    made = [".venv/.bootstrapped", ".venv/.for-use", ".venv/.for-work", ".venv/.kernels", ".venv/.node"]
+    made = [".venv/.bootstrapped", ".venv/.for-use", ".venv/.for-work", ".venv/.kernels", ".venv/.demo-models", ".venv/.node"]
     if (ROOT / built).exists():
         shutil.copytree(ROOT / built, clone / built, dirs_exist_ok=True)
         made += ["console/node_modules/.installed", str(built / "index.html")]

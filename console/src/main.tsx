@@ -4,8 +4,10 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { queries } from "./api/queries";
 import { router } from "./app/router";
+import { start as startTheme } from "./ui/theme";
 import "./styles.css";
 
+startTheme();
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no #root");
 

@@ -18,14 +18,14 @@ from penstock.errors import ConfigurationError, did_you_mean, shown_url
 PREFIX = "PENSTOCK_"
 FILE = "penstock.toml"
 _ALERTS = {"alerts", "channels", "alerting"}
-"""Tables that `penstock.alerts` reads; where they stand in penstock.toml, the setting `alerts` names that file."""
+"""Tables that `penstock.alerts` reads. If penstock.toml has one of them, the setting `alerts` defaults to that file."""
 
 
 Positive = Annotated[float, Meta(gt=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can be set from outside.
+    """The settings of Penstock.
 
     >>> Settings(port=9000).port
     9000
@@ -33,191 +33,223 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="Address the service listens on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port the service listens on; 0 takes a free one.")] = 8000
-    data: Annotated[
-        Path, Meta(description="Folder that holds everything kept on disk: `ledger/`, `state/`, `models/`, `archive/`.")
-    ] = Path("penstock-data")
+    tls_cert: Annotated[
+        Path | None,
+        Meta(
+            description="Certificate of the service in PEM form, followed by the intermediate certificates; plain HTTP unless"
+            " given. Commands that call a service use it as their client certificate."
+        ),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        Meta(description="Private key of `tls_cert` in PEM form, without a passphrase; read from that file unless given."),
+    ] = None
+    tls_client_ca: Annotated[
+        Path | None,
+        Meta(
+            description="Certificate authorities in PEM form; clients need a certificate signed by one of them (mutual TLS)."
+            " Clients need no certificate unless given."
+        ),
+    ] = None
+    data: Annotated[Path, Meta(description="Data folder: `ledger/`, `state/`, `models/`, `archive/`.")] = Path("penstock-data")
     models: Annotated[Path | None, Meta(description="Folder of model bundles; `models/` in the data folder unless given.")] = (
         None
     )
     registry: Annotated[
         Literal["folder", "mlflow"],
         Meta(
-            description="Where versions of models and their aliases are kept: the folder of bundles, or MLflow, in that"
-            " folder too unless `MLFLOW_TRACKING_URI` names a server."
+            description="The model registry: the folder of bundles, or MLflow, which uses that folder too unless"
+            " `MLFLOW_TRACKING_URI` names a server."
         ),
     ] = "folder"
     follow_every_s: Annotated[
-        Positive, Meta(description="Time between a service's looks at which version is the champion, in seconds.")
+        Positive, Meta(description="Interval at which a service checks which model version is the champion, in seconds.")
     ] = 2.0
     lookups: Annotated[
         Path | None,
         Meta(
-            description="Folder with the files that built-in detectors look values up in:"
-            " `IpAddress_to_Country` and `gdp_usd` (.csv, .parquet or .xlsx) for ecommerce."
+            description="Folder of the lookup files of built-in detectors: `IpAddress_to_Country` and `gdp_usd` (.csv,"
+            " .parquet or .xlsx) for ecommerce."
         ),
     ] = None
     queue_limit: Annotated[
-        int, Meta(ge=1, description="Events that may wait to be decided; beyond it requests get 503 with `Retry-After`.")
+        int, Meta(ge=1, description="Maximum number of queued events; beyond it requests get 503 with `Retry-After`.")
     ] = 10_000
-    max_batch: Annotated[int, Meta(ge=1, le=65536, description="Most events decided together in one micro-batch.")] = 256
-    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body that is read, in bytes; beyond it 413.")] = (
+    max_batch: Annotated[int, Meta(ge=1, le=65536, description="Maximum number of events in a micro-batch.")] = 256
+    max_body_bytes: Annotated[int, Meta(ge=1024, description="Maximum size of a request body, in bytes; beyond it 413.")] = (
         16 * 1024 * 1024
     )
     body_timeout_s: Annotated[
         Positive,
-        Meta(description="How long the body of a request may take, in seconds; then 408, and the connection is closed."),
+        Meta(description="Time limit for receiving a request body, in seconds; then 408, and the connection is closed."),
     ] = 30.0
     max_line_bytes: Annotated[
-        int, Meta(ge=256, description="Longest request line and longest header, in bytes; beyond it 414 and 431.")
+        int, Meta(ge=256, description="Maximum length of the request line and of each header, in bytes; beyond it 414 and 431.")
     ] = 16 * 1024
     max_head_bytes: Annotated[
-        int, Meta(ge=1024, description="Longest head of a request, its line and headers together, in bytes; beyond it 431.")
+        int, Meta(ge=1024, description="Maximum size of the request line and all headers together, in bytes; beyond it 431.")
     ] = 64 * 1024
-    max_headers: Annotated[int, Meta(ge=8, description="Most headers of a request; beyond it 431.")] = 100
+    max_headers: Annotated[int, Meta(ge=8, description="Maximum number of headers; beyond it 431.")] = 100
     head_timeout_s: Annotated[
         Positive,
         Meta(
-            description="How long the head of a request may take, and a new connection may say nothing, in seconds; then 408,"
-            " and the connection is closed."
+            description="Time limit for receiving the head of a request, also on a new connection, in seconds; then 408, and"
+            " the connection is closed."
         ),
     ] = 10.0
     max_connections: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(
-            description="Most connections that are open at a time; beyond it 503. Unless given 10,000, and never so many that"
-            " the system's limit of file handles (`ulimit -n`) leaves none for the ledger.",
+            description="Maximum number of open connections; beyond it 503. By default 10,000, or fewer if the system's limit"
+            " of open files (`ulimit -n`) would leave none for the ledger.",
         ),
     ] = None
+    acceptors: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="Number of processes that accept connections for `penstock serve` and pass `POST /predict` requests"
+            " on to the process that decides; with 0 it accepts them itself.",
+        ),
+    ] = 0
     ledger: Annotated[
         str | None,
         Meta(
-            description="Database that holds the ledger, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: of an embedded"
-            " service in place of files in the data folder, of a worker beside them."
+            description="Database for the ledger, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: an embedded service uses"
+            " it instead of files in the data folder, a worker in addition to them."
         ),
     ] = None
     ledger_log: Annotated[
         str | None,
         Meta(
-            description="Log of the database to read, where `ledger` holds several: a service writes `engine`, a worker one"
-            " named for its detector and shard. `penstock ledger status` lists them."
+            description="The log to read if the database of `ledger` holds several: a service writes `engine`, a worker one"
+            " named after its detector and shard. `penstock ledger status` lists them."
         ),
     ] = None
     office: Annotated[
         str | None,
         Meta(
-            description="Database that holds users, keys, rules, lists, cases and the log of changes,"
-            " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, for several processes to share; `office.sqlite` in the data"
-            " folder unless given."
+            description="Database of users, keys, rules, lists, cases and the audit log,"
+            " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, which several processes can share; `office.sqlite`"
+            " in the data folder unless given."
         ),
     ] = None
     redis: Annotated[
         str | None,
         Meta(
-            description="Where a worker, or a service without a broker, publishes the latest decisions and the profiles of"
-            " keys, `redis://HOST:PORT/DATABASE`; nowhere unless given."
+            description="Redis database to which a worker, or a service without a broker, publishes the latest decisions and"
+            " entity profiles, `redis://HOST:PORT/DATABASE`; none unless given."
         ),
     ] = None
     archive: Annotated[
         str | None,
         Meta(
-            description="Where every decision is archived as Parquet: `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`, with"
-            " keys from the usual AWS variables, or a folder. Nothing is archived beyond the data folder unless given."
+            description="Destination of the Parquet archive of decisions: `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`, with"
+            " credentials from the AWS variables, or a folder. Only the data folder is written unless given."
         ),
     ] = None
-    archive_every_s: Annotated[Positive, Meta(description="Longest time that a decision waits to be archived, in seconds.")] = (
-        300.0
-    )
+    archive_every_s: Annotated[Positive, Meta(description="Maximum delay before a decision is archived, in seconds.")] = 300.0
     json_per_decision: Annotated[
-        bool, Meta(description="Archive every decision as a JSON object of its own, too: `true` or `false`.")
+        bool, Meta(description="Also archive each decision as a separate JSON object: `true` or `false`.")
     ] = False
     ledger_segment_mb: Annotated[
-        int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and the next one begun, in MiB.")
+        int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and a new one is started, in MiB.")
     ] = 64
     accept_loss: Annotated[
         bool,
         Meta(
-            description="For one start: go on though acknowledged records of the ledger are missing or damaged. What is left of"
-            " them is put aside as `*.lost`, and the log of changes says so."
+            description="Start although acknowledged records of the ledger are missing or damaged; set it for one start only."
+            " The damaged files are renamed to `*.lost`, and the audit log records it."
         ),
     ] = False
     quarantine_kept: Annotated[
         int,
         Meta(
             ge=1,
-            description="Refused events kept for people to look at: of each detector the newest, at most 4 KiB of each.",
+            description="Number of refused events kept in quarantine per detector: the newest, at most 4 KiB of each.",
         ),
     ] = 10_000
     compile_features: Annotated[
         bool,
         Meta(
-            description="Compile functions from the detector's features while a service or a worker decides already, in a"
-            " process of the lowest priority, and go on with them: the same numbers, in about half the time. They are kept"
-            " beside the compiled kernels, so that the next start has them at once: `true` or `false`."
+            description="Compile the detector's features in a background process of the lowest priority, and switch to the"
+            " compiled functions: same numbers, about half the time. They are cached for the next start: `true` or"
+            " `false`."
         ),
     ] = True
-    snapshot_every_s: Annotated[Positive, Meta(description="Time between snapshots of the state, in seconds.")] = 60.0
+    index_keys: Annotated[
+        bool,
+        Meta(
+            description="Keep an index of entity keys for an embedded ledger, so that one decision of a long log is verified"
+            " in milliseconds: `true` or `false`. Takes 20 bytes per event"
+            " and entity, and a tenth of a core while it catches up."
+        ),
+    ] = True
+    snapshot_every_s: Annotated[Positive, Meta(description="Interval between snapshots of the feature state, in seconds.")] = (
+        60.0
+    )
     stop_within_s: Annotated[
         Positive,
         Meta(
-            description="Longest time that a service, a worker or a trainer takes to stop after SIGTERM, SIGINT or SIGHUP, in"
-            " seconds; what still runs then is abandoned as by `kill -9`. At most 5 s while it starts, and after a second"
-            " signal."
+            description="Time limit for a service, worker or trainer to stop after SIGTERM, SIGINT or SIGHUP, in seconds;"
+            " work that still runs then is abandoned as by `kill -9`. At most 5 s during the start and after a"
+            " second signal."
         ),
     ] = 30.0
     memory_limit_gb: Annotated[
         Positive | None,
         Meta(
-            description="Most memory the features of all keys of a detector may take, in GiB; unlimited unless given. New keys"
-            " are turned away at four fifths of it: their events are decided by the policy's `on_failure`."
+            description="Memory limit for the feature state of a detector, in GiB; unlimited unless given. From 80 % of it"
+            " on, new keys are not added: their events are decided by the policy's `on_failure`."
         ),
     ] = None
     personal_key_file: Annotated[
         Path | None,
-        Meta(description="File with the key that personal fields are hashed with; made in the data folder unless given."),
+        Meta(description="File with the key that hashes personal fields; created in the data folder unless given."),
     ] = None
     stream: Annotated[
         str | None,
         Meta(
-            description="The broker that events come from: `kafka://HOST:PORT` or `redis://HOST:PORT`; the service is embedded"
-            " unless given."
+            description="The broker that delivers events: `kafka://HOST:PORT` or `redis://HOST:PORT`; without it the service"
+            " decides itself (embedded)."
         ),
     ] = None
     predict_budget_ms: Annotated[
         Positive,
-        Meta(description="How long a caller of `/predict` waits for a worker behind a broker, before `on_timeout`."),
+        Meta(description="How long `/predict` waits for the worker behind a broker, in ms; then `on_timeout` applies."),
     ] = 100.0
     on_timeout: Annotated[
         Literal["approve", "review", "block", "provisional"] | None,
         Meta(
-            description="What a caller of `/predict` gets where a worker behind a broker does not decide in time;"
-            " `provisional` is scored at once from what the service last heard, and the worker's decision stands. What the"
-            " detector's policy names unless given."
+            description="The answer of `/predict` if the worker behind a broker misses the deadline; `provisional` is scored"
+            " from the service's copy of the state, and the worker's decision remains final. The detector's policy"
+            " decides unless given."
         ),
     ] = None
     worker_grace: Annotated[
         Positive,
         Meta(
-            description="How long a service behind a broker stays ready without a sign of life from a worker, in seconds;"
-            " longer than a takeover takes. Callers get what `on_timeout` names; with `provisional` the"
-            " service stays ready."
+            description="How long a service stays ready without hearing from a worker, in seconds; set it longer than a"
+            " takeover takes. Callers get the answer of `on_timeout`; with `provisional` the service stays ready."
         ),
     ] = 30.0
     workers: Annotated[
         str | None,
         Meta(
-            description="Addresses at which workers answer `/health`, HOST:PORT with commas between them; a service beside them"
-            " asks there how they and their stores fare."
+            description="Addresses at which workers answer `/health`, as HOST:PORT separated by commas; a service asks them"
+            " for the status of workers and their stores."
         ),
     ] = None
     shard_key: Annotated[
         str | None,
-        Meta(description="The field that messages are keyed by, where the inbox has several partitions."),
+        Meta(description="The field that is the key of messages if the inbox has several partitions."),
     ] = None
     alerts: Annotated[
         Path | None,
         Meta(
-            description="File with rules of alerting and channels, or `defaults` for the rules that come with Penstock and the"
-            " detectors; `penstock.toml` where it has tables `[[alerts]]`. Nothing is raised unless given."
+            description="File with alert rules and channels, or `defaults` for the rules of Penstock and the detectors; by"
+            " default `penstock.toml` if it has tables `[[alerts]]`. No alerts are raised unless given."
         ),
     ] = None
     case_sample: Annotated[
@@ -225,121 +257,124 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1,
-            description="Share of the decisions that are no reviews and become cases all the same, chosen at random by the"
-            " transaction's id.",
+            description="Share of decisions other than reviews that become cases, as a random sample by transaction id.",
         ),
     ] = 0.001
-    case_lock_minutes: Annotated[Positive, Meta(description="How long a case stays with whoever has taken it, in minutes.")] = (
+    case_lock_minutes: Annotated[Positive, Meta(description="How long an analyst keeps a case that they took, in minutes.")] = (
         15.0
     )
     four_eyes: Annotated[
         bool,
         Meta(
-            description="Whoever wrote a version of a rule or a feature, or began the trial of a model, is not the one who lets"
-            " it decide: what that person asks for waits until another one approves it: `true` or `false`."
+            description="Require a second person: the author of a rule or feature version, or of a model trial, cannot put it"
+            " into force; another person must approve the request: `true` or `false`."
         ),
     ] = False
     drift_every_s: Annotated[
         Positive,
-        Meta(
-            description="Time between looks at whether live traffic has drifted from what models were trained on, in seconds."
-        ),
+        Meta(description="Interval at which live traffic is compared with the training data (drift), in seconds."),
     ] = 3600.0
     max_refused: Annotated[
         float,
         Meta(
             ge=0,
             le=1,
-            description="Share of the rows of recorded data that may be refused because they are no events; a command that"
-            " reads data of which more is refused says why, and fails.",
+            description="Maximum share of refused rows in recorded data; a command that reads more refused rows fails with"
+            " the causes.",
         ),
     ] = 0.01
     replays: Annotated[
         dict[str, Path],
-        Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),
+        Meta(description="Recorded files that `POST /stream` may replay, by name (a table)."),
     ] = {}
     open_access: Annotated[
         bool,
         Meta(
-            description="Ask nobody for a key though others than this machine reach the address, until the first key or user"
-            " is made: `true` or `false`. For a network that is closed itself."
+            description="Require no key although other machines reach the address, until the first key or user is created:"
+            " `true` or `false`. For closed networks."
         ),
     ] = False
     allowed_hosts: Annotated[
         str | None,
         Meta(
-            description="Names with commas between them under which an open service may be asked, besides those of this machine"
-            " (`localhost`, 127.0.0.0/8, `[::1]`) and `host`; others get 421, so that no page elsewhere reaches it by a name"
-            " of its own."
+            description="Host names, separated by commas, that an open service accepts in addition to this machine's"
+            " (`localhost`, 127.0.0.0/8, `[::1]`) and `host`; others get 421, which prevents DNS rebinding."
         ),
     ] = None
     rate_limit: Annotated[
-        Positive | None, Meta(description="Requests a second that one API key may make; unlimited unless given.")
+        Positive | None, Meta(description="Requests per second allowed for each API key; unlimited unless given.")
     ] = None
-    rate_burst: Annotated[int, Meta(ge=1, description="Requests that an API key may make at once, beyond its rate.")] = 100
+    rate_burst: Annotated[
+        int, Meta(ge=1, description="Number of requests that an API key may make at once, beyond its rate.")
+    ] = 100
     trusted_proxies: Annotated[
         str,
         Meta(
-            description="Addresses and networks of the proxies in front, with spaces between them. From them `X-Forwarded-For`"
-            " is believed, so that limits and the log of sign-ins are about the client's address and not about the proxy's."
+            description="Addresses and networks of trusted proxies, separated by spaces. Their `X-Forwarded-For` gives the"
+            " client's address for limits and the log of sign-ins."
         ),
     ] = ""
     oidc_issuer: Annotated[
         str | None,
         Meta(
-            description="Address of an identity provider (OpenID Connect), as its tokens name it, whose people may sign in and"
-            " whose programs may show its tokens; the service is closed then."
+            description="Issuer URL of an OpenID Connect provider whose users may sign in and whose clients may send its"
+            " tokens; the service then always requires credentials."
         ),
     ] = None
-    oidc_client_id: Annotated[str | None, Meta(description="What the service is called at the identity provider.")] = None
+    oidc_client_id: Annotated[str | None, Meta(description="Client id of the service at the identity provider.")] = None
     oidc_client_secret: Annotated[
         str | None,
-        Meta(description="Password of the service at the identity provider; none for a public client.", extra={"secret": True}),
+        Meta(
+            description="Client secret of the service at the identity provider; none for a public client.",
+            extra={"secret": True},
+        ),
     ] = None
     oidc_audience: Annotated[
         str | None,
-        Meta(description="For whom the tokens of programs are that are accepted; `oidc_client_id` unless given."),
+        Meta(description="Audience required in tokens of clients; `oidc_client_id` unless given."),
     ] = None
-    oidc_scopes: Annotated[str, Meta(description="What the identity provider is asked to tell of people.")] = (
-        "openid profile email"
-    )
+    oidc_scopes: Annotated[str, Meta(description="Scopes requested from the identity provider.")] = "openid profile email"
     oidc_roles_claim: Annotated[
-        str, Meta(description="Claim that names roles or groups; inside another one as `realm_access.roles`.")
+        str, Meta(description="Claim with the roles or groups of a user; nested as in `realm_access.roles`.")
     ] = "roles"
     oidc_roles: Annotated[
         dict[str, str],
         Meta(
-            description="Roles here by values of that claim (a table), several with spaces between them; unless given, values"
-            " that are names of roles are these."
+            description="Roles by value of that claim (a table), several separated by spaces; unless given, the values are"
+            " taken as names of roles."
         ),
     ] = {}
     public_url: Annotated[
         str | None,
         Meta(
-            description="Address under which browsers reach the service, where a proxy changes the host; taken from requests"
-            " unless given."
+            description="URL under which browsers reach the service, if a proxy changes the host; taken from requests unless"
+            " given."
         ),
     ] = None
     key: Annotated[
         str | None,
         Meta(
-            description="API key that commands show to a service: `send`, `simulate`, `loadtest`, `labels import`. Better a"
-            " variable than a flag, which others on the machine can see.",
+            description="API key that commands send to a service: `send`, `simulate`, `loadtest`, `labels import`. Prefer the"
+            " variable: other users of the machine can see flags.",
             extra={"secret": True},
         ),
     ] = None
     traces: Annotated[
         str | None,
         Meta(
-            description="Where traces are sent by OTLP over HTTP, `http://HOST:4318`; nowhere unless given here or by"
+            description="OTLP endpoint for traces (HTTP), `http://HOST:4318`; none unless given here or by"
             " `OTEL_EXPORTER_OTLP_ENDPOINT`."
         ),
     ] = None
     trace_share: Annotated[
-        float, Meta(ge=0, le=1, description="Share of requests, and of a worker's micro-batches, that are traced.")
+        float, Meta(ge=0, le=1, description="Share of requests, and of a worker's micro-batches, to trace.")
     ] = 0.01
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
-    log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Minimum level of log messages.")] = (
+        "info"
+    )
+    log_format: Annotated[Literal["text", "json"], Meta(description="Log format: text lines, or one JSON object per line.")] = (
+        "text"
+    )
 
     def __repr__(self) -> str:
         given = {field.name: getattr(self, field.name) for field in msgspec.structs.fields(self)}
@@ -348,12 +383,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def models_folder(self) -> Path:
-        """Where model bundles are kept."""
+        """The folder of model bundles."""
         return self.models if self.models is not None else self.data / "models"
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """The description of one setting, for the documentation and for error messages."""
+    """A setting as documentation and error messages show it."""
 
     name: str
     allowed: str
@@ -363,14 +398,14 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 def _said(name: str, value: Any) -> str:
-    """A value for messages, with secrets removed."""
+    """A value for messages; secrets are hidden."""
     if value is not None and name in _SECRET:
         return "***"
     return repr(shown_url(value) if isinstance(value, str) else value)
 
 
 def describe() -> list[Setting]:
-    """Every setting, in the order of their declaration."""
+    """All settings in the order of declaration."""
     return [_setting(field) for field in msgspec.structs.fields(Settings)]
 
 
@@ -380,7 +415,7 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Settings:
-    """The settings in force.
+    """Load the settings.
 
     Args:
         flags: of the command line; None values are ignored.
@@ -398,7 +433,7 @@ def load_settings(
 
 
 def _sources(flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The sources, weakest first, each as its name for messages and its values by setting."""
+    """(name for messages, values by setting) of each source, lowest precedence first."""
     yield str(folder / FILE), _from_file(folder / FILE)
     yield str(folder / ".env"), _from_variables(_from_dotenv(folder / ".env"))
     yield "the environment", _from_variables(environment)
@@ -445,7 +480,7 @@ def _checked(name: str, value: Any, place: str) -> Any:
 
 
 def _table(value: Any, kind: Any) -> Any:
-    """A table written as one text, as the environment has it: name=value,name=value."""
+    """Parse a table from one text, as in the environment: name=value,name=value."""
     found: Any = msgspec.inspect.type_info(kind)
     if not (isinstance(value, str) and isinstance(found.type, msgspec.inspect.DictType)):
         return value

@@ -33,7 +33,7 @@ from collections.abc import Iterable
 
 
 class PenstockError(Exception):
-    """Something went wrong that Penstock can explain; the message is for people."""
+    """The base of all errors that Penstock explains; the message is for people."""
 
 
 class DeclarationError(PenstockError):
@@ -49,10 +49,17 @@ class ConfigurationError(PenstockError):
 
 
 class MissingExtra(ConfigurationError):
-    """An optional part of the package is needed and not installed."""
+    """Optional parts of the package are needed and not installed.
+
+    >>> print(MissingExtra("train", "training")), print(MissingExtra("kafka,s3", "this command"))
+    training needs an optional part: pip install 'penstock[train]'
+    this command needs optional parts: pip install 'penstock[kafka,s3]'
+    (None, None)
+    """
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs an optional part: pip install 'penstock[{extra}]'")
+        parts = "optional parts" if "," in extra else "an optional part"
+        super().__init__(f"{purpose} needs {parts}: pip install 'penstock[{extra}]'")
         self.extra = extra
 
 

@@ -69,7 +69,7 @@ class InChosenFolder(_OfPackage, UserProvidedCacheLocator):  # type: ignore[misc
     """Keeps compiled code in NUMBA_CACHE_DIR."""
 
 
-class BesideSource(_OfPackage, InTreeCacheLocator):  # type: ignore[misc]
+class SourceFolder(_OfPackage, InTreeCacheLocator):  # type: ignore[misc]
     """Keeps compiled code in the __pycache__ folder of its source."""
 
 
@@ -77,7 +77,7 @@ class BesideSource(_OfPackage, InTreeCacheLocator):  # type: ignore[misc]
 numba.config.CACHE_LOCATOR_CLASSES = ",".join(
     (
         f"{__name__}.{InChosenFolder.__name__}",
-        f"{__name__}.{BesideSource.__name__}",
+        f"{__name__}.{SourceFolder.__name__}",
         numba.config.CACHE_LOCATOR_CLASSES or ",".join(each.__name__ for each in CacheImpl._locator_classes),
     )
 )

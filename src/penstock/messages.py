@@ -109,7 +109,7 @@ class Batch:
 
 
 class Action(Enum):
-    """What a decision or a rule can say, weakest first."""
+    """The outcomes of decisions and rules, the mildest first."""
 
     APPROVE = 0
     CHALLENGE = 1
@@ -182,7 +182,7 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, kw_only=True, omit_defaults=False):
-    """What was decided about one transaction; the JSON form is the public interface."""
+    """The decision about one transaction; its JSON form is the public interface."""
 
     transaction_id: str
     detector: str
@@ -201,6 +201,17 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=False):
     degraded: Degraded | None
     latency_ms: dict[str, float]
     conflict: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class NamedField(msgspec.Struct, frozen=True):
+    """One field of the line that names an event. role: `payer`, `payee` or `detail`. entity: the entity whose key the value
+    is, None where it is no key.
+    """
+
+    field: str
+    value: str
+    role: str
+    entity: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from penstock.errors import ConfigurationError
+
+_SHORTEST_KEY = 16
+
 
 def make_private(folder: Path) -> None:
     """Create a folder with access for its owner alone, if it does not exist."""
@@ -41,7 +45,7 @@ _OWN = re.compile(
     r"ledger|state|archive|models|reports|queries|shard-[0-9]+|access\.closed|office\.sqlite.*|personal\.key.*|demo\.json.*"
     r"|lock|log|ids|penstock\.sqlite.*"
 )
-"""What Penstock makes in a data folder; whatever else lies there is not its to change."""
+"""Files that Penstock makes in a data folder; others are never changed."""
 
 
 def keep_private(data: Path) -> None:
@@ -59,3 +63,20 @@ def keep_private(data: Path) -> None:
             mode = 0o700 if path.is_dir() else 0o600
             if not path.is_symlink() and path.stat().st_mode & 0o7777 != mode:
                 path.chmod(mode)
+
+
+def personal_key(path: Path | None) -> bytes | None:
+    """The key of personal fields in a file; None if no file is named.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is too short.
+    """
+    if path is None:
+        return None
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the key for personal fields cannot be read from {path}: {error.strerror}") from error
+    if len(key) < _SHORTEST_KEY:
+        raise ConfigurationError(f"{path} holds {len(key)} bytes; a key for personal fields has at least {_SHORTEST_KEY}")
+    return key

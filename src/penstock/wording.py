@@ -1,5 +1,6 @@
 """Formatting of values for people: numbers, yes and no, and templates such as `"{amount:.2f} is too much"`."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -90,6 +91,15 @@ def _plain_number(value: float) -> str:
         return str(int(value))
     text = f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def key_text(value: float | str) -> str:
+    """A part of a key as people and paths write it: whole numbers without a fraction.
+
+    >>> key_text(12.0), key_text("C1")
+    ('12', 'C1')
+    """
+    return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else str(value)
 
 
 class Template:

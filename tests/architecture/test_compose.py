@@ -1,5 +1,6 @@
 """compose.yaml and the images, as far as they can be checked without an engine: every command, option and file exists."""
 
+import json
 import re
 import shlex
 from itertools import chain
@@ -48,6 +49,20 @@ def parsed(arguments: list[str]) -> tuple[click.Command, set[str], set[str]]:
 def test_every_command_exists_with_its_options(arguments):
     _, used, known = parsed(arguments)
     assert used <= known
+
+
+def test_without_another_command_the_image_runs_the_demo():
+    [command] = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text().split("AS penstock\n")[1], re.MULTILINE)
+    arguments = json.loads(command)
+    _, used, known = parsed(arguments)
+    assert arguments[0] == "demo"
+    assert used <= known
+
+
+def test_the_dev_container_prepares_a_checkout_with_a_target_that_exists():
+    declared = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    target = declared["postCreateCommand"].removeprefix("make ")
+    assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 def test_every_setting_in_an_environment_exists():

@@ -40,10 +40,11 @@ def test_a_lock_names_no_registry_and_no_machine(name):
 def test_the_locks_hold_everything_that_is_declared():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert named(declared["project"]["dependencies"]) <= locked("requirements.lock")
+    assert named(declared["project"]["optional-dependencies"]["train"]) <= locked("requirements.lock")  # `make run` trains
     extras = set().union(*map(named, declared["project"]["optional-dependencies"].values())) - {"penstock"}  # its own extras
     assert extras <= locked("requirements-dev.lock")
     assert locked("requirements.lock") <= locked("requirements-dev.lock")
-    for extra in ("kafka", "mlflow", "postgres", "redis", "s3"):
+    for extra in ("kafka", "mlflow", "postgres", "redis", "s3", "train"):
         assert named(declared["project"]["optional-dependencies"][extra]) <= locked("requirements-image.lock")
     assert named(declared["project"]["optional-dependencies"]["spark"]) <= locked("requirements-spark.lock")
     assert named(declared["dependency-groups"]["bootstrap"]) <= locked("requirements-bootstrap.lock")

@@ -11,8 +11,8 @@ from tests.service.serving import serving
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
-from penstock.wiring.changes.rule_administration import rule_administration
 from penstock.wiring.database import office_of
+from penstock.wiring.governance import rule_administration
 from penstock.wiring.health import ServiceHealth
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -23,8 +23,8 @@ def week(tmp_path_factory):
     """The address of a service that decided the week, its rows as answered, and the truth by id."""
     settings = Settings(data=tmp_path_factory.mktemp("data"))
     with recorded_week(settings.data) as (engine, _, rows, truth), office_of(settings) as office:
-        books = {"week": rule_administration(office, engine.detector, settings)}
-        parts = ServiceParts(books=books, operating=ServiceHealth(settings, office))
+        admin = {"week": rule_administration(office, engine.detector, settings)}
+        parts = ServiceParts(administrations=admin, operating=ServiceHealth(settings, office))
         with serving(create_app({"week": MicroBatcher.of(engine, settings)}, settings, parts)) as url:
             yield url, rows, truth
 

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 MOST_PACKED = 300_000
 """Bytes of a first visit, packed."""
 
-PAGES = ["Live", "Review queue", "Transactions", "Rules", "Models", "Features", "Try it", "Operations"]
+PAGES = ["Live", "Review queue", "Transactions", "Impact", "Rules", "Models", "Features", "Try it", "Operations"]
 
 
 def test_every_page_of_the_menu_opens_by_keyboard_and_has_a_heading_of_its_own(page, console):
@@ -55,7 +55,7 @@ def test_the_documentation_is_shown_without_anything_from_elsewhere(page, consol
 
 def test_no_page_is_wider_than_a_phone(page, console):
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("", "queue", "transactions", "rules", "rules/new", "models", "features", "try", "operations"):
+    for path in ("", "queue", "transactions", "impact", "rules", "rules/new", "models", "features", "try", "operations"):
         page.goto(f"{console}/#/{path}")
         page.locator("h1").wait_for()
         page.wait_for_timeout(600)
@@ -70,3 +70,43 @@ def test_what_an_event_says_is_shown_as_text_and_never_run(page, console):
     page.goto(f"{console}/#/transactions?entity=customer&key={quote(said, safe='')}")
     page.get_by_role("table", name="Transactions").get_by_text(said).first.wait_for()
     assert page.locator("main img").count() == 0
+
+
+def test_anything_is_found_from_anywhere_by_keyboard(page, console, axe, shots):
+    newest = get(f"{console}/summaries?limit=1").json()["transactions"][0]
+    customer = next(each for each in newest["named"] if each["role"] == "payer")["value"]
+    page.goto(f"{console}/#/rules")
+    page.locator("h1").wait_for()
+    page.keyboard.press("/")
+    field = page.get_by_role("combobox", name="Search")
+    expect(field).to_be_focused()
+    field.fill(newest["transaction_id"])
+    expect(page.get_by_role("option").first).to_contain_text(newest["transaction_id"])
+    field.fill(customer)
+    expect(page.get_by_role("option").first).to_contain_text("customer")
+    axe(page)
+    shots(page, "palette")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text(customer)
+    page.keyboard.press("Control+k")
+    field.fill("review queue")
+    page.get_by_role("option", name="Go to Review queue").wait_for()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Review queue")
+
+
+def test_the_theme_is_chosen_and_remembered(page, console, axe, shots):
+    page.goto(console)
+    page.locator("h1").wait_for()
+    page.get_by_role("button", name="Account and settings").click()
+    axe(page)
+    shots(page, "account")
+    page.get_by_role("menuitemradio", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    page.locator("h1").wait_for()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Search").fill("theme of the system")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")

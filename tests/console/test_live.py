@@ -57,7 +57,7 @@ def test_an_attack_is_seen_and_its_first_block_is_opened_and_read(page, console,
     assert pinned.get_attribute("data-pinned") == identity
 
     pinned.get_by_role("link").click()
-    page.get_by_role("heading", level=1).filter(has_text=identity).wait_for()
+    page.locator(f"[data-transaction='{identity}']").wait_for()
     for reason in recorded["explanation"]["reasons"]:
         expect(page.get_by_role("list", name="Reasons")).to_contain_text(reason["text"])
 
@@ -112,7 +112,7 @@ def test_rows_are_not_built_anew_under_the_pointer_and_enter_opens_them(page, co
     page.wait_for_timeout(1_500)
     assert page.evaluate(focused).startswith(identity)
     page.keyboard.press("Enter")
-    page.get_by_role("heading", level=1).filter(has_text=identity).wait_for()
+    page.locator(f"[data-transaction='{identity}']").wait_for()
 
 
 MEASURE_SHIFTS = """() => {

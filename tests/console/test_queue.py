@@ -58,7 +58,7 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(demo):
+def batcher(demo):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENSTOCK_CASE_SAMPLE", "0.2")
         with demo("--tps", "20") as server:
@@ -69,10 +69,10 @@ def desk(demo):
 
 
 @pytest.fixture
-def queue(page, desk):
+def queue(page, batcher):
     """The page, with its cases. A free one is chosen: else it is the first, and another one as new ones come."""
-    free = next(case for case in desk.cases() if case["state"] == "open")
-    page.goto(f"{desk.url}/#/queue?case={free['id']}")
+    free = next(case for case in batcher.cases() if case["state"] == "open")
+    page.goto(f"{batcher.url}/#/queue?case={free['id']}")
     page.get_by_role("article", name=f"Case of {free['transaction_id']}").wait_for()
     page.get_by_role("list", name="Cases").get_by_role("button").first.wait_for()
     page.get_by_role("heading", name="Why").wait_for()
@@ -90,7 +90,7 @@ def next_after(page, transaction):
     return shown(page)
 
 
-def test_ten_reviews_are_cleared_by_keyboard_at_once_and_each_is_kept(queue, desk, shots, axe):
+def test_ten_reviews_are_cleared_by_keyboard_at_once_and_each_is_kept(queue, batcher, shots, axe):
     shots(queue, "queue")
     axe(queue)
     queue.evaluate(WATCH)
@@ -101,117 +101,117 @@ def test_ten_reviews_are_cleared_by_keyboard_at_once_and_each_is_kept(queue, des
         queue.keyboard.press(key)
         said[transaction] = "good" if key == "a" else "fraud"
         transaction = next_after(queue, transaction)
-    queue.get_by_text("10 kept").wait_for()
+    queue.get_by_text("10 saved").wait_for()
     waits = queue.evaluate("window.waits")
     assert len(waits) == 10
     print("keys to next case, ms:", [round(wait) for wait in waits])
     assert median(waits) < INSTANT_MS, waits
     for transaction, verdict in said.items():
-        found = desk.of(transaction, state="decided")
+        found = batcher.of(transaction, state="decided")
         assert (found["state"], found["verdict"], found["decided_by"]) == ("decided", verdict, "local")
     shots(queue, "queue-cleared")
 
 
-def test_what_somebody_else_holds_comes_back_with_the_reason_and_the_others_are_kept(queue, desk):
+def test_what_somebody_else_holds_comes_back_with_the_reason_and_the_others_are_kept(queue, batcher):
     queue.expected.append("409")  # a refusal is an error to the browser, too
     queue.keyboard.press("j")
     queue.keyboard.press("k")
     held = shown(queue)
-    number = desk.of(held)["id"]
-    desk.taken_by_ben(number)
+    number = batcher.of(held)["id"]
+    batcher.taken_by_ben(number)
     queue.keyboard.press("b")
     next_after(queue, held)
     queue.keyboard.press("a")
-    queue.get_by_text("1 kept, 1 refused").wait_for()
+    queue.get_by_text("1 saved, 1 refused").wait_for()
     refused = queue.get_by_role("region", name="Said here").get_by_text("ben holds this case until")
     assert refused.count() == 1
-    assert desk.case(number)["verdict"] is None
+    assert batcher.case(number)["verdict"] is None
     queue.get_by_role("button", name="Drop").click()
-    queue.get_by_text("1 kept", exact=True).wait_for()
+    queue.get_by_text("1 saved", exact=True).wait_for()
 
 
-def test_a_case_is_taken_given_back_noted_and_escalated_by_keyboard(queue, desk):
+def test_a_case_is_taken_given_back_noted_and_escalated_by_keyboard(queue, batcher):
     queue.keyboard.press("g")
-    queue.get_by_text("You hold it until").wait_for()
+    queue.get_by_text("Assigned to you until").wait_for()
     transaction = shown(queue)
-    number = desk.of(transaction)["id"]
-    assert desk.case(number)["owner"] == "local"
+    number = batcher.of(transaction)["id"]
+    assert batcher.case(number)["owner"] == "local"
     queue.get_by_role("navigation", name="Queues").get_by_text("local 1").first.wait_for()
     queue.keyboard.press("n")
-    queue.get_by_label("What is to be remembered").fill("called the customer")
+    queue.get_by_role("textbox", name="Note").fill("called the customer")
     queue.keyboard.press("Control+Enter")
     queue.get_by_text("called the customer").wait_for()
     queue.keyboard.press("r")
-    queue.get_by_text("Nobody holds it").wait_for()
+    queue.get_by_text("Unassigned").wait_for()
     queue.keyboard.press("e")
     queue.get_by_label("Queue", exact=True).fill("experts")
     queue.keyboard.press("Enter")
     queue.get_by_role("navigation", name="Queues").get_by_role("link", name="experts").wait_for()
-    found = desk.case(number)
+    found = batcher.case(number)
     assert (found["queue"], found["state"]) == ("experts", "escalated")
     assert next_after(queue, transaction) != transaction
 
 
-def test_after_a_verdict_on_a_case_one_holds_the_next_is_held(queue, desk):
+def test_after_a_verdict_on_a_case_one_holds_the_next_is_held(queue, batcher):
     queue.keyboard.press("t")
-    queue.get_by_text("You hold it until").wait_for()
+    queue.get_by_text("Assigned to you until").wait_for()
     transaction = shown(queue)
     queue.keyboard.press("u")
-    queue.get_by_text("1 kept").wait_for()
+    queue.get_by_text("1 saved").wait_for()
     following = next_after(queue, transaction)
-    queue.get_by_text("You hold it until").wait_for()
-    assert desk.of(following)["owner"] == "local"
+    queue.get_by_text("Assigned to you until").wait_for()
+    assert batcher.of(following)["owner"] == "local"
     queue.keyboard.press("r")
-    expect(queue.get_by_text("You hold it until")).to_have_count(0)
-    assert desk.of(following)["owner"] is None
+    expect(queue.get_by_text("Assigned to you until")).to_have_count(0)
+    assert batcher.of(following)["owner"] is None
 
 
-def test_a_verdict_with_its_reason_can_be_corrected(queue, desk):
+def test_a_verdict_with_its_reason_can_be_corrected(queue, batcher):
     transaction = shown(queue)
-    number = desk.of(transaction)["id"]
+    number = batcher.of(transaction)["id"]
     queue.keyboard.press("d")
     queue.get_by_label("Verdict", exact=True).select_option("fraud")
     queue.get_by_label("Reason", exact=True).select_option("card_stolen")
     queue.get_by_label("Note", exact=True).fill("the owner says so")
     queue.keyboard.press("Control+Enter")
-    queue.get_by_text("1 kept").wait_for()
-    assert desk.case(number)["reason_code"] == "card_stolen"
+    queue.get_by_text("1 saved").wait_for()
+    assert batcher.case(number)["reason_code"] == "card_stolen"
     queue.get_by_role("region", name="Said here").get_by_role("button", name="fraud: card stolen").click()
     queue.get_by_text("local said fraud, card stolen").first.wait_for()
     queue.keyboard.press("a")  # does nothing: to correct is a step of its own
     queue.keyboard.press("d")
     queue.get_by_label("Verdict", exact=True).select_option("good")
-    queue.get_by_role("button", name="Say so").click()
-    queue.get_by_text("2 kept").wait_for()
-    assert desk.case(number)["verdict"] == "good"
+    queue.get_by_role("button", name="Submit verdict").click()
+    queue.get_by_text("2 saved").wait_for()
+    assert batcher.case(number)["verdict"] == "good"
 
 
-def test_a_verdict_over_many_shows_what_it_will_touch_and_says_what_it_did(page, desk, shots, axe):
+def test_a_verdict_over_many_shows_what_it_will_touch_and_says_what_it_did(page, batcher, shots, axe):
     queue = page
-    queue.goto(f"{desk.url}/#/queue?order=oldest")  # new cases do not move these
+    queue.goto(f"{batcher.url}/#/queue?order=oldest")  # new cases do not move these
     queue.get_by_role("list", name="Cases").get_by_role("checkbox").first.wait_for()
-    numbers = {case["transaction_id"]: case["id"] for case in desk.cases(order="oldest") if case["owner"] is None}
+    numbers = {case["transaction_id"]: case["id"] for case in batcher.cases(order="oldest") if case["owner"] is None}
     names = list(numbers)[2:5]
     for name in names:
         queue.get_by_label(f"Mark {name}").check()
-    desk.taken_by_ben(numbers[names[0]])
+    batcher.taken_by_ben(numbers[names[0]])
     queue.get_by_role("button", name="Verdict on 3 marked…").click()
-    queue.get_by_text("2 cases will be good").wait_for()
+    queue.get_by_text("2 cases will be marked legitimate").wait_for()
     queue.get_by_text("1 left alone: held by ben").wait_for()
     touched = queue.get_by_role("region", name="What it will touch").get_by_role("listitem")
     expect(touched).to_have_count(2)
     shots(queue, "queue-many")
     axe(queue)
-    assert desk.case(numbers[names[1]])["verdict"] is None
-    queue.get_by_role("button", name="2 are good").click()
-    queue.get_by_text("2 cases are good now").wait_for()
-    assert [desk.case(numbers[name])["verdict"] for name in names] == [None, "good", "good"]
+    assert batcher.case(numbers[names[1]])["verdict"] is None
+    queue.get_by_role("button", name="Mark 2 as legitimate").click()
+    queue.get_by_text("2 cases marked legitimate").wait_for()
+    assert [batcher.case(numbers[name])["verdict"] for name in names] == [None, "good", "good"]
 
 
-def test_filters_live_in_the_address_and_the_figures_of_analysts_are_there(page, desk, shots, axe):
-    number = desk.cases(queue="sample", order="oldest")[0]["id"]
-    assert post(f"{desk.url}/cases/{number}/verdict", json={"verdict": "good"}).status_code == 200
-    page.goto(f"{desk.url}/#/queue?queue=sample&state=decided&order=newest")
+def test_filters_live_in_the_address_and_the_figures_of_analysts_are_there(page, batcher, shots, axe):
+    number = batcher.cases(queue="sample", order="oldest")[0]["id"]
+    assert post(f"{batcher.url}/cases/{number}/verdict", json={"verdict": "good"}).status_code == 200
+    page.goto(f"{batcher.url}/#/queue?queue=sample&state=decided&order=newest")
     expect(page.get_by_label("State")).to_have_value("decided")
     page.locator("article").get_by_text("local said").first.wait_for()
     page.get_by_text("Analysts", exact=True).click()

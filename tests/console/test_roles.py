@@ -7,7 +7,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 PASSWORD = "correct horse battery"
-LOOKING = ["Live", "Review queue", "Transactions", "Rules", "Models", "Features", "Try it", "Operations"]
+LOOKING = ["Live", "Review queue", "Transactions", "Impact", "Rules", "Models", "Features", "Try it", "Operations"]
 TABS = ["Health", "Quarantine", "Alerts", "Daily reports"]
 
 SEES = {
@@ -63,6 +63,15 @@ def sign_in(page, url, name, password=PASSWORD):
     page.get_by_role("button", name="Sign in").click()
 
 
+def account(page):
+    return page.get_by_role("button", name="Account and settings")
+
+
+def sign_out(page):
+    account(page).click()
+    page.get_by_role("menuitem", name="Sign out").click()
+
+
 def menu(page):
     return page.get_by_role("navigation", name="Pages")
 
@@ -71,7 +80,7 @@ def menu(page):
 def test_each_role_sees_its_pages_and_the_service_refuses_the_rest(page, closed, shots, role):
     pages, tabs = SEES[role]
     sign_in(page, closed, f"a.{role}")
-    page.get_by_role("button", name="Sign out").wait_for()
+    expect(account(page)).to_have_text(f"a.{role}")
     expect(menu(page).get_by_role("link")).to_have_text(["Penstock", *pages])
     if tabs:
         menu(page).get_by_role("link", name="Operations").click()
@@ -92,13 +101,13 @@ def test_only_who_may_decide_has_the_buttons_and_the_keys_for_it(page, closed, r
     page.goto(f"{closed}/#/queue?case={waiting[0]['id']}")  # stays; the first of the list becomes another as new ones come
     page.get_by_role("article", name=f"Case of {waiting[0]['transaction_id']}").wait_for()
     may = role == "analyst"
-    expect(page.get_by_role("button", name="Good")).to_have_count(int(may))
+    expect(page.get_by_role("button", name="Legitimate")).to_have_count(int(may))
     expect(page.get_by_role("button", name="Get next")).to_have_count(int(may))
     expect(page.get_by_text("verdicts are for analysts")).to_have_count(int(not may))
     before = page.locator("article").get_attribute("aria-label")
     page.keyboard.press("u")
     if may:
-        page.get_by_text("1 kept").wait_for()
+        page.get_by_text("1 saved").wait_for()
     else:
         page.wait_for_timeout(500)
         assert page.locator("article").get_attribute("aria-label") == before
@@ -107,12 +116,12 @@ def test_only_who_may_decide_has_the_buttons_and_the_keys_for_it(page, closed, r
 def test_a_page_that_is_not_for_somebody_says_so_and_where_to_go(page, closed):
     sign_in(page, closed, "a.decider")
     page.get_by_text("Your roles do not let you look at Live").wait_for()
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
 
 
 def test_whoever_may_read_tries_events_as_dry_runs_alone(page, closed):
     sign_in(page, f"{closed}/#/try", "a.viewer")
-    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_text("dry run: nothing was recorded").wait_for()
     expect(page.get_by_label("dry run: change and record nothing")).to_be_checked()
     expect(page.get_by_label("dry run: change and record nothing")).to_be_disabled()
@@ -121,10 +130,10 @@ def test_whoever_may_read_tries_events_as_dry_runs_alone(page, closed):
 def test_a_wrong_password_is_said_and_signing_out_ends_the_session(page, closed, axe):
     page.expected += ["401", "WebSocket"]
     sign_in(page, closed, "a.viewer", "not the password")
-    page.get_by_text("name and password do not belong together").wait_for()
+    page.get_by_text("Incorrect username or password.").wait_for()
     axe(page)
     sign_in(page, closed, "a.viewer")
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.get_by_role("heading", name="Sign in to Penstock").wait_for()
     assert page.request.get(f"{closed}/transactions").status == 401
 
@@ -137,7 +146,7 @@ def test_an_administrator_adds_changes_and_keeps_out_users_and_makes_and_revokes
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Add", exact=True).click()
     row = page.get_by_role("row").filter(has_text="ben")
-    row.get_by_text("may sign in").wait_for()
+    row.get_by_text("Active", exact=True).wait_for()
 
     other = browser.new_page()
     other.set_default_timeout(1000 * PATIENCE_S)
@@ -152,7 +161,7 @@ def test_an_administrator_adds_changes_and_keeps_out_users_and_makes_and_revokes
     other.get_by_role("heading", name="Sign in to Penstock").wait_for()
     other.close()
 
-    page.get_by_role("button", name="Make a key…").click()
+    page.get_by_role("button", name="Create API key…").click()
     page.get_by_label("Name of the program").fill("checkout")
     page.get_by_role("button", name="Make it").click()
     secret = page.locator("code").filter(has_text="psk_").first.inner_text()

@@ -81,7 +81,7 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     page.goto(f"{console}/#/rules/new")
     page.get_by_label("Name", exact=True).fill("round_amount")
     write(page, "amount > 20")
-    preview = page.get_by_role("region", name="What it would have done")
+    preview = page.get_by_role("region", name="Backtest")
     expect(preview.get_by_role("list", name="From events read to decisions changed")).to_contain_text("Matched")
     expect(preview.get_by_label("What it would be worth")).to_contain_text("Good customers hit")
     shown = re.search(r"Matched\s+([\d,]+)", matched(preview).inner_text())
@@ -93,14 +93,14 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     axe(page)
     shots(page, "rule-editor")
 
-    page.get_by_label("What it says").fill("{amount:.2f} is a strange amount")
+    page.get_by_label("Reason shown to analysts").fill("{amount:.2f} is a strange amount")
     page.get_by_role("button", name="Save and shadow").click()
-    expect(page.get_by_text("round_amount: version 1 watches.")).to_be_visible()
+    expect(page.get_by_text("round_amount: version 1 is in shadow.")).to_be_visible()
     watched = pay(ask, "round-1", "C100004", 4321.6)
     assert "round_amount" not in fired(watched)
 
     step(page, "Promote")
-    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     decided = pay(ask, "round-2", "C100005", 4321.6)
     assert "round_amount" in fired(decided)
     assert decided["decision"] != "APPROVE"
@@ -121,17 +121,15 @@ def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promot
     page.get_by_label("Name", exact=True).fill("known_customer")
     page.get_by_label("Then").select_option("review")
     write(page, "customer_id = 'C_lowered' AND amount > 500")
-    preview = page.get_by_role("region", name="What it would have done")
-    expect(preview).to_contain_text("would be decided otherwise")
+    preview = page.get_by_role("region", name="Backtest")
+    expect(preview).to_contain_text("decisions would change")
     page.get_by_label(re.compile("^Override")).check()
-    expect(preview).to_contain_text("otherwise, 1 less strictly")
+    expect(preview).to_contain_text("1 become less strict")
     page.get_by_role("button", name="Save and shadow").click()
     expect(page.get_by_role("heading", name="known_customer")).to_be_visible()
     expect(page.get_by_text("override: lowers what the score or another rule asks for")).to_be_visible()
     page.get_by_role("button", name="Promote", exact=True).first.click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
-        re.compile("It lowers outcomes: .* 1 less strictly")
-    )
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(re.compile("stricter decisions a day become"))
     page.keyboard.press("Escape")
     step(page, "Promote")
     lowered = pay(ask, "lowered-now", "C_lowered", 900.0)
@@ -183,7 +181,7 @@ def test_going_on_writing_takes_a_preview_back(page, console):
         assert time.monotonic() < until
         page.wait_for_timeout(50)
     write(page, "amount > 987654")
-    preview = page.get_by_role("region", name="What it would have done")
+    preview = page.get_by_role("region", name="Backtest")
     expect(matched(preview)).to_have_text(re.compile("Matched0"))
     until = time.monotonic() + PATIENCE_S
     while not gone:
@@ -194,20 +192,20 @@ def test_going_on_writing_takes_a_preview_back(page, console):
 def test_a_new_version_is_compared_with_the_old_one_and_rolled_back(page, console, ask, shots, axe):
     save_and_shadow(page, console, "odd_amount", "amount > 5432.1 AND amount < 5432.3", then="block")
     step(page, "Promote")
-    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     page.get_by_role("link", name="New version").click()
     write(page, "amount > 6543.1 AND amount < 6543.3")
     page.get_by_role("button", name="Save as draft").click()
     expect(page.locator("del")).to_have_text(["5432", "5432"])
     expect(page.locator("ins")).to_have_text(["6543", "6543"])
     step(page, "Promote")
-    expect(page.get_by_role("heading", name="Version 2 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 2 is live")).to_be_visible()
     assert "odd_amount" in fired(pay(ask, "odd-1", "C100006", 6543.2))
     axe(page)
     shots(page, "rule")
 
     step(page, "Roll back", note="too many honest customers")
-    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     assert "odd_amount" not in fired(pay(ask, "odd-2", "C100007", 6543.2))
     assert "odd_amount" in fired(pay(ask, "odd-3", "C100008", 5432.2))
 
@@ -247,7 +245,7 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
 
     save_and_shadow(page, console, "stolen_account", "customer_id IN list('stolen_accounts')", then="block")
     step(page, "Promote")
-    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     assert pay(ask, "stolen-1", "C100011", 5.0)["decision"] == "BLOCK"
 
     page.goto(f"{console}/#/rules?tab=lists&list=stolen_accounts")

@@ -13,7 +13,7 @@ def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, s
     expect(page.get_by_test_id("curl")).to_contain_text("dry_run=true")
     expect(page.get_by_test_id("curl")).to_contain_text('"amount":9400')
     sent = page.get_by_label("transaction id").input_value()
-    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_text("dry run: nothing was recorded").wait_for()
     assert get(f"{console}/transactions/{sent}").status_code == 404
     axe(page)
@@ -21,9 +21,9 @@ def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, s
 
     page.get_by_label("dry run: change and record nothing").uncheck()
     expect(page.get_by_test_id("curl")).not_to_contain_text("dry_run")
-    page.get_by_role("button", name="Decide and record").click()
+    page.get_by_role("button", name="Score and record").click()
     page.get_by_role("link", name=f"open {sent}").click()
-    page.get_by_role("heading", level=1).filter(has_text=sent).wait_for()
+    page.locator(f"[data-transaction='{sent}']").wait_for()
     assert get(f"{console}/transactions/{sent}").json()["transaction_id"] == sent
 
 
@@ -31,7 +31,7 @@ def test_what_cannot_be_decided_is_said_beside_the_field(page, console):
     page.expected.append("422")
     page.goto(f"{console}/#/try")
     page.get_by_label("amount").fill("a lot")
-    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_label("amount").and_(page.locator("[aria-invalid=true]")).wait_for()
 
 
@@ -43,5 +43,5 @@ def test_an_event_may_be_written_as_json(page, console):
     assert '"amount": 12.5' in text.input_value()
     text.fill(text.input_value().replace("12.5", "13.5"))
     expect(page.get_by_test_id("curl")).to_contain_text('"amount":13.5')
-    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_text("dry run: nothing was recorded").wait_for()

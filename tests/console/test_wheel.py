@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests import base_install
 from tests.console.waiting import expect, get
 from tests.waiting import wait_until
 
@@ -81,6 +82,14 @@ def test_the_wheel_holds_the_console_the_kernels_and_a_bundle_of_every_detector(
     assert [name for name in names if name.endswith(".nbi")]
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
     assert f"-{python}-{python}-linux" in wheel.name
+
+
+def test_an_installation_without_extras_is_small(wheel):
+    found = base_install.distributions()
+    others = sum(base_install.megabytes(each) for name, each in found.items() if name != "penstock")
+    unpacked = sum(each.file_size for each in zipfile.ZipFile(wheel).infolist()) / 1e6
+    assert len(found) <= base_install.MOST_DISTRIBUTIONS
+    assert others + unpacked <= base_install.MOST_MB
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

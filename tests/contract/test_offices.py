@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
+from penstock.audit import AuditLog, erase, note
 from penstock.cases.case import Key, NewCase
 from penstock.cases.queues import Filter, page, queues, sweep
 from penstock.cases.store import Cases
@@ -15,14 +16,11 @@ from penstock.database import Schema, SqliteDatabase
 from penstock.errors import ConfigurationError, Conflict, LedgerError
 from penstock.expressions import Member, Members
 from penstock.governance.alert_acknowledgements import AlertAcknowledgements
-from penstock.governance.audit import AuditLog, erase, note
 from penstock.governance.features import FeatureStore
-from penstock.governance.list_steps import NewEntry
-from penstock.governance.lists import ListStore
+from penstock.governance.lists import ListStore, NewEntry
 from penstock.governance.model_trials import ModelTrials
 from penstock.governance.quarantine_actions import QuarantineActions
-from penstock.governance.rule_versions import Body
-from penstock.governance.rules import RuleStore
+from penstock.governance.rules import RuleBody, RuleStore
 from penstock.identity.administrators import keep_one
 from penstock.identity.keys import Keys
 from penstock.identity.users import Users
@@ -285,7 +283,7 @@ def test_a_case_is_taken_by_one_person_however_many_ask_at_once(open_office):
     assert queues(drawers[0]) == []
     decided, _ = page(drawers[0], Filter(state="decided", entity="customer", key="c1"))
     assert [case.transaction_id for case in decided] == ["t7", "t5", "t3", "t1"]
-    assert len(drawers[1].untold("shop")) == 8
+    assert len(drawers[1].pending_verdicts("shop")) == 8
 
 
 def test_lists_of_cases_are_the_same_everywhere(open_office):
@@ -301,17 +299,17 @@ def test_lists_of_cases_are_the_same_everywhere(open_office):
 
 
 def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):
-    books = [RuleStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
-    body = Body(when="amount > 5", then="review")
-    books[0].adopt([("big", body)])
-    assert not books[1].adopt([("big", body)])
-    added = books[1].add("big", Body(when="amount > 9", then="block"), who="ana", why="less noise")
-    books[0].rollout("big", added.version, percent=10.0, share_of="customer_id", who="ana")
-    before = books[1].revision()
-    books[0].promote("big", who="bob")
-    assert books[1].revision() == before + 1
-    books[1].rollback("big", who="bob", why="too many")
-    assert [(each.version, each.state) for each in books[0].versions("big")] == [(1, "active"), (2, "paused")]
+    admin = [RuleStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
+    body = RuleBody(when="amount > 5", then="review")
+    admin[0].adopt([("big", body)])
+    assert not admin[1].adopt([("big", body)])
+    added = admin[1].add("big", RuleBody(when="amount > 9", then="block"), who="ana", why="less noise")
+    admin[0].rollout("big", added.version, percent=10.0, share_of="customer_id", who="ana")
+    before = admin[1].revision()
+    admin[0].promote("big", who="bob")
+    assert admin[1].revision() == before + 1
+    admin[1].rollback("big", who="bob", why="too many")
+    assert [(each.version, each.state) for each in admin[0].versions("big")] == [(1, "active"), (2, "paused")]
 
 
 class AnyFeature:
@@ -325,38 +323,38 @@ class AnyFeature:
 
 
 def test_a_feature_lives_its_life_and_all_processes_see_it(open_office):
-    books = [FeatureStore(open_office(), "shop", AnyFeature()) for _ in range(2)]
+    admin = [FeatureStore(open_office(), "shop", AnyFeature()) for _ in range(2)]
     body = {"kind": "count", "entity": "customer", "window": "1h"}
-    books[0].add("busy", body, who="ana", why="for a rule")
-    books[1].activate("busy", who="bob")
-    assert [(each.name, each.body) for each in books[0].wanted().versions] == [("busy", body)]
-    before = books[0].revision()
-    all_at_once(*(lambda book=book: book.filled("busy", 1, {"since_us": 1}, who="service") for book in books))
-    assert books[1].revision() == before + 1
-    assert [(each.state, each.reach) for each in books[1].versions()] == [("active", {"since_us": 1})]
-    books[1].archive("busy", who="bob")
-    assert books[0].wanted().versions == []
+    admin[0].add("busy", body, who="ana", why="for a rule")
+    admin[1].activate("busy", who="bob")
+    assert [(each.name, each.body) for each in admin[0].wanted().versions] == [("busy", body)]
+    before = admin[0].revision()
+    all_at_once(*(lambda book=book: book.filled("busy", 1, {"since_us": 1}, who="service") for book in admin))
+    assert admin[1].revision() == before + 1
+    assert [(each.state, each.reach) for each in admin[1].versions()] == [("active", {"since_us": 1})]
+    admin[1].archive("busy", who="bob")
+    assert admin[0].wanted().versions == []
 
 
 def test_lists_live_their_lives_and_all_processes_see_them(open_office):
-    books = [ListStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
+    admin = [ListStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
     declared = {"stolen": Members.of([Member("a"), Member("b")])}
-    all_at_once(*(lambda book=book: book.adopt(declared) for book in books))
-    assert books[0].one("stolen").revision == 2
-    books[1].add("stolen", [NewEntry("c", "phoned", system_clock() + 10**9), NewEntry("a")], who="ana")
-    books[0].remove("stolen", ["b"], who="bob", why="found")
-    assert sorted(books[1].members()["stolen"].values) == ["a", "c"]
-    assert sorted(books[1].at("stolen", 2).values) == ["a", "b"]
-    first, following = books[0].entries("stolen", limit=1)
-    assert ([e.value for e in first], len(books[0].entries("stolen", before=following)[0])) == (["a"], 1)
-    assert [e.value for e in books[0].entries("stolen", search="c")[0]] == ["c"]
-    assert books[0].counts()["stolen"].in_force == 2
-    assert [(name, len(entries)) for name, entries in books[1].find("a").items()] == [("stolen", 2)]
-    books[0].archive("stolen", who="bob")
-    assert books[1].members() == {}
-    assert not books[1].create("stolen", "watch", protected=True, who="ana").archived
-    asked = books[0].add("stolen", [NewEntry("z")], who="ana")
-    assert books[1].approve(asked.id, who="bob").added == 1
+    all_at_once(*(lambda book=book: book.adopt(declared) for book in admin))
+    assert admin[0].one("stolen").revision == 2
+    admin[1].add("stolen", [NewEntry("c", "phoned", system_clock() + 10**9), NewEntry("a")], who="ana")
+    admin[0].remove("stolen", ["b"], who="bob", why="found")
+    assert sorted(admin[1].members()["stolen"].values) == ["a", "c"]
+    assert sorted(admin[1].at("stolen", 2).values) == ["a", "b"]
+    first, following = admin[0].entries("stolen", limit=1)
+    assert ([e.value for e in first], len(admin[0].entries("stolen", before=following)[0])) == (["a"], 1)
+    assert [e.value for e in admin[0].entries("stolen", search="c")[0]] == ["c"]
+    assert admin[0].counts()["stolen"].in_force == 2
+    assert [(name, len(entries)) for name, entries in admin[1].find("a").items()] == [("stolen", 2)]
+    admin[0].archive("stolen", who="bob")
+    assert admin[1].members() == {}
+    assert not admin[1].create("stolen", "watch", protected=True, who="ana").archived
+    asked = admin[0].add("stolen", [NewEntry("z")], who="ana")
+    assert admin[1].approve(asked.id, who="bob").added == 1
     assert AuditLog(open_office()).verify() is None
 
 
@@ -383,10 +381,10 @@ def test_changes_of_long_lists_are_the_same_as_of_short_ones(office):
 
 def test_of_two_who_approve_at_once_one_does(open_office):
     offices = [open_office(), open_office()]
-    books = [RuleStore(office, "shop", lambda *_: None, four_eyes=True) for office in offices]
-    books[0].add("big", Body(when="amount > 9"), who="ana")
-    request = books[0].promote("big", 1, who="ana")
-    assert books[1].approvals.all("pending") == [request]
+    admin = [RuleStore(office, "shop", lambda *_: None, four_eyes=True) for office in offices]
+    admin[0].add("big", RuleBody(when="amount > 9"), who="ana")
+    request = admin[0].promote("big", 1, who="ana")
+    assert admin[1].approvals.all("pending") == [request]
     outcomes = []
 
     def approve(book):
@@ -395,7 +393,7 @@ def test_of_two_who_approve_at_once_one_does(open_office):
         except Conflict:
             outcomes.append("too late")
 
-    all_at_once(*(lambda book=book: approve(book) for book in books))
+    all_at_once(*(lambda book=book: approve(book) for book in admin))
     assert sorted(outcomes) == ["active", "too late"]
 
 

@@ -39,7 +39,7 @@ def used_data_folder(data: Path) -> None:
         ):
             engine.decide(payment(1))
             engine.decide_many([{**payment(k), "card": f"{k}" * 400} for k in range(2, 6000)])
-            engine.set_aside(b"{}", Refusal(422, "nothing in it"))
+            engine.quarantine_refused(b"{}", Refusal(422, "nothing in it"))
             with Archive(engine.ledger, data / "archive") as archive:
                 archive.roll(everything=True)
     for name in ("reports/shop.html", "queries/penstock-query-1/quarantine.parquet"):

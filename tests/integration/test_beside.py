@@ -133,7 +133,7 @@ def test_a_wait_for_a_decision_that_does_not_come_is_no_longer_than_was_asked_fo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("named_by", ["policy", "setting"])
+@pytest.mark.parametrize("named_by", ["policy", pytest.param("setting", marks=pytest.mark.repeats)])
 def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_nothing(start, tmp_path, named_by):
     file = tmp_path / "provisional.py"
     text = Path(mine.__file__).read_text("utf-8")

@@ -283,7 +283,7 @@ def test_doctor_finds_a_misspelt_variable(tmp_path, monkeypatch):
         (["simulate", "banking", "--to", "http://127.0.0.1:1", "--events", "10"], "nobody answers at http://127.0.0.1:1"),
         (["query", "--data", "{none}", "select 1"], "there is no ledger in"),
         (["query", "--data", "{folder}", "drop table decisions"], "a query is one SELECT"),
-        (["score", "banking", "--models", "{none}"], "penstock train banking"),
+        (["score", "card", "--models", "{none}"], "penstock train card"),
     ],
 )
 def test_a_mistake_is_a_sentence_with_a_remedy(folder, service, tmp_path, arguments, message):

@@ -226,7 +226,7 @@ def test_bundles_of_before_say_what_to_do_and_take_a_reference_from_a_file(folde
     older = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     (place / "manifest.json").write_text(json.dumps(manifest | {"version": older}))
     place.rename(place.with_name(older))
-    FolderRegistry(data / "models").crown("paid", older, "promoted")
+    FolderRegistry(data / "models").set_champion("paid", older, "promoted")
     settings = Settings(data=data)
     with pytest.raises(BundleError, match="penstock drift paid --reference FILE"):
         drift_report(settings, detector(), clock=clock)

@@ -8,10 +8,9 @@ import pytest
 from penstock import Engine
 from penstock.config import Settings
 from penstock.features.definitions import Added, read_described
-from penstock.governance.rule_versions import Body
+from penstock.governance.rules import RuleBody
 from penstock.ledger import FileLedger
-from penstock.wiring.changes.feature_activation import open_features
-from penstock.wiring.changes.rule_administration import open_rule_administration
+from penstock.wiring.governance import open_features, open_rule_administration
 from tests.integration import crash_worker
 from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine
@@ -49,9 +48,9 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
                 behind.put("transactions", events[start : start + 50])
                 time.sleep(0.05)
             wait_until(lambda: book.known("taken")[0].state == "active")
-        with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
-            books.rules.add("much", Body(when="taken > 0", then="block"), who="ann")
-            books.rules.promote("much", 1, who="ann")
+        with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as admin:
+            admin.rules.add("much", RuleBody(when="taken > 0", then="block"), who="ann")
+            admin.rules.promote("much", 1, who="ann")
         ruled = 1_500
         while not ruled_by_it(behind, ruled):  # one after the other, until the worker has taken the rule
             assert ruled < 2_000

@@ -8,9 +8,8 @@ import pytest
 from penstock import Engine
 from penstock.config import Settings
 from penstock.features.definitions import Added, read_described
-from penstock.governance.rule_versions import Body
-from penstock.wiring.changes.feature_activation import open_features
-from penstock.wiring.changes.rule_administration import open_rule_administration
+from penstock.governance.rules import RuleBody
+from penstock.wiring.governance import open_features, open_rule_administration
 from tests.integration import sharded
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until
@@ -113,7 +112,10 @@ def test_a_feature_is_added_filled_and_swapped_under_load_with_the_numbers_of_on
     wait_until(lambda: len(behind.bodies("decisions")) == payments(events[:1_500]))
     wait_until(lambda: sum(len(behind.bodies("transactions", shard)) for shard in range(SHARDS)) == 1_500)
     homes = {event["customer_id"]: shard for shard in range(SHARDS) for event in behind.read("transactions", shard)}
-    with open_features(sharded.detector, settings) as book, open_rule_administration(sharded.detector, settings) as books:
+    with (
+        open_features(sharded.detector, settings) as book,
+        open_rule_administration(sharded.detector, settings) as admin,
+    ):
         with load:
             for name, body in (("spent", SPENT), ("logins", LOGINS), ("spread", SPREAD)):
                 book.add(name, body, who="ann")
@@ -122,8 +124,8 @@ def test_a_feature_is_added_filled_and_swapped_under_load_with_the_numbers_of_on
             swapped = load.sent
             assert [book.known(name)[-1].state for name in ("spent", "logins", "spread")] == ["active", "active", "draft"]
             assert "spread over 2 owners" in book.known("spread")[-1].trouble
-            books.rules.add("any", Body(when="spent + logins >= 0", then="block"), who="ann")
-            books.rules.promote("any", 1, who="ann")
+            admin.rules.add("any", RuleBody(when="spent + logins >= 0", then="block"), who="ann")
+            admin.rules.promote("any", 1, who="ann")
             wait_until(lambda: blocked(behind, events, homes) == set(range(SHARDS)))  # by now each owner has it
             ruled = load.sent
             wait_until(lambda: load.sent > ruled + 20)

@@ -10,8 +10,8 @@ import pytest
 from penstock import Detector, Engine, Entity, Policy
 from penstock.adapters.postgres import PostgresDatabase, PostgresLedger, create
 from penstock.adapters.s3 import ArchiveSink, ObjectArchive
+from penstock.audit import AuditLog
 from penstock.engine import verify
-from penstock.governance.audit import AuditLog
 from penstock.privacy.erasure import erase_person
 from penstock.privacy.vault import Vault
 from penstock.privacy.vault_writer import VaultWriter
@@ -65,7 +65,7 @@ def test_copies_hold_tokens_and_sealed_values_that_nobody_can_read_after_an_eras
     vault = Vault(office, SECRET)
     keeping = VaultWriter(vault)
     with PostgresLedger(postgres_url) as ledger:
-        told = {"personal_key": SECRET, "on_personal": lambda said: keeping.hand_on("shop", said)}
+        told = {"personal_key": SECRET, "on_personal": lambda said: keeping.enqueue("shop", said)}
         engine = Engine(detector, ledger=ledger, **told)
         engine.decide_json(list(payments()))
         ledger.flush()

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from penstock.adapters.postgres import PostgresLedger, PostgresSink, create, layouts, migrate, migrations, retain, status
+from penstock.adapters.postgres.connection import connect
 from penstock.adapters.postgres.migrations import Migration
 from penstock.cli import main
 from penstock.config import Settings
@@ -15,6 +16,7 @@ from penstock.decision import TEXT
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, FolderInUse, LedgerError, SinkUnavailable
 from penstock.ledger import Field, Label, MemoryLedger
+from penstock.stream.sinks import start_feeding
 from penstock.testing import SetClock, example_detector
 from penstock.wiring.engines import open_archive, open_engine, openers
 from tests.integration.ledgers import BEGIN_US, LAYOUT, record, same
@@ -406,6 +408,15 @@ def test_a_sink_keeps_what_its_readers_need(url):
 # ---------------------------------------------------------------- a server that goes away
 
 
+@pytest.mark.parametrize(
+    ("configured", "found"), [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+)
+def test_a_commit_is_on_disk_before_it_is_acknowledged_whatever_is_configured(url, ask, configured, found):
+    ask(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = {configured}")
+    with connect(url) as db:
+        assert db.execute("SHOW synchronous_commit").fetchone() == (found,)
+
+
 def kill_writers(ask):
     """End every connection but the one that asks."""
     ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
@@ -526,6 +537,34 @@ def test_a_url_without_its_password_is_what_messages_show():
 
 
 # ---------------------------------------------------------------- as the ledger of a service
+
+
+class Collecting:
+    """A sink that keeps the records it is given."""
+
+    name = "collecting"
+
+    def __init__(self):
+        self.records = []
+
+    def begin(self, fence):
+        return 0
+
+    def write(self, records):
+        self.records += [each for _, each in records]
+
+    def close(self):
+        pass
+
+
+def test_who_follows_a_service_takes_new_records_from_memory(url):
+    given, followed = record(0), Collecting()
+    with PostgresLedger(url) as ledger:
+        following = start_feeding(followed, ledger, 1, lambda _error: None)
+        ledger.append(given)
+        wait_until(lambda: followed.records)
+        following.close()
+    assert followed.records[0] is given  # and no copy that was read back
 
 
 def test_an_embedded_service_keeps_its_ledger_there_and_its_state_in_the_data_folder(url, tmp_path):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from penstock import audit
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import LedgerDamaged
-from penstock.governance import audit
 from penstock.ledger.cursors import DISCARDED
+from penstock.stream.cases import CaseWork
 from penstock.testing import example_detector
-from penstock.wiring.cases import CaseWork
 from penstock.wiring.database import office_of
 from penstock.wiring.engines import open_archive, openers
 
@@ -110,7 +110,7 @@ def test_parts_restored_from_older_copies_give_the_counts_of_the_ledger_and_all_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [False, True])
+@pytest.mark.parametrize("kills", [pytest.param(False, marks=pytest.mark.repeats), True])
 def test_all_combinations_of_older_copies_give_the_counts_of_the_ledger_and_all_of_its_cases(copies, tmp_path, kills):
     for ledger, state, office in itertools.product(AGES, AGES, AGES):
         data = tmp_path / "again" / "data"

@@ -2,11 +2,15 @@
 
 import os
 import random
+import signal
 import threading
 import time
+import urllib.request
+from pathlib import Path
 
 import psycopg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.adapters.postgres import create, status
 from penstock.adapters.s3 import ObjectArchive
@@ -92,6 +96,85 @@ def test_both_stores_hold_what_was_decided(behind, stores, worker):
     assert process.stop() == 0
     assert labelled_in_archive(stores[1]) == ["tx7"]
     assert list(status(stores[0]).logs) == ["crash"]
+
+
+def store_processes(worker):
+    """The numbers of the processes that feed the stores of a worker."""
+    children = Path(f"/proc/{worker.process.pid}/task").glob("*/children")
+    return [int(number) for found in children for number in found.read_text().split()]
+
+
+def runs(number):
+    """Whether a process runs."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def metric(worker, name, sink):
+    """A worker's metric about one of its stores."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=60) as answer:
+        families = {each.name: each for each in text_string_to_metric_families(answer.read().decode())}
+    return next(sample.value for sample in families[name].samples if sample.labels["sink"] == sink)
+
+
+def test_a_process_of_stores_that_is_killed_is_started_again_and_nothing_is_lost_or_doubled(behind, stores, worker):
+    events = crash_worker.events(6_000)
+    process, killed = worker(), []
+    wait_until(lambda: process.owns)
+    for round_ in range(4):
+        behind.put("transactions", events[1_500 * round_ : 1_500 * (round_ + 1)])
+        wait_until(lambda round_=round_: len(in_database(stores[0])) > 1_500 * round_)
+        [number] = wait_until(lambda: [each for each in store_processes(process) if each not in killed])
+        os.kill(number, signal.SIGKILL)
+        killed.append(number)
+    check(behind, stores, len(events))
+    wait_until(lambda: [each["trouble"] for each in process.status()["sinks"].values()] == [None, None])
+    assert process.status()["fence"] == 1
+    assert process.stop() == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_process_of_stores_ends_with_its_worker(how, behind, stores, worker):
+    process = worker()
+    wait_until(lambda: process.owns)
+    behind.put("transactions", crash_worker.events(20))
+    wait_until(lambda: len(in_database(stores[0])) == 20)
+    [number] = store_processes(process)
+    os.kill(number, signal.SIGTERM)  # which a terminal, or a container that stops, may send to all
+    process.send(how)
+    process.process.wait(120)
+    wait_until(lambda: not runs(number))
+
+
+def test_a_store_that_is_away_holds_up_no_decision_and_its_lag_is_a_metric_and_an_alert(
+    behind, stores, worker, postgres, tmp_path, monkeypatch
+):
+    (tmp_path / "alerts.toml").write_text(
+        '[[alerts]]\nname = "stores_lag"\nkind = "gauge"\nmetric = "stores_lag_s"\nmore_than = 3'
+    )
+    monkeypatch.setenv("PENSTOCK_ALERTS", str(tmp_path / "alerts.toml"))
+    events = crash_worker.events(3_000)
+    process = worker()
+    wait_until(lambda: process.owns)
+    behind.put("transactions", events[:100])
+    wait_until(lambda: len(in_database(stores[0])) == 100)
+    postgres.kill()
+    try:
+        for start in range(100, 3_000, 100):
+            behind.put("transactions", events[start : start + 100])
+            wait_until(lambda stop=start + 100: len(behind.bodies("decisions")) == stop)
+        wait_until(lambda: process.status()["sinks"]["postgres"]["trouble"])
+        assert metric(process, "penstock_sink_up", "postgres") == 0
+        assert metric(process, "penstock_sink_behind_records", "postgres") > 0
+        assert metric(process, "penstock_sink_behind_seconds", "postgres") > 0
+        wait_until(lambda: metric(process, "penstock_sink_behind_seconds", "archive") == 0)
+        wait_until(lambda: "stores_lag" in {alert["rule"] for alert in behind.read("alerts")})
+    finally:
+        postgres.start()
+    check(behind, stores, len(events))
+    wait_until(lambda: metric(process, "penstock_sink_behind_seconds", "postgres") == 0)
 
 
 @pytest.mark.slow

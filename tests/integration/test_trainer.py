@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from penstock import LogisticRegression
+from penstock.audit import AuditLog
 from penstock.cli.serving.worker import train_where_nothing_decides
 from penstock.config import Settings
 from penstock.errors import DataError
-from penstock.governance.audit import AuditLog
 from penstock.models import metrics
 from penstock.offline.options import Options
 from penstock.offline.registry import FolderRegistry, register
@@ -64,7 +64,7 @@ def trainer(folder, file, clock, promotion="better", subject=None):
 
 def attend(trainer, time, every_us=None, asked=lambda: None):
     rounds, failures = [], []
-    trainer.attend(every_us=every_us, asked=asked, wait=time.wait, told=rounds.append, failed=failures.append)
+    trainer.attend(every_us=every_us, asked=asked, wait=time.wait, on_training=rounds.append, failed=failures.append)
     return rounds, failures
 
 
@@ -234,7 +234,7 @@ def test_drift_asks_for_a_training_that_makes_a_challenger(tmp_path, file):
         every_us=None,
         asked=lambda: None,
         wait=clock.wait,
-        told=rounds.append,
+        on_training=rounds.append,
         failed=pytest.fail,
         drifted=lambda: next(reasons, None),
     )

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
-from penstock.governance.audit import AuditLog
-from penstock.governance.rule_versions import Body
-from penstock.wiring.changes.rule_stores import open_rule_store
+from penstock.governance.rules import RuleBody
+from penstock.wiring.governance import open_rule_store
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until
@@ -29,7 +29,7 @@ def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_
     try:
         wait_until(lambda: process.owns)
         with open_rule_store(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
-            book.add("everything", Body(when="amount > 0", then="block"), who="ann")
+            book.add("everything", RuleBody(when="amount > 0", then="block"), who="ann")
             book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
         sent = 0
         with open_office(tmp_path / "w") as office:

@@ -14,9 +14,9 @@ import pytest
 
 from penstock import Engine
 from penstock.config import Settings
-from penstock.governance.list_steps import NewEntry
-from penstock.governance.rule_versions import Body
-from penstock.wiring.changes.rule_administration import open_rule_administration
+from penstock.governance.lists import NewEntry
+from penstock.governance.rules import RuleBody
+from penstock.wiring.governance import open_rule_administration
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
 from tests.waiting import wait_until
@@ -166,12 +166,14 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_and_stands_by(behind, work
     feeding.start()
     wait_until(lambda: len(behind.bodies("decisions")) > 500)
     first.send(signal.SIGSTOP)
+    wait_until(lambda: standby.owns, within_s=10)
     before = len(behind.bodies("decisions"))
     wait_until(lambda: len(behind.bodies("decisions")) > before, within_s=10)
     first.send(signal.SIGCONT)
     feeding.join()
     wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
     wait_until(lambda: first.follows and not first.owns)
+    assert standby.owns
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
@@ -245,11 +247,11 @@ def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(beh
     wait_until(lambda: process.owns)
     behind.put("transactions", events[:1_000])
     wait_until(lambda: len(behind.bodies("decisions")) == 1_000)
-    with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
-        books.create_list("known", "block", "", personal=False, protected=False, who="ann")
-        books.put("known", [NewEntry(customer) for customer in {event["customer_id"] for event in events}], who="ann")
-        books.rules.add("any", Body(when="customer_id IN list('known')", then="block"), who="ann")
-        books.rules.promote("any", 1, who="ann")
+    with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as admin:
+        admin.create_list("known", "block", "", personal=False, protected=False, who="ann")
+        admin.put("known", [NewEntry(customer) for customer in {event["customer_id"] for event in events}], who="ann")
+        admin.rules.add("any", RuleBody(when="customer_id IN list('known')", then="block"), who="ann")
+        admin.rules.promote("any", 1, who="ann")
     sent = 1_000
     while behind.read("decisions")[sent - 1]["decision"] != "BLOCK":  # one after the other, until the worker has taken the rule
         assert sent < 1_500

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the extra `lab` is not installed")
 
-from penstock.lab.asked import VARIABLE
+from penstock.lab.options import VARIABLE
 from penstock.offline.train import train
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.traffic.events import simulation
@@ -105,8 +105,8 @@ def lab(monkeypatch, models):
     """What the lab was asked for: `lab(url=...)`; without a service unless told of one."""
 
     def ask(url="http://127.0.0.1:9", **flags):
-        asked = {"url": url, "detectors": ["banking"], "flags": {"models": str(models), **flags}}
-        monkeypatch.setenv(VARIABLE, msgspec.json.encode(asked).decode())
+        options_of_lab = {"url": url, "detectors": ["banking"], "flags": {"models": str(models), **flags}}
+        monkeypatch.setenv(VARIABLE, msgspec.json.encode(options_of_lab).decode())
 
     ask()
     return ask

@@ -69,20 +69,20 @@ def lab_url(models, traffic, tmp_path_factory):
         assert "Traceback" not in process.said
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.repeats)])
 def page(request, chromium, lab_url):
     """A page that remembers what it asked for and what went wrong. Far from UTC, so that a wrong zone would show."""
     opened = chromium.new_page(
         viewport={"width": 1440, "height": 1000}, color_scheme=request.param, timezone_id="America/New_York"
     )
     opened.set_default_timeout(PATIENCE_S * 1000)
-    opened.asked, opened.wrong, opened.scheme = [], [], request.param
-    opened.on("request", lambda each: opened.asked.append(each.url))
+    opened.options_of_lab, opened.wrong, opened.scheme = [], [], request.param
+    opened.on("request", lambda each: opened.options_of_lab.append(each.url))
     opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
     opened.on("response", lambda each: opened.wrong.append(each.url) if _wrong(each) else None)
     opened.goto(lab_url)
     yield opened
-    outside = [each for each in opened.asked if not each.startswith((lab_url, "data:", "blob:"))]
+    outside = [each for each in opened.options_of_lab if not each.startswith((lab_url, "data:", "blob:"))]
     assert outside == []
     assert opened.wrong == []
     opened.close()

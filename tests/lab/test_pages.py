@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from penstock.lab.api import Service, ServiceAway, ServiceRefused
-from penstock.lab.asked import Asked
 from penstock.lab.bench import Bench
 from penstock.lab.controls import service as looked_at
+from penstock.lab.options import LabOptions
 from penstock.lab.pages import found
 from penstock.lab.pages.stream import Watched, refresh
 from penstock.lab.play import play
@@ -39,7 +39,7 @@ def errors(shown):
 
 @pytest.fixture
 def bench(models):
-    return Bench(Asked(flags={"models": str(models)}).settings)
+    return Bench(LabOptions(flags={"models": str(models)}).settings)
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def test_errors_are_the_decisions_that_were_wrong_and_have_reasons(page, history
     assert tiles(shown)["Good ones stopped"] == str(stopped)
     assert len(shown.expander) == min(missed, 8) + min(stopped, 8) > 0
     assert any("Spoke for fraud" in each.value for each in shown.markdown)
-    assert any(each.value.startswith("- ") and "usually" in each.value for each in shown.markdown)
+    assert any(each.value.startswith("- ") and "typically" in each.value for each in shown.markdown)
 
 
 # ---------------------------------------------------------------- simulations
@@ -335,11 +335,11 @@ def test_errors_are_the_decisions_that_were_wrong_and_have_reasons(page, history
 
 def test_a_simulation_is_decided_as_a_replay_decides_it(bench, champion):
     source = bench.source("banking", World(events=2000, days=20.0, fraud_rate=0.05, seed=3))
-    seen = [each for portion in play(bench, source, champion.version, 7) for each in portion]
+    events = [each for portion in play(bench, source, champion.version, 7) for each in portion]
     decided = bench.decided(source, champion.version)
-    assert [each.id for each in seen] == decided["transaction_id"].to_list()
-    assert [each.probability for each in seen] == decided["score"].to_list()
-    assert [each.decision for each in seen] == decided["decision"].to_list()
+    assert [each.id for each in events] == decided["transaction_id"].to_list()
+    assert [each.probability for each in events] == decided["score"].to_list()
+    assert [each.decision for each in events] == decided["decision"].to_list()
 
 
 def test_a_simulation_is_handed_out_in_portions(bench, champion):

@@ -79,11 +79,11 @@ class Oracle:
             if kind != LABEL_KNOWN:
                 state.newest = time if state.newest is None else max(state.newest, time)
             state.touched = clock
-            if state.newest is not None:
-                state.retire(state.newest - self.retention)
             if kind in self.kinds:
                 state.entries.append(Entry(time, sequence, kind, role, values, list(keys[:i]).count(key)))
                 state.entries.sort(key=lambda e: e.time)  # stable: equal times stay in order of arrival
+            if state.newest is not None:  # which may be the entry itself, if it is as late as an event may be
+                state.retire(state.newest - self.retention)
         return out
 
     def label(self, sequence, keys, change) -> None:

@@ -18,11 +18,11 @@ import pytest
 
 from penstock import Detector, Entity, detectors
 from penstock.adapters.simulated import Simulation
-from penstock.engine.reads import take
 from penstock.features.compiled import background, store
 from penstock.features.compiled.build import compile_source
 from penstock.features.compiled.source import function_of
 from penstock.features.state import FeatureState
+from penstock.ingest.selection import take
 from penstock.messages import Batch
 from penstock.offline.datasets import read
 from penstock.offline.replay import Replay

@@ -347,6 +347,19 @@ def test_what_a_late_event_lets_go_of_has_been_counted(own: bool):
         _assert_same(rows, layout, features, _oracle_features(rows, entity, features))
 
 
+@TIERS
+def test_an_event_as_late_as_may_be_belongs_to_what_is_held_as_a_whole(own: bool) -> None:
+    """What comes too late then sees nothing of it, because a part of it is later."""
+    base = {"kind": None, "amount": 1.0, "rare": 1.0, "city": "x", "keep": True, "label": None, "keys": ("a", "a")}
+    steps = [(0, 0)] * 3 + [(16 * DAY, 0), (0, 0), (0, -LATENESS), (8 * DAY, -20 * DAY), (0, 0)]
+    entity, features = PLANS["for ever alone"]
+    table, layout = _compile(entity, features, own=own)
+    rows = _Rows([{**base, "gap": gap, "jitter": jitter} for gap, jitter in steps], entity, features, layout)
+    rows.run(table, [])
+    _assert_same(rows, layout, features, _oracle_features(rows, entity, features))
+    assert rows.x[6, layout["customer_count_ever"].index] == 1.0
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_the_tiers_take_over_from_each_other_between_any_two_batches(name: str) -> None:
     """Whenever functions are put in place, or taken away: the same features and the same state, and as if all came at once."""
@@ -465,6 +478,7 @@ def test_the_kernel_runs_as_plain_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.repeats  # numpy checks the same in the test before
 def test_the_kernel_stays_within_its_arrays(tmp_path: Path) -> None:
     """The same suite compiled with bounds checking."""
     _rerun(tmp_path, NUMBA_BOUNDSCHECK="1", PENSTOCK_KERNEL_EXAMPLES="40")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.repeats]  # of what two other recipes show of the commands
 
 
 def test_the_recipe_for_banking_does_what_it_prints(follow):

@@ -8,7 +8,7 @@ import pytest
 from tests.pages import WITHIN_S
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.repeats]  # of what two other recipes show of the commands
 
 
 def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):

@@ -9,7 +9,7 @@ import pytest
 from tests.pages import WITHIN_S
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.repeats]  # of what two other recipes show of the commands
 
 
 class Slack(BaseHTTPRequestHandler):

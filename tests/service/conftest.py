@@ -141,8 +141,8 @@ class FakeEngine:
         answer = self._decide(body)
         return answer if isinstance(answer, Refusal) else None
 
-    def set_aside(self, body, refusal, *, nobodys=False):
-        name = "" if nobodys else self.name
+    def quarantine_refused(self, body, refusal, *, unrouted=False):
+        name = "" if unrouted else self.name
         self.ledger.tables.quarantine([Quarantined(name, time.time_ns() // 1000, refusal.detail, None, body)])
 
     def outcome(self, transaction_id):
@@ -155,7 +155,7 @@ class FakeEngine:
     def decided_about(self, entity, key):
         return {"decisions": {"total": 0}, "labels": {}, "recent": [], "counted": {"decisions": len(self.recorded)}}
 
-    def transactions(self, *, limit, before, decision, entity, key, rule, from_us, to_us):
+    def transactions(self, *, limit, before, decision, entity, key, rule, from_us, to_us, summary=False):
         newest = list(self.recorded.values())[::-1]
         start = int(before or 0)
         following = start + limit

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from penstock.audit import AuditLog
 from penstock.clock import system_clock
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
-from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.service.access.authorize import Access

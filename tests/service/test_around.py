@@ -186,7 +186,7 @@ def test_after_a_restart_the_log_tells_what_was_decided_before(ask, engine, cloc
 def test_a_transaction_older_than_what_is_kept_is_shown_with_what_followed(ask, engine, monkeypatch):
     monkeypatch.setattr("penstock.engine.recent_decisions.MOST", 40)
     monkeypatch.setattr("penstock.engine.recent_decisions._TOGETHER", 10)
-    engine.recent_decisions.seen()
+    engine.recent_decisions.window()
     for number, transfer in enumerate(transfers(SetClock(START), seed=1)):
         engine.decide({**transfer, "transaction_id": f"u{number}"})
     answer = ask("GET", "/context/t/3")
@@ -260,7 +260,15 @@ def test_what_nobody_knows_is_404_with_a_hint(ask):
 def test_a_decision_is_computed_again_and_is_identical(ask, engine):
     answer = ask("POST", "/verify/t/60")
     assert (answer["identical"], answer["differences"], answer["reason"], answer["erased"]) == (True, [], None, None)
-    assert answer["events"] == 60
+    assert (answer["events"], answer["way"]) == (60, "log")
+
+
+def test_with_an_index_of_keys_any_number_of_events_may_come_before_a_decision(ask, engine, monkeypatch):
+    monkeypatch.setattr(verification, "MOST_BEFORE", 10)
+    engine.index_keys()
+    answer = ask("POST", "/verify/t/60")
+    assert (answer["identical"], answer["way"]) == (True, "keys")
+    assert 0 < answer["events"] < 60
 
 
 def test_a_decision_that_was_tampered_with_differs_and_says_where(ask, engine, monkeypatch):

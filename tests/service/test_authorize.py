@@ -62,13 +62,13 @@ def standing():
 
 def looks_of(access, monkeypatch):
     """The looks at what was changed that have begun: `REFRESH_S` lies between two, however slow the machine is."""
-    begun, look = [], access.roster.refresh
+    begun, look = [], access.credentials.refresh
 
     def refresh():
         begun.append(None)
         look()
 
-    monkeypatch.setattr(access.roster, "refresh", refresh)
+    monkeypatch.setattr(access.credentials, "refresh", refresh)
     return begun
 
 
@@ -131,11 +131,11 @@ def test_a_service_with_every_part_has_every_route(mine, office, tmp_path):
             access=Access(office, settings, exposed=False),
             cases=parts.cases,
             trials=parts.trials,
-            books=parts.books,
+            administrations=parts.administrations,
             operating=parts.operating,
         )
-        desks = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
-        assert declared(create_app(desks, settings, given).app.routes) | HOT == set(TABLE)
+        batchers = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
+        assert declared(create_app(batchers, settings, given).app.routes) | HOT == set(TABLE)
 
 
 @pytest.mark.parametrize("role", [None, *ROLES])
@@ -706,7 +706,7 @@ def test_no_request_asks_the_database(office):
     secret = key(office, "decider")
     access = Access(office, Settings(), exposed=False)
     access.guard(Rights([], {}))
-    access.roster.keys_of = access.roster.audit = access.roster.people = None
+    access.credentials.keys_of = access.credentials.audit = access.credentials.people = None
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"x-api-key", secret.encode())]}
     access.authorize(scope, hot=True)
     assert scope[ACTOR].roles == frozenset({"decider"})

@@ -13,7 +13,7 @@ from tests.service.mine import detector as mine
 from penstock import Engine
 from penstock.config import Settings
 from penstock.ledger.archive import Archive
-from penstock.offline.backtest import Tried, backtest
+from penstock.offline.backtest import BacktestResult, backtest
 from penstock.service import MicroBatcher, create_app
 from penstock.service.changes import backtests as backtest_routes
 from penstock.service.changes.backtests import Backtests
@@ -68,7 +68,7 @@ def ask(play):
 def test_the_answer_is_that_of_a_backtest(ask, engine):
     with Archive(engine.ledger) as archive:
         wanted = backtest(archive, mine, "amount > 30", then="review", days=3, now_us=engine.clock())
-    answer = msgspec.json.decode(ask({"when": "amount > 30", "then": "review", "days": 3}).content, type=Tried)
+    answer = msgspec.json.decode(ask({"when": "amount > 30", "then": "review", "days": 3}).content, type=BacktestResult)
     assert msgspec.structs.replace(answer, seconds=0) == msgspec.structs.replace(wanted, seconds=0)
     assert (answer.read, answer.matched) == (40, 9)
 

@@ -14,7 +14,7 @@ from penstock.database import open_office
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
 from penstock.service.routes import TABLE
-from penstock.wiring.cases import CaseWork
+from penstock.stream.cases import CaseWork
 
 MINE = str(Path(__file__).with_name("mine.py"))
 
@@ -213,5 +213,5 @@ def test_every_route_of_cases_needs_a_right(desktop):
     declared = {
         (method.upper(), path) for path, each in paths.items() if path.startswith(("/cases", "/analysts")) for method in each
     }
-    assert len(declared) == 11
+    assert len(declared) == 12
     assert declared <= TABLE.keys()

@@ -15,7 +15,7 @@ FILES = {"index.html": b"<!doctype html><title>Penstock</title>", "icon.svg": b"
 
 @pytest.fixture
 def url(engine, serve_in_thread, monkeypatch):
-    monkeypatch.setattr("penstock.service.app.Console", lambda: Console(FILES))
+    monkeypatch.setattr("penstock.service.app.Console", lambda **_others: Console(FILES))
     with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings())) as address:
         yield address
 

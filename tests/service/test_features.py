@@ -7,15 +7,14 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import Engine
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
-from penstock.governance.audit import AuditLog
+from penstock.governance.administration import newer_rules
+from penstock.governance.feature_activation import feature_activation
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
-from penstock.wiring.changes.active_features import as_grown
-from penstock.wiring.changes.feature_activation import feature_activation
-from penstock.wiring.changes.rule_administration import rule_administration
-from penstock.wiring.changes.rule_stores import newer_rules
+from penstock.wiring.governance import rule_administration, with_stored_features
 
 FEATURES, RULES = "/detectors/mine/features", "/detectors/mine/rules"
 NOW = "2026-01-05T10:00:00Z"
@@ -29,13 +28,13 @@ def serve(mine, tmp_path, serve_in_thread):
         chosen = Settings(data=tmp_path)
         office = open_office(tmp_path)
         database = office.__enter__()
-        engine = Engine(as_grown(mine, chosen), data=tmp_path)
+        engine = Engine(with_stored_features(mine, chosen), data=tmp_path)
         app = create_app(
             {"mine": MicroBatcher.of(engine, chosen)},
             chosen,
             ServiceParts(
                 rules=newer_rules(database, [mine]),
-                books={"mine": rule_administration(database, mine, chosen)},
+                administrations={"mine": rule_administration(database, mine, chosen)},
                 features=feature_activation(database, [mine], chosen),
             ),
         )

@@ -16,15 +16,17 @@ from penstock.service.http.protocol import MOST_WAITING
 
 GET = b"GET /health HTTP/1.1\r\nHost: penstock\r\n"
 KIB = 1024
+ONE_PROCESS = pytest.mark.parametrize("serve", [0], indirect=True, ids=["one process"])
+"""An acceptor reads no further request before it has answered one, and closes silent connections without counting them."""
 
 
-@pytest.fixture
-def serve(engine, serve_in_thread):
+@pytest.fixture(params=[0, 2], ids=["one process", "behind acceptors"])
+def serve(engine, serve_in_thread, request):
     """A service with such settings: `with serve(max_connections=3) as url`."""
 
     @contextlib.contextmanager
     def started(**options):
-        settings = Settings(**options)
+        settings = Settings(acceptors=request.param, **options)
         with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, settings)}, settings), settings) as url:
             yield url
 
@@ -132,6 +134,7 @@ def test_what_follows_on_a_kept_connection_has_the_same_bounds_and_its_turn(url)
         refused(b"HTTP/1.1 " + rest[1], status, setting)
 
 
+@ONE_PROCESS
 def test_a_request_that_is_being_answered_is_answered_before_the_next_is_refused(url, engine, payment):
     engine.hold()
     body = payment(1)
@@ -187,6 +190,7 @@ def test_the_end_of_a_long_body_is_no_line_of_the_next_request(url, coding):
     assert rejected(url) == {}
 
 
+@ONE_PROCESS
 def test_a_head_that_is_never_completed_is_refused_and_silence_is_ended(serve):
     with serve(head_timeout_s=0.3) as url:
         with connect(url) as silent, connect(url) as slow, connect(url) as odd:
@@ -237,6 +241,7 @@ def test_connections_beyond_the_limit_are_told_so_and_taken_again_when_others_ha
         wait_until(lambda: sent(url, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 "))
 
 
+@ONE_PROCESS
 def test_requests_that_wait_on_one_connection_are_bounded(url, engine, payment):
     engine.hold()
     body = payment(1)

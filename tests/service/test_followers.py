@@ -15,13 +15,14 @@ from tests.waiting import wait_until
 from penstock import Engine, LogisticRegression
 from penstock.config import Settings
 from penstock.engine import verify
+from penstock.engine.following import ModelFollower
 from penstock.errors import RegistryError
 from penstock.ledger import FileLedger
 from penstock.models import load_bundle
 from penstock.offline.registry import FolderRegistry, promote_to, register, roll_back
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
-from penstock.service.changes.followers import Follower
+from penstock.service.changes.followers import FollowerTask
 from penstock.wiring.registries import champions
 
 QUICKLY_S = 0.05
@@ -142,13 +143,13 @@ def test_what_was_decided_by_an_earlier_version_is_shown_as_it_was(url, versions
 
 
 def test_a_champion_that_cannot_be_used_changes_nothing(url, versions, registry, monkeypatch):
-    looks, look = [], Follower.look
+    looks, look = [], FollowerTask.look
 
     async def looked(self):
         looks.append(await look(self))
         return looks[-1]
 
-    monkeypatch.setattr(Follower, "look", looked)
+    monkeypatch.setattr(FollowerTask, "look", looked)
     first = bring(versions, registry, 0)
     wait_until(lambda: decides(url) == first)
     second = bring(versions, registry, 1, promote=False)
@@ -178,6 +179,10 @@ def test_a_log_with_decisions_of_two_versions_is_recovered_and_shown(versions, t
 # ---------------------------------------------------------------- the follower alone
 
 
+def following(batcher, newer):
+    return FollowerTask(batcher, ModelFollower(batcher.name, newer, 1.0))
+
+
 def test_a_registry_that_does_not_answer_is_said_once_and_asked_again(engine, run, caplog):
     """Twice no answer, then one."""
     answers = iter([RegistryError("down"), RegistryError("down"), None])
@@ -187,22 +192,22 @@ def test_a_registry_that_does_not_answer_is_said_once_and_asked_again(engine, ru
         if answer is not None:
             raise answer
 
-    desk = MicroBatcher.of(engine, Settings())
-    follower = Follower(desk, newer, 1.0)
+    batcher = MicroBatcher.of(engine, Settings())
+    follower = following(batcher, newer)
     assert not run(follower.look())
     assert not run(follower.look())
     assert [record.message for record in caplog.records] == ["fake: m1 goes on deciding: down"]
     assert run(follower.look())
-    assert desk.models_trouble is None
+    assert batcher.models_trouble is None
 
 
-def test_a_desk_without_models_says_why_it_cannot_have_them(make_engine, run):
+def test_a_detector_without_models_says_why_it_cannot_have_them(make_engine, run):
     def newer(_version):
         raise RegistryError("nobody answers at there")
 
-    desk = MicroBatcher.of(make_engine(ready="no model has been trained yet"), Settings())
-    run(Follower(desk, newer, 1.0).look())
-    assert desk.not_ready == "no model has been trained yet; nobody answers at there"
+    batcher = MicroBatcher.of(make_engine(ready="no model has been trained yet"), Settings())
+    run(following(batcher, newer).look())
+    assert batcher.not_ready == "no model has been trained yet; nobody answers at there"
 
 
 def test_looking_does_not_keep_decisions_waiting(engine, run, payment_bytes):
@@ -214,10 +219,10 @@ def test_looking_does_not_keep_decisions_waiting(engine, run, payment_bytes):
         answer.wait(60)
 
     async def work():
-        desk = MicroBatcher.of(engine, Settings())
-        looking = asyncio.create_task(Follower(desk, newer, 1.0).look())
+        batcher = MicroBatcher.of(engine, Settings())
+        looking = asyncio.create_task(following(batcher, newer).look())
         await asyncio.to_thread(asked.wait, 60)
-        [decision] = await desk.decide([payment_bytes])
+        [decision] = await batcher.decide([payment_bytes])
         assert not looking.done()
         answer.set()
         assert await looking

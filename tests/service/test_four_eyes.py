@@ -6,18 +6,17 @@ from tests.service.test_guards import detector, trained
 from tests.waiting import wait_until
 
 from penstock import Engine
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
-from penstock.governance.audit import AuditLog
+from penstock.governance.administration import newer_rules
+from penstock.governance.feature_activation import feature_activation
 from penstock.identity.keys import Keys
 from penstock.models import promote
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
-from penstock.wiring.changes.feature_activation import feature_activation
-from penstock.wiring.changes.rule_administration import rule_administration
-from penstock.wiring.changes.rule_stores import newer_rules
-from penstock.wiring.changes.trial_work import TrialWork
+from penstock.wiring.governance import rule_administration, trial_work
 from penstock.wiring.registries import champions
 
 ROLES = {"vic": ["viewer"], "ann": ["rule_author"], "bob": ["approver"], "cleo": ["rule_author", "approver"]}
@@ -42,9 +41,9 @@ def people(tmp_path, serve_in_thread):
             ServiceParts(
                 champions=champions([detector], settings),
                 rules=newer_rules(office, [detector]),
-                books={"guarded": rule_administration(office, detector, settings)},
+                administrations={"guarded": rule_administration(office, detector, settings)},
                 features=feature_activation(office, [detector], settings),
-                trials=TrialWork(office, [detector], settings),
+                trials=trial_work(office, [detector], settings),
                 access=Access(office, settings, exposed=False),
             ),
         )

@@ -14,22 +14,23 @@ from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
 from penstock.alerts import alert_of
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.decision import Guard
+from penstock.engine.following import RULES_EVERY_S, RulesFollower
 from penstock.engine.trials.challenger import model_trial
-from penstock.governance.audit import AuditLog
-from penstock.governance.rule_versions import Body
+from penstock.governance.administration import RuleAdministration, newer_rules
+from penstock.governance.challengers import Challengers
+from penstock.governance.guards import GuardMonitor
+from penstock.governance.rules import RuleBody
+from penstock.governance.stored_detector import rule_store
 from penstock.models import About, fit_ensemble, promote, save
 from penstock.offline.registry import FolderRegistry
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
-from penstock.service.changes.followers import RULES_EVERY_S, RulesFollower
-from penstock.wiring.changes.challengers import Challengers
-from penstock.wiring.changes.guards import GuardMonitor
-from penstock.wiring.changes.rule_administration import RuleAdministration
-from penstock.wiring.changes.rule_stores import newer_rules, rule_store
-from penstock.wiring.changes.trial_work import TrialWork
+from penstock.service.changes.followers import FollowerTask
+from penstock.wiring.governance import trial_work
 from penstock.wiring.registries import champions
 
 WINDOW_S = 30.0
@@ -116,34 +117,36 @@ class Load:
 
 @pytest.fixture
 def served(tmp_path, serve_in_thread):
-    """Address, office, challengers and desk of a service with a champion and two versions beside it."""
+    """Address, office, challengers and batcher of a service with a champion and two versions beside it."""
     models = tmp_path / "models"
     versions = [trained(models, 0, 150.0), trained(models, 1, 120.0), trained(models, 2, 1.0)]
     promote(models, detector.name, versions[0])
     settings = Settings(data=tmp_path, models=models, follow_every_s=3600)  # what is promoted does not wait for that
     with open_office(tmp_path) as office:
-        desk = MicroBatcher.of(Engine(detector, models=models, data=tmp_path), settings)
-        work = TrialWork(office, [detector], settings)
-        work.listen(lambda _detector, body: desk.feed.alert(body))
+        batcher = MicroBatcher.of(Engine(detector, models=models, data=tmp_path), settings)
+        work = trial_work(office, [detector], settings)
+        work.listen(lambda _detector, body: batcher.feed.alert(body))
         app = create_app(
-            {"guarded": desk},
+            {"guarded": batcher},
             settings,
             ServiceParts(champions=champions([detector], settings), rules=newer_rules(office, [detector]), trials=work),
         )
         with serve_in_thread(app) as address:
-            yield address, office, Challengers(office, detector, FolderRegistry(models)), desk, versions
+            yield address, office, Challengers(office, detector, FolderRegistry(models)), batcher, versions
 
 
-def looks_for_rules(monkeypatch, desk):
+def looks_for_rules(monkeypatch, batcher):
     """When each look for newer rules began, and which rules decided after it; a slow machine does not stretch these."""
-    looks, look = [], RulesFollower.look
+    looks, look = [], FollowerTask.look
 
     async def looked(self):
         asked = time.monotonic()
-        await look(self)
-        looks.append((asked, {rule.name for rule in desk.engine.detector.plan.rules}))
+        done = await look(self)
+        if isinstance(self.follower, RulesFollower):
+            looks.append((asked, {rule.name for rule in batcher.engine.detector.plan.rules}))
+        return done
 
-    monkeypatch.setattr(RulesFollower, "look", looked)
+    monkeypatch.setattr(FollowerTask, "look", looked)
     return looks
 
 
@@ -170,10 +173,10 @@ def told(office):
 
 
 def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(served, monkeypatch):
-    url, office, _, desk, _ = served
+    url, office, _, batcher, _ = served
     book = rule_store(office, detector)
-    book.add("everything", Body(when="amount > 0", then="block"), who="ann")
-    looks = looks_for_rules(monkeypatch, desk)
+    book.add("everything", RuleBody(when="amount > 0", then="block"), who="ann")
+    looks = looks_for_rules(monkeypatch, batcher)
     with Load(url) as load:
         wait_until(lambda: len(load.seen) > 100)
         book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
@@ -194,7 +197,7 @@ def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(serv
     assert (entry.action, entry.subject) == ("rule.rollback", "guarded/everything/1")
     assert "block_rate is 100.0 %, the champion has 0.0 % on the same" in entry.details["why"]
     assert book.versions("everything")[0].state == "paused"
-    [(_, body)] = desk.feed.alerts_since(0)
+    [(_, body)] = batcher.feed.alerts_since(0)
     alert = alert_of(body)
     assert (alert.rule, alert.severity) == ("guard", "critical")
     assert alert.text.startswith("rule everything_v1 was rolled back: block_rate is 100.0 %")
@@ -203,7 +206,7 @@ def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(serv
 def test_an_attack_that_both_would_block_removes_nothing(served, guards_look):
     url, office, *_ = served
     book = rule_store(office, detector)
-    book.add("large", Body(when="amount > 900", then="block"), who="ann")
+    book.add("large", RuleBody(when="amount > 900", then="block"), who="ann")
     book.rollout("large", 2, percent=50, share_of="customer_id", who="ann")
     with Load(url, amount=5000.0) as load:
         wait_until(lambda: len(load.seen) > 300)
@@ -216,7 +219,7 @@ def test_an_attack_that_both_would_block_removes_nothing(served, guards_look):
 
 
 def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_within_a_second(served):
-    url, office, challengers, desk, (champion, good, bad) = served
+    url, office, challengers, batcher, (champion, good, bad) = served
     with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
         wait_until(lambda: len(load.seen) > 100)
         begun = time.monotonic()
@@ -229,12 +232,12 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         assert ended - begun < WINDOW_S + 2  # a model has to be loaded first
         assert challengers.trials.all()[0].state == "rolled_back"
         assert {decision["model_version"] for decision in load.since(begun)} == {champion, bad}
-        wait_until(lambda: not desk.engine.pipeline.challengers)
+        wait_until(lambda: not batcher.engine.pipeline.challengers)
         listed = client.get(f"{url}/detectors/guarded/models").json()
         assert (listed["champion"], listed["running"], listed["trials"][0]["ended_by"]) == (champion, [], "guard")
         assert client.post(f"{url}/detectors/guarded/models/{good}/shadow").status_code == 200
-        wait_until(lambda: bool(desk.engine.pipeline.challengers))
-        wait_until(lambda: desk.engine.trials.seen(model_trial(good), 10**9).events > 300)
+        wait_until(lambda: bool(batcher.engine.pipeline.challengers))
+        wait_until(lambda: batcher.engine.trials.figures(model_trial(good), 10**9).events > 300)
         [live] = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
         assert (live["trial"], live["version"], live["errors"]) == ("model", good, 0)
         found = client.get(f"{url}/detectors/guarded/trials/model").json()
@@ -242,19 +245,19 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         assert found["total"]["events"] > 300
         assert client.post(f"{url}/detectors/guarded/models/{good}/promote").json()["champion"] == good
         assert RULES_EVERY_S < 0.5  # between two looks for what has ended; that alone makes it decide, and nothing rarer
-        wait_until(lambda: desk.engine.model_version == good)
+        wait_until(lambda: batcher.engine.model_version == good)
         assert client.post(f"{url}/detectors/guarded/models/rollback", json={"note": "no"}).json()["champion"] == champion
-        wait_until(lambda: desk.engine.model_version == champion)
+        wait_until(lambda: batcher.engine.model_version == champion)
 
 
 def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(served):
-    url, _, _, desk, (champion, good, bad) = served
+    url, _, _, batcher, (champion, good, bad) = served
     models = f"{url}/detectors/guarded/models"
     with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
         for version in (good, bad):
             assert client.post(f"{models}/{version}/shadow").status_code == 200
-        wait_until(lambda: len(desk.engine.pipeline.challengers) == 2)
-        wait_until(lambda: desk.engine.trials.seen(model_trial(bad), 10**9).events > 300)
+        wait_until(lambda: len(batcher.engine.pipeline.challengers) == 2)
+        wait_until(lambda: batcher.engine.trials.figures(model_trial(bad), 10**9).events > 300)
         live = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
         assert [(each["trial"], each["version"]) for each in live] == [("model", good), ("model", bad)]
         blocks = {}
@@ -266,16 +269,16 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
         refused = client.post(f"{models}/rollback", json={"version": champion})
         assert (refused.status_code, "is not tried" in refused.json()["detail"]) == (409, True)
         assert client.post(f"{models}/rollback", json={"version": good}).json()["version"] == good
-        wait_until(lambda: [each.version for each in desk.engine.pipeline.challengers] == [bad])
+        wait_until(lambda: [each.version for each in batcher.engine.pipeline.challengers] == [bad])
         assert [each["version"] for each in client.get(models).json()["running"]] == [bad]
     assert {decision["model_version"] for _, decision in load.seen} == {champion}
 
 
 def test_a_challenger_that_fails_is_rolled_back_even_from_shadow(served, monkeypatch):
-    url, office, challengers, desk, (champion, good, _) = served
+    url, office, challengers, batcher, (champion, good, _) = served
     challengers.shadow(good, who="ann")
-    wait_until(lambda: bool(desk.engine.pipeline.challengers))
-    monkeypatch.setattr(desk.engine.pipeline.trying.contenders[0].ensemble, "fill", _fails, raising=False)
+    wait_until(lambda: bool(batcher.engine.pipeline.challengers))
+    monkeypatch.setattr(batcher.engine.pipeline.trying.contenders[0].ensemble, "fill", _fails, raising=False)
     with Load(url) as load:
         wait_until(lambda: told(office))
     assert "error_rate is 100.0 %" in told(office)[0].details["why"]
@@ -315,16 +318,16 @@ def test_a_trial_that_nobody_recorded_is_not_found(served):
 def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(served, guards_look):
     url, office, *_ = served
     book = rule_store(office, detector)
-    book.add("everything", Body(when="amount > 0", then="review"), who="ann")
+    book.add("everything", RuleBody(when="amount > 0", then="review"), who="ann")
     work = RuleAdministration(office, detector)
-    work.roll_out(
+    work.rules.rollout(
         "everything", 1, percent=10, share_of="customer_id", who="ann", guards=[Guard("review_rate", more=0.5, least=100)]
     )
     with Load(url):
         wait_until(lambda: told(office))
     assert "review_rate is 100.0 %" in told(office)[0].details["why"]
-    book.add("everything", Body(when="amount > 1", then="block"), who="ann")
-    work.roll_out("everything", 2, percent=10, share_of="customer_id", who="ann", guards=[])
+    book.add("everything", RuleBody(when="amount > 1", then="block"), who="ann")
+    work.rules.rollout("everything", 2, percent=10, share_of="customer_id", who="ann", guards=[])
     with Load(url) as load:
         wait_until(lambda: len([1 for _, decision in load.seen if decision["decision"] == "BLOCK"]) > 50)
         guards_look(3)

@@ -12,9 +12,9 @@ from tests.service import patient
 from tests.waiting import wait_until
 
 from penstock import Detector, Entity
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.errors import LedgerError
-from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access import users_keys
@@ -48,12 +48,12 @@ def serve(mine, tmp_path, serve_in_thread):
         loaded = {detector.name: detector for detector in detectors or (mine,)}
         settings = Settings(data=tmp_path, **options)
         with served_parts(loaded, settings) as parts:
-            desks = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
+            batchers = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
             office = parts.operating.office
             access = Access(office, settings, exposed=False) if guarded else None
             if parts.alerting is not None:
-                parts.alerting.listen(lambda name, body: desks[name].feed.alert(body))
-            app = create_app(desks, settings, ServiceParts(operating=parts.operating, cases=parts.cases, access=access))
+                parts.alerting.listen(lambda name, body: batchers[name].feed.alert(body))
+            app = create_app(batchers, settings, ServiceParts(operating=parts.operating, cases=parts.cases, access=access))
             with serve_in_thread(app) as url, patient.Client(base_url=url) as client:
                 wait_until(lambda: client.get("/ready").status_code == 200)
                 client.parts, client.office = parts, office

@@ -1,15 +1,18 @@
 """Every route answers what the interface promises, and refuses in one form."""
 
 import asyncio
+import gzip
 import json
+import random
 
 import pytest
 
 from penstock.config import Settings
 from penstock.errors import CapacityError, LedgerFull
-from penstock.service import MicroBatcher, create_app
+from penstock.service import MicroBatcher, Preparation, ServiceParts, create_app
 
 NDJSON = {"content-type": "application/x-ndjson"}
+GZIP = {"content-encoding": "gzip"}
 
 
 @pytest.fixture
@@ -113,8 +116,64 @@ def test_more_events_than_one_request_may_hold_are_413(ask):
     problem(ask("POST", "/predict", content=b"{}\n" * 70_000, headers=NDJSON), 413)
 
 
-def test_a_compressed_body_is_415(ask):
-    problem(ask("POST", "/predict", content=b"x", headers={"content-encoding": "gzip"}), 415)
+@pytest.mark.parametrize("path", ["/predict", "/transactions", "/v1/predict"])
+def test_a_body_compressed_by_gzip_is_read_as_if_it_came_as_it_is(ask, payment, path):
+    response = ask("POST", path, content=gzip.compress(payment(1)), headers={"content-encoding": "gzip"})
+    assert response.status_code in (200, 202), response.text
+    assert response.json()["transaction_id"] == "tx1"
+
+
+@pytest.mark.parametrize("size", [100, 30_000])
+def test_no_more_is_decompressed_than_a_body_may_hold(ask, size):
+    small = Settings(max_body_bytes=50_000)
+    bomb = gzip.compress(random.Random(1).randbytes(size) + bytes(50_000_000))
+    found = problem(ask("POST", "/predict", content=bomb[:49_000], headers=GZIP, settings=small), 413)
+    assert found["code"] == "too_large"
+
+
+def test_a_body_that_is_no_whole_gzip_stream_is_400(ask, payment):
+    whole = gzip.compress(payment(1))
+    for body in (b"x", whole[:-4], whole + b"more"):
+        assert "gzip" in problem(ask("POST", "/predict", content=body, headers=GZIP), 400)["detail"]
+
+
+def test_a_body_compressed_otherwise_is_415_and_says_what_is_read(ask):
+    response = ask("POST", "/predict", content=b"x", headers={"content-encoding": "br"})
+    assert problem(response, 415)["code"] == "unsupported_media_type"
+    assert response.headers["accept-encoding"] == "gzip"
+
+
+def test_problems_have_a_stable_code_and_the_same_as_a_uri(ask, engine, payment):
+    answers = {
+        "invalid_event": ask("POST", "/predict", content=b'{"amount": 1}'),
+        "invalid_json": ask("POST", "/predict", content=b"{nonsense"),
+        "not_found": ask("GET", "/nowhere"),
+        "method_not_allowed": ask("GET", "/predict"),
+    }
+    engine.raises = LedgerFull("no room is left")
+    answers["ledger_unavailable"] = ask("POST", "/predict", content=payment(1))
+    found = {code: (answer.json()["code"], answer.json()["type"]) for code, answer in answers.items()}
+    assert found == {code: (code, f"urn:penstock:problem:{code}") for code in answers}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/health", "/nowhere"])
+def test_a_request_id_comes_back_and_one_that_cannot_be_repeated_is_replaced(ask, payment, path):
+    method = "POST" if path == "/predict" else "GET"
+    given = ask(method, path, content=payment(1), headers={"x-request-id": "order-17"})
+    assert given.headers["x-request-id"] == "order-17"
+    made = {
+        ask(method, path, content=payment(1), headers={"x-request-id": bad}).headers["x-request-id"]
+        for bad in ("", "a b", "x" * 129)
+    }
+    assert len(made) == 3
+    assert not made & {"", "a b", "x" * 129}
+
+
+@pytest.mark.parametrize("path", ["/health", "/stats", "/detectors/fake/predict"])
+def test_paths_below_v1_are_the_same_paths(ask, payment, path):
+    method = "POST" if path.endswith("predict") else "GET"
+    assert ask(method, "/v1" + path, content=payment(1)).status_code == 200
+    problem(ask(method, "/v2" + path, content=payment(1)), 404)
 
 
 def test_another_method_is_405_and_says_which_is_right(ask):
@@ -367,6 +426,39 @@ def test_while_an_engine_is_opened_everything_answers(run, make_engine, payment)
     run(scene())
 
 
+def test_while_a_service_is_prepared_its_page_and_its_readiness_tell_the_progress(run, make_engine):
+    import threading
+
+    import httpx
+
+    settings, gate, preparation = Settings(), threading.Event(), Preparation("Deciding a month of payments")
+    preparation.advance(0.345)
+
+    def opener():
+        gate.wait(60)
+        return make_engine()
+
+    async def scene():
+        opened = asyncio.Event()
+        batcher = MicroBatcher("fake", opener, settings, preparation.__str__)
+        app = create_app({"fake": batcher}, settings, ServiceParts(preparation=preparation), on_ready=opened.set)
+        async with (
+            app.app.router.lifespan_context(app.app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://p") as client,
+        ):
+            page = (await client.get("/")).text
+            assert "Preparing, 34 %" in page
+            assert "Deciding a month of payments" in page
+            assert (await client.get("/health")).status_code == 200
+            assert problem(await client.get("/ready"), 503)["detail"] == "fake: preparing, 34 %"
+            gate.set()
+            await opened.wait()
+            preparation.done = True
+            assert "Preparing" not in (await client.get("/")).text
+
+    run(scene())
+
+
 def test_prometheus_reads_what_was_counted(client_for, engine, payment, run):
     async def scene():
         async with client_for(engine) as client:
@@ -435,10 +527,13 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/detectors/{name}/definition",
         "/detectors/{name}/models/{version}/evaluation",
         "/insights/distributions",
+        "/insights/impact",
         "/insights/rules",
         "/insights/series",
         "/insights/summary",
         "/links/{entity}/{key}",
+        "/search",
+        "/summaries",
         "/verify/{transaction_id}",
     }
     assert document["components"]["schemas"]["Payment"]["required"] == ["transaction_id", "timestamp", "customer_id", "amount"]

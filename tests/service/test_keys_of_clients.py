@@ -22,9 +22,9 @@ def office():
 def closed(make_engine, office, key, serve_in_thread):  # the key first: the service knows it from the start
     """The address of a service that is called `banking`, and asks for a key."""
     settings = Settings()
-    desk = MicroBatcher.of(make_engine(name="banking"), settings)
+    batcher = MicroBatcher.of(make_engine(name="banking"), settings)
     with serve_in_thread(
-        create_app({"banking": desk}, settings, ServiceParts(access=Access(office, settings, exposed=False)))
+        create_app({"banking": batcher}, settings, ServiceParts(access=Access(office, settings, exposed=False)))
     ) as address:
         yield address
 

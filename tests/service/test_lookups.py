@@ -79,8 +79,8 @@ def purchase(number, **more):
 @pytest.fixture
 def url(tmp_path, serve_in_thread):
     settings = Settings()
-    desks = {"ecommerce": MicroBatcher.of(Engine(shop(), data=tmp_path), settings)}
-    with serve_in_thread(create_app(desks, settings)) as address:
+    batchers = {"ecommerce": MicroBatcher.of(Engine(shop(), data=tmp_path), settings)}
+    with serve_in_thread(create_app(batchers, settings)) as address:
         yield address
 
 
@@ -134,9 +134,9 @@ def test_results_of_several_detectors_say_whose_they_are(client_for, make_engine
 
 def test_a_status_holds_what_the_detector_has(tmp_path, serve_in_thread):
     settings = Settings()
-    desks = {"mobile_money": MicroBatcher.of(Engine(transfers(), data=tmp_path), settings)}
+    batchers = {"mobile_money": MicroBatcher.of(Engine(transfers(), data=tmp_path), settings)}
     moved = {"type": "TRANSFER", "amount": 950.5, "nameOrig": "C1", "nameDest": "C2", "timestamp": "2026-01-05T10:00:00Z"}
-    with serve_in_thread(create_app(desks, settings)) as url:
+    with serve_in_thread(create_app(batchers, settings)) as url:
         transaction_id = patient.post(url + "/transactions", json=moved).json()["transaction_id"]
         found = patient.get(url + f"/transaction/{transaction_id}/status?wait_seconds=5").json()
         decided = patient.get(url + f"/transactions/{transaction_id}").json()

@@ -9,18 +9,19 @@ from tests.integration.openid import CLIENT, SECRET, openid
 from tests.service import patient
 from tests.waiting import wait_until
 
-from penstock.adapters.oidc import Provider
+from penstock.adapters.oidc import OidcProvider
+from penstock.audit import AuditLog
 from penstock.clock import SECOND_US, system_clock
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
 from penstock.errors import ConfigurationError, MalformedEvent
-from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.access.sign_on import SignOn
 from penstock.service.app import ServiceParts
+from penstock.wiring.identity_provider import open_provider
 
 AGAIN_S = 0.05
 """How soon the keys of the provider are fetched again."""
@@ -60,7 +61,7 @@ def start(provider, office, engine, serve_in_thread, clock):
     def serve(**options):
         given = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET, "rate_limit": None}
         settings = Settings(**(given | options))
-        sign_on = SignOn.of(settings, again_s=AGAIN_S)
+        sign_on = SignOn(open_provider(settings, again_s=AGAIN_S), settings)
         access = Access(office, settings, exposed=False, sign_on=sign_on, clock=clock)
         return serve_in_thread(create_app({"fake": MicroBatcher.of(engine, settings)}, settings, ServiceParts(access=access)))
 
@@ -325,14 +326,15 @@ def test_without_a_provider_the_routes_know_nobody(run, client_for, engine):
 @pytest.mark.parametrize("issuer", ["http://login.example.org", "login.example.org", "file:///etc/passwd", "https://"])
 def test_an_issuer_that_could_be_anybody_is_refused(issuer):
     with pytest.raises(ConfigurationError, match="https"):
-        Provider(issuer, CLIENT)
+        OidcProvider(issuer, CLIENT)
 
 
 def test_settings_that_do_not_fit_together_are_refused():
     with pytest.raises(ConfigurationError, match="oidc_client_id"):
-        SignOn.of(Settings(oidc_issuer="https://login.example.org"))
+        open_provider(Settings(oidc_issuer="https://login.example.org"))
     with pytest.raises(MalformedEvent, match="analist"):
-        SignOn.of(Settings(oidc_issuer="https://login.example.org", oidc_client_id="x", oidc_roles={"a": "analist"}))
+        wrong = Settings(oidc_issuer="https://login.example.org", oidc_client_id="x", oidc_roles={"a": "analist"})
+        SignOn(open_provider(wrong), wrong)
 
 
 def test_no_secret_and_no_token_is_logged(start, browser, provider, caplog):

@@ -17,8 +17,8 @@ DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
 def described(make_engine):
     """The document of a service of all built-in detectors."""
     engines = [make_engine(name=name, event_type=load_detector(name).event) for name in DETECTORS]
-    desks = {engine.name: MicroBatcher.of(engine, Settings()) for engine in engines}
-    return create_app(desks, Settings()).document()
+    batchers = {engine.name: MicroBatcher.of(engine, Settings()) for engine in engines}
+    return create_app(batchers, Settings()).document()
 
 
 def places(found, place="#"):

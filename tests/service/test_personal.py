@@ -12,13 +12,13 @@ import websockets
 from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
+from penstock.audit import AuditLog
 from penstock.cases.store import Cases
 from penstock.cli import run as penstock
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.engine import verify
-from penstock.governance.audit import AuditLog
-from penstock.governance.list_steps import NewEntry
+from penstock.governance.lists import NewEntry
 from penstock.identity.keys import Keys
 from penstock.identity.roles import ROLES, Right
 from penstock.ingest import PREFIX, masked_event
@@ -31,8 +31,7 @@ from penstock.service.app import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
 from penstock.service.routes import TABLE
 from penstock.stream.cases import CaseSink
-from penstock.wiring.changes.rule_administration import rule_administration
-from penstock.wiring.changes.trial_work import TrialWork
+from penstock.wiring.governance import rule_administration, trial_work
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
 MARKS = [CARD, EMAIL]
@@ -88,7 +87,7 @@ def place(tmp_path):
     with open_office(tmp_path) as office:
         vault = Vault(office, SECRET)
         keeping = VaultWriter(vault)
-        engine = Engine(shop(), data=tmp_path, personal_key=SECRET, on_personal=lambda said: keeping.hand_on("shop", said))
+        engine = Engine(shop(), data=tmp_path, personal_key=SECRET, on_personal=lambda said: keeping.enqueue("shop", said))
         engine.decide_json([payment(1), payment(2), payment(3, customer_id="C2", email=None), b'{"card": "' + CARD.encode()])
         engine.ledger.flush()
         keeping.close()
@@ -111,11 +110,11 @@ def guarded(place, client_for):
         traffic = Traffic("shop", iter(()), 1.0, attacks={"x": lambda: None})
         traffic.example = payment(9)
         personal = Unmasking(place.office, place.vault)
-        books = rule_administration(place.office, place.engine.detector, settings)
-        books.create_list("stolen", "block", "cards", personal=True, protected=False, who="test")
-        books.lists.add("stolen", [NewEntry(CARD)], who="test")
+        admin = rule_administration(place.office, place.engine.detector, settings)
+        admin.create_list("stolen", "block", "cards", personal=True, protected=False, who="test")
+        admin.lists.add("stolen", [NewEntry(CARD)], who="test")
         options = {"access": access, "traffic": traffic, "cases": place.cases, "personal": personal}
-        options |= {"books": {"shop": books}, "trials": TrialWork(place.office, [place.engine.detector], settings)}
+        options |= {"administrations": {"shop": admin}, "trials": trial_work(place.office, [place.engine.detector], settings)}
         async with client_for(place.engine, settings=settings, **options) as client:
             yield client
 

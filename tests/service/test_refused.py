@@ -26,10 +26,10 @@ def test_of_a_flood_so_much_a_second_is_handed_on_and_the_rest_is_counted(engine
     put = []
     handing = RefusedForwarder(lambda *message: put.append(message))
     for _ in range(250):
-        handing.hand_on(engine, b'{"card": "4111 1111 1111 1111"}', REFUSAL)
+        handing.enqueue(engine, b'{"card": "4111 1111 1111 1111"}', REFUSAL)
     assert (len(put), engine.totals.quarantined, engine.totals.quarantine_lost) == (100, 250, 150)
     now[0] += 1
-    handing.hand_on(engine, b"x" * 100_000, REFUSAL)
+    handing.enqueue(engine, b"x" * 100_000, REFUSAL)
     assert len(put) == 101
     role, key, body = put[0]
     kept = msgspec.json.decode(body, type=Quarantined)
@@ -42,5 +42,5 @@ def test_what_the_broker_does_not_take_is_counted(engine):
     def refuse(*_message):
         raise BrokerError("too much waits already")
 
-    RefusedForwarder(refuse).hand_on(engine, b"{", REFUSAL)
+    RefusedForwarder(refuse).enqueue(engine, b"{", REFUSAL)
     assert (engine.totals.quarantined, engine.totals.quarantine_lost) == (1, 1)

@@ -13,12 +13,13 @@ from tests.waiting import wait_until
 from penstock import Engine
 from penstock.config import Settings
 from penstock.database import open_office
+from penstock.engine.following import RULES_EVERY_S
 from penstock.errors import DeclarationError
-from penstock.governance.rule_versions import Body
+from penstock.governance.administration import newer_rules
+from penstock.governance.rules import RuleBody
+from penstock.governance.stored_detector import rule_store
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
-from penstock.service.changes.followers import RULES_EVERY_S
-from penstock.wiring.changes.rule_stores import newer_rules, rule_store
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def served(mine, tmp_path, serve_in_thread):
     """The address of a service, and the book of its rules."""
     settings = Settings(data=tmp_path)
     with open_office(tmp_path) as office:
-        desk = MicroBatcher.of(Engine(mine, data=tmp_path), settings)
+        batcher = MicroBatcher.of(Engine(mine, data=tmp_path), settings)
         newer, looks = newer_rules(office, [mine])["mine"], []
 
         def look(revision):
@@ -35,7 +36,7 @@ def served(mine, tmp_path, serve_in_thread):
             looks.append((began, found is not None))
             return found
 
-        app = create_app({"mine": desk}, settings, ServiceParts(rules={"mine": look}))
+        app = create_app({"mine": batcher}, settings, ServiceParts(rules={"mine": look}))
         with serve_in_thread(app) as address:
             yield address, rule_store(office, mine), looks  # when each began, and whether it found something
 
@@ -73,7 +74,7 @@ def test_a_change_is_in_force_within_a_second_under_load(served):
         thread.start()
     try:
         wait_until(lambda: len(seen) > 50)
-        book.add("any", Body(when="amount > 1", then="block"), who="ann")
+        book.add("any", RuleBody(when="amount > 1", then="block"), who="ann")
         book.promote("any", 1, who="ann")
         changed = time.monotonic()
         wait_until(lambda: len(blocks()) > 50)
@@ -95,7 +96,7 @@ def test_a_rule_that_watches_changes_no_decision_and_is_recorded(served, mine):
     before = book.revision()
     with patient.Client() as client:
         version = asked(client, url, 0)["versions"]["rules"]
-        book.add("any", Body(when="amount > 1", then="block"), who="ann")
+        book.add("any", RuleBody(when="amount > 1", then="block"), who="ann")
         book.shadow("any", 1, who="ann")
         assert book.revision() > before
         end = time.monotonic() + 60
@@ -109,5 +110,5 @@ def test_a_rule_that_watches_changes_no_decision_and_is_recorded(served, mine):
 def test_a_rule_that_cannot_work_is_refused_with_the_remedy(served):
     _, book, _ = served
     with pytest.raises(DeclarationError, match="Did you mean amount"):
-        book.add("large", Body(when="amuont > 1"), who="ann")
+        book.add("large", RuleBody(when="amuont > 1"), who="ann")
     assert all(version.name != "large" for version in book.versions())

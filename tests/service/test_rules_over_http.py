@@ -15,15 +15,15 @@ from tests.waiting import wait_until
 from penstock import Engine
 from penstock.config import Settings
 from penstock.database import open_office
-from penstock.governance.rule_guards import RuleGuards
+from penstock.governance.administration import newer_rules
+from penstock.governance.rules import RuleStore
 from penstock.identity.keys import Keys
 from penstock.rules import RuleSet
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
 from penstock.service.changes import administration
-from penstock.wiring.changes.rule_administration import rule_administration
-from penstock.wiring.changes.rule_stores import newer_rules
+from penstock.wiring.governance import rule_administration
 
 NOW = "2026-01-05T10:00:00Z"
 
@@ -43,7 +43,7 @@ def serve(mine, tmp_path, serve_in_thread):
             chosen,
             ServiceParts(
                 rules=newer_rules(database, [detector]),
-                books={detector.name: rule_administration(database, detector, chosen)},
+                administrations={detector.name: rule_administration(database, detector, chosen)},
                 access=Access(database, chosen, exposed=False),
             ),
         )
@@ -358,10 +358,10 @@ def test_guards_of_a_rollout_that_waits_do_not_replace_those_of_the_one_that_act
     done(bob.post(f"{RULES}/any/rollout", json=share | {"guards": strict}))
     request = done(ann.post(f"{RULES}/any/rollout", json=share | {"percent": 90, "guards": none}), 202)["request"]
     with open_office(tmp_path) as office:
-        kept = RuleGuards(office, "mine")
-        assert [(guard["figure"], guard["more"]) for guard in kept.of("any", 1)] == [("block_rate", 0.02)]
+        kept = RuleStore(office, "mine", lambda *_: None)
+        assert [(guard["figure"], guard["more"]) for guard in kept.guards("any", 1)] == [("block_rate", 0.02)]
         done(bob.post(f"{APPROVALS}/{request['id']}/approve"))
-        assert kept.of("any", 1) == none
+        assert kept.guards("any", 1) == none
 
 
 def test_with_four_eyes_what_the_author_asks_for_waits_for_another(people):

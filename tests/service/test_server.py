@@ -129,7 +129,7 @@ def test_work_that_has_failed_keeps_nothing_open(engine, run):
 
     closed = []
     background = Background(DetectorRouter({"fake": MicroBatcher.of(engine, Settings())}))
-    background.beside.append(fails)
+    background.always.append(fails)
     background.closing.append(close)
 
     async def scene():
@@ -171,7 +171,7 @@ def test_an_address_that_cannot_be_had_is_a_sentence_and_a_remedy(host, said):
 def alone(opener):
     """A service of one detector with nothing around it."""
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(ServedParts))
-    none_of_each = {"beside": {}, "champions": {}, "rules": {}, "features": {}}
+    none_of_each = {"brokered": {}, "champions": {}, "rules": {}, "features": {}}
     return ServedParts(**nothing | none_of_each | {"openers": {"fake": opener}})
 
 

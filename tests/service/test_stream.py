@@ -47,7 +47,7 @@ def test_a_socket_tells_decisions_alerts_and_statistics(app, url, payment):
         assert first["stats"]["total"] == 0
         assert (first["decisions"], first["alerts"], first["left_out"]) == ([], [], {"decisions": 0, "alerts": 0})
         patient.post(url + "/predict", content=payment(1, amount=5000))
-        app.desk("fake").feed.alert(b'{"at":"2026-01-01T00:00:00Z","text":"a burst of blocks"}')
+        app.served("fake").feed.alert(b'{"at":"2026-01-01T00:00:00Z","text":"a burst of blocks"}')
         told, decisions, alerts = first, [], []
         while not alerts and told["measured_ms"] - first["measured_ms"] < SOON_S * 1000:
             told = json.loads(viewer.recv(SOON_S))
@@ -156,13 +156,13 @@ def test_a_stop_says_goodbye_to_viewers_and_does_not_wait_for_one_who_does_not_r
 
 def test_a_slow_viewer_is_told_the_newest_and_how_many_were_left_out(engine, run):
     async def scene():
-        desk = MicroBatcher.of(engine, Settings())
-        told = live_stream.Live(DetectorRouter({"fake": desk})).messages()
+        batcher = MicroBatcher.of(engine, Settings())
+        told = live_stream.Live(DetectorRouter({"fake": batcher})).messages()
         await anext(told)
         for start in range(0, 50_000, 500):
-            desk.feed.saw([decision(n) for n in range(start, start + 500)])
+            batcher.feed.decided([decision(n) for n in range(start, start + 500)])
         for number in range(300):
-            desk.feed.alert(json.dumps({"n": number}).encode())
+            batcher.feed.alert(json.dumps({"n": number}).encode())
         messages = [json.loads(await anext(told)) for _ in range(6)]
         await told.aclose()
         return messages[0], messages
@@ -179,8 +179,8 @@ def test_a_slow_viewer_is_told_the_newest_and_how_many_were_left_out(engine, run
 
 def test_a_viewer_that_comes_back_is_told_every_alert_since_the_last_it_knows(make_engine, run):
     async def scene():
-        desks = {name: MicroBatcher.of(make_engine(name=name), Settings()) for name in ("one", "two")}
-        watched, alerts = live_stream.Live(DetectorRouter(desks)), []
+        batchers = {name: MicroBatcher.of(make_engine(name=name), Settings()) for name in ("one", "two")}
+        watched, alerts = live_stream.Live(DetectorRouter(batchers)), []
 
         async def all_of(since):
             told, found = watched.messages(since), []
@@ -193,7 +193,7 @@ def test_a_viewer_that_comes_back_is_told_every_alert_since_the_last_it_knows(ma
             for _ in range(count):
                 alerts.append(len(alerts))
                 at = f"2026-01-01T00:00:{len(alerts) % 7:02}Z"  # neither in order nor different
-                desks[name].feed.alert(json.dumps({"at": at, "n": alerts[-1]}).encode())
+                batchers[name].feed.alert(json.dumps({"at": at, "n": alerts[-1]}).encode())
 
         burst("one", 3)
         known = (await all_of(0))[-1]["number"]
@@ -214,7 +214,7 @@ def test_after_a_restart_alerts_have_the_numbers_that_they_had(url, app):
     for alert in alerts:
         before.alert(alert)
         after.alert(alert)
-        app.desk("fake").feed.alert(alert)
+        app.served("fake").feed.alert(alert)
     assert before.alerts_since(0) == after.alerts_since(0)
     known = before.alerts_since(0)[3][0]
     with connect(socket_of(url) + f"?alerts_since={known}") as viewer:
@@ -226,11 +226,11 @@ def test_after_a_restart_alerts_have_the_numbers_that_they_had(url, app):
 
 def test_of_several_detectors_each_is_shown_however_busy_another_is(make_engine, run):
     async def scene():
-        desks = {name: MicroBatcher.of(make_engine(name=name), Settings()) for name in ("calm", "busy")}
-        told = live_stream.Live(DetectorRouter(desks)).messages()
+        batchers = {name: MicroBatcher.of(make_engine(name=name), Settings()) for name in ("calm", "busy")}
+        told = live_stream.Live(DetectorRouter(batchers)).messages()
         await anext(told)
-        desks["calm"].feed.saw([decision(1)])
-        desks["busy"].feed.saw([decision(n) for n in range(1000, 2000)])
+        batchers["calm"].feed.decided([decision(1)])
+        batchers["busy"].feed.decided([decision(n) for n in range(1000, 2000)])
         message = json.loads(await anext(told))
         await told.aclose()
         return message
@@ -272,7 +272,7 @@ def test_the_newest_alerts_are_listed_newest_first_whichever_detector_raised_the
     async def scene():
         async with client_for(make_engine(name="one"), make_engine(name="two")) as client:
             for name, at in (("one", "10:00"), ("two", "11:00"), ("one", "12:00")):
-                client.app.desk(name).feed.alert(json.dumps({"at": f"2026-01-01T{at}:00Z", "detector": name}).encode())
+                client.app.served(name).feed.alert(json.dumps({"at": f"2026-01-01T{at}:00Z", "detector": name}).encode())
             return [(await client.get("/alerts" + query)).json() for query in ("", "?limit=1", "?detector=two")]
 
     everything, newest, of_two = run(scene())
@@ -287,8 +287,8 @@ def decision(number):
 
 def test_nobody_who_waits_costs_the_hot_path_more_than_a_glance():
     feed, answers, looked = Feed(), [decision(n) for n in range(256)], []
-    feed.watch.saw = lambda _answers: looked.append(1)
-    feed.saw(answers)
+    feed.watch.decided = lambda _answers: looked.append(1)
+    feed.decided(answers)
     assert looked == []
 
 
@@ -296,7 +296,7 @@ def test_a_watcher_is_woken_once_for_the_right_transaction(run):
     async def scene():
         feed = Feed()
         with feed.watch.waiting(b'"t2"') as right, feed.watch.waiting(b'"t3"') as other:
-            feed.saw([decision(1), decision(2), decision(2)])
+            feed.decided([decision(1), decision(2), decision(2)])
             await asyncio.sleep(0)
             return right.done(), other.done()
 

@@ -1,4 +1,4 @@
-"""Simulated traffic goes through the desk at its rate, and attacks start when asked for."""
+"""Simulated traffic goes through the batcher at its rate, and attacks start when asked for."""
 
 import asyncio
 import itertools
@@ -11,20 +11,20 @@ from penstock.config import Settings
 from penstock.service import MicroBatcher, Traffic
 
 
-async def counted(desk, least):
+async def counted(batcher, least):
     """Return when so many were decided."""
-    await wait_until_async(lambda: desk.feed.count >= least)
+    await wait_until_async(lambda: batcher.feed.count >= least)
 
 
 def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
     async def scene():
-        desk = MicroBatcher.of(engine, Settings())
+        batcher = MicroBatcher.of(engine, Settings())
         traffic = Traffic("fake", map(payment, itertools.count()), tps=400)
         start = time.perf_counter()
-        task = asyncio.create_task(traffic.run(desk))
-        await counted(desk, 400)
+        task = asyncio.create_task(traffic.run(batcher))
+        await counted(batcher, 400)
         task.cancel()
-        return desk.feed.count / (time.perf_counter() - start), traffic.example
+        return batcher.feed.count / (time.perf_counter() - start), traffic.example
 
     rate, example = run(scene(), 90)
     assert 40 <= rate <= 420, "one each time that it looks would be 20 a second"
@@ -33,22 +33,22 @@ def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
 
 def test_traffic_ends_with_its_source(engine, payment, run):
     async def scene():
-        desk = MicroBatcher.of(engine, Settings())
-        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000).run(desk)
-        return desk.feed.count
+        batcher = MicroBatcher.of(engine, Settings())
+        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000).run(batcher)
+        return batcher.feed.count
 
     assert run(scene()) == 2
 
 
 def test_traffic_that_is_turned_away_goes_on_later(engine, payment, run):
     async def scene():
-        desk = MicroBatcher.of(engine, Settings())
+        batcher = MicroBatcher.of(engine, Settings())
         engine.ready = "not yet"
-        task = asyncio.create_task(Traffic("fake", map(payment, itertools.count()), tps=200).run(desk))
+        task = asyncio.create_task(Traffic("fake", map(payment, itertools.count()), tps=200).run(batcher))
         await asyncio.sleep(0.2)
-        assert desk.feed.count == 0
+        assert batcher.feed.count == 0
         engine.ready = None
-        await counted(desk, 1)
+        await counted(batcher, 1)
         task.cancel()
 
     run(scene(), 90)
@@ -72,7 +72,7 @@ def test_attacks_can_be_started_only_where_there_is_simulated_traffic(client_for
     assert (known.status_code, setup["attacks"]) == (404, [])
 
 
-def test_labels_of_simulated_traffic_reach_the_same_desk(engine, payment, run):
+def test_labels_of_simulated_traffic_reach_the_same_detector(engine, payment, run):
     known = queue.SimpleQueue()
     known.put(b'{"transaction_id": "tx1", "fraud": true}')
     known.put(b'{"transaction_id": "tx2", "fraud": false}')

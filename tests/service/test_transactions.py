@@ -108,7 +108,7 @@ def test_whoever_waits_is_told_as_soon_as_the_decision_is_durable(scene, engine,
 def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, payment):
     async def work(client):
         waiting = [asyncio.create_task(client.get(f"/transaction/none{n}/status?wait_seconds=30")) for n in range(200)]
-        feed = client.app.desk("fake").feed
+        feed = client.app.served("fake").feed
         await wait_until_async(lambda: feed.watch.callers == 200, within_s=20)
         began = time.perf_counter()
         answer = await client.post("/predict", content=payment(1))
@@ -149,7 +149,7 @@ def test_whoever_waits_is_let_go_when_the_service_stops(engine, serve_in_thread)
     with serve_in_thread(app) as url:
         asking = threading.Thread(target=lambda: answers.append(patient.get(url + "/transaction/none/status?wait_seconds=30")))
         asking.start()
-        while not app.desk("fake").feed.watch.waiting_for:
+        while not app.served("fake").feed.watch.waiting_for:
             time.sleep(0.01)
         began = time.monotonic()
     asking.join()

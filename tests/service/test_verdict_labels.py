@@ -83,15 +83,15 @@ def test_a_verdict_changes_label_features_exactly_when_it_is_known(run):
     case = shop.case_of(6)
     shop.cases.decide(case.id, "ana", "fraud", reason="scam")
     assert shop.decide(10)["frauds"] == 0, "a verdict that nobody has been told of changes nothing"
-    run(shop.verdicts.tell())
+    run(shop.verdicts.submit())
     assert shop.decide(11)["frauds"] == 0, "another customer"
     after = shop.decide(12)
     assert (after["frauds"], after["frauds_known"]) == (1, 1)
     assert after["fraud_rate"] == 1 / 7
     shop.cases.decide(case.id, "bob", "good", version=shop.cases.case(case.id).version)
-    run(shop.verdicts.tell())
+    run(shop.verdicts.submit())
     assert shop.decide(14)["frauds"] == 0, "what was taken back counts no more"
-    run(shop.verdicts.tell())
+    run(shop.verdicts.submit())
     assert len(shop.ledger.tables.label_history("shop", "t6")) == 2, "each verdict is told once"
     shop.engine.close()
 
@@ -103,7 +103,7 @@ def test_a_replay_with_the_same_label_times_gives_the_same_bits(run):
         if number % 7 == 6:
             case = shop.cases.take_next("ana")
             shop.cases.decide(case.id, "ana", ("fraud", "good")[number % 2])
-            run(shop.verdicts.tell())
+            run(shop.verdicts.submit())
     again = Shop()
     for _, record in shop.ledger.read():
         again.clock.at(from_us(int(record.arrived_us[0])))

@@ -6,6 +6,8 @@ import { fetchJson } from "./client";
 
 export interface ServedFeature {
   name: string;
+  /** What it is called in words. */
+  label: string;
   type: string;
   entity?: string;
   aggregate?: string;

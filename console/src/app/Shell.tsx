@@ -1,14 +1,15 @@
 import { Link, Outlet, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
-import { LogOut, Search } from "lucide-react";
-import { type FormEvent, type ReactNode, Suspense } from "react";
+import { type ReactNode, Suspense } from "react";
 import { useDetectors } from "~/api/detectors";
 import { useLink } from "~/live/useLive";
 import { SignIn } from "~/session/SignIn";
-import { useMay, useSession, useSigning } from "~/session/session";
+import { useMay, useSession } from "~/session/session";
 import { Empty, Failed, Waiting } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Page } from "~/ui/Page";
 import { SaidCorner } from "~/ui/said";
+import { Account } from "./Account";
+import { Palette } from "./palette/Palette";
 import { mayLook, SCREENS, screenOf } from "./screens";
 
 /** The frame around every page: who is here, where one can go, whether the feed is alive. Without a session: the sign-in. */
@@ -50,9 +51,9 @@ function Allowed({ children }: { children: ReactNode }) {
   if (!screen || mayLook(may, screen)) return children;
   const others = SCREENS.filter((each) => mayLook(may, each));
   return (
-    <Page title="Not for you">
+    <Page title="Access denied">
       <Empty title={`Your roles do not let you look at ${screen.name}`}>
-        {others.length === 0 && "They are for programs that send transactions, and for nothing here."}
+        {others.length === 0 && "Your role has no access to the console."}
         {others.map((each) => (
           <Link key={each.path} to={each.path} className="mx-1 text-accent underline">
             {each.name}
@@ -98,37 +99,15 @@ function Top() {
     <header className="flex flex-wrap items-center gap-2 border-b bg-panel px-4 py-2 lg:px-6">
       {useMay()("read") && (
         <>
-          <Find />
+          <Palette />
           <ChooseDetector />
         </>
       )}
       <div className="ml-auto flex items-center gap-3">
         <LinkState />
-        <Who />
+        <Account />
       </div>
     </header>
-  );
-}
-
-function Find() {
-  const navigate = useNavigate();
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const id = String(new FormData(event.currentTarget).get("id")).trim();
-    if (id) void navigate({ to: "/transactions/$id", params: { id } });
-  }
-  return (
-    <form onSubmit={submit} className="flex min-w-0 flex-1 items-center gap-2 sm:max-w-xs">
-      <label className="flex w-full items-center gap-2 rounded-md border bg-ground px-2 py-1">
-        <Search aria-hidden size={15} className="shrink-0 text-soft" />
-        <span className="sr-only">Find a transaction by its id</span>
-        <input
-          name="id"
-          placeholder="Transaction id"
-          className="w-full min-w-0 bg-transparent outline-none placeholder:text-soft"
-        />
-      </label>
-    </form>
   );
 }
 
@@ -168,30 +147,6 @@ function LinkState() {
   return (
     <span role="status" data-link={link}>
       {link !== "connecting" && <Badge tone={LINKS[link].tone}>{LINKS[link].text}</Badge>}
-    </span>
-  );
-}
-
-function Who() {
-  const { data } = useSession();
-  const { signOut } = useSigning();
-  if (!data) return null;
-  if (data.open)
-    return (
-      <span title={data.notice ?? undefined}>
-        <Badge tone="warn">open: no key is asked for</Badge>
-      </span>
-    );
-  return (
-    <span className="flex items-center gap-2">
-      <span title={data.roles.join(", ")}>{data.name}</span>
-      <button
-        type="button"
-        onClick={() => void signOut()}
-        className="flex cursor-pointer items-center gap-1 text-soft hover:text-ink"
-      >
-        <LogOut aria-hidden size={15} /> Sign out
-      </button>
     </span>
   );
 }

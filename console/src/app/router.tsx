@@ -80,6 +80,12 @@ const entity = createRoute({
   component: lazyRouteComponent(() => import("~/screens/entity/EntityPage"), "EntityPage"),
 });
 
+const impact = createRoute({
+  getParentRoute: () => root,
+  path: "/impact",
+  component: lazyRouteComponent(() => import("~/screens/impact/ImpactPage"), "ImpactPage"),
+});
+
 const rules = createRoute({
   getParentRoute: () => root,
   path: "/rules",
@@ -98,6 +104,7 @@ const rules = createRoute({
 const newRule = createRoute({
   getParentRoute: () => root,
   path: "/rules/new",
+  validateSearch: (search: Record<string, unknown>): { when?: string } => ({ when: text(search.when) }),
   component: lazyRouteComponent(() => import("~/screens/rules/NewRulePage"), "NewRulePage"),
 });
 
@@ -178,6 +185,7 @@ export const router = createRouter({
     transactions,
     transaction,
     entity,
+    impact,
     rules,
     newRule,
     rule,

@@ -10,6 +10,7 @@ import {
   ScrollText,
   ServerCog,
   SlidersHorizontal,
+  TrendingUp,
 } from "lucide-react";
 import type { Right } from "~/session/session";
 
@@ -24,6 +25,7 @@ export const SCREENS: readonly Screen[] = [
   { path: "/", name: "Live", icon: Activity, right: "read" },
   { path: "/queue", name: "Review queue", icon: Inbox, right: "read" },
   { path: "/transactions", name: "Transactions", icon: ScrollText, right: "read" },
+  { path: "/impact", name: "Impact", icon: TrendingUp, right: "read" },
   { path: "/rules", name: "Rules", icon: SlidersHorizontal, right: "read" },
   { path: "/models", name: "Models", icon: Gauge, right: "read" },
   { path: "/features", name: "Features", icon: Boxes, right: "read" },

@@ -1,8 +1,9 @@
-/** A canvas chart (uPlot), loaded when the first one is shown; redrawn in the theme of the system and the width of its place. */
+/** A canvas chart (uPlot), loaded when the first one is shown; redrawn in the theme of the page and the width of its place. */
 
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import type uPlot from "uplot";
 import type { AlignedData, Options } from "uplot";
+import { useTheme } from "~/ui/theme";
 import "uplot/dist/uPlot.min.css";
 
 /** The colours of the theme, as they are now. */
@@ -57,16 +58,4 @@ export function Plot({ label, height, data, options }: Props) {
 export function ink(): Ink {
   const styles = getComputedStyle(document.documentElement);
   return { of: (name) => styles.getPropertyValue(`--${name}`).trim() };
-}
-
-/** Whether the system shows dark pages, and when that changes. */
-export function useTheme(): "dark" | "light" {
-  const [dark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
-  useEffect(() => {
-    const query = matchMedia("(prefers-color-scheme: dark)");
-    const changed = () => setDark(query.matches);
-    query.addEventListener("change", changed);
-    return () => query.removeEventListener("change", changed);
-  }, []);
-  return dark ? "dark" : "light";
 }

@@ -6,8 +6,8 @@
  */
 
 import { BASE, type Schemas } from "~/api/client";
+import type { Summary } from "~/api/summaries";
 
-export type Decision = Schemas["Decision"];
 export type Outcome = "APPROVE" | "CHALLENGE" | "REVIEW" | "BLOCK";
 export type Link = "connecting" | "live" | "lost";
 
@@ -18,8 +18,8 @@ export interface LiveMessage {
   stats: Schemas["Stats"] | null;
   latency_ms: { p50: number | null; p95: number | null; p99: number | null };
   outcomes: Record<string, Partial<Record<Outcome, number>>>;
-  first_block: Decision | null;
-  decisions: Decision[];
+  first_block: Summary | null;
+  decisions: Summary[];
   alerts: LiveAlert[];
   alert_number: number;
   left_out: { decisions: number; alerts: number };
@@ -136,8 +136,8 @@ export class Feed {
 }
 
 function address(alertsSince?: number): string {
-  const socket = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${BASE}/ws/live`;
-  return alertsSince === undefined ? socket : `${socket}?alerts_since=${alertsSince}`;
+  const socket = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${BASE}/ws/live?decisions=summary`;
+  return alertsSince === undefined ? socket : `${socket}&alerts_since=${alertsSince}`;
 }
 
 /** The feed of this page. */

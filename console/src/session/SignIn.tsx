@@ -35,7 +35,7 @@ export function SignIn({ oidc }: { oidc: boolean }) {
         <h1 id="sign-in" className="flex items-center gap-2 font-semibold text-lg">
           <img src="./icon.svg" alt="" width={26} height={26} /> Sign in to Penstock
         </h1>
-        <p className="text-soft">This service tells nobody what it decides without a name and a password.</p>
+        <p className="text-soft">Sign in to continue.</p>
         <TextField label="Name" name="name" autoComplete="username" required maxLength={100} />
         <TextField
           label="Password"

@@ -26,7 +26,7 @@ export function Ask({ open, onClose, title, about, children, actions }: Props) {
           {about && <Dialog.Description className="text-soft">{about}</Dialog.Description>}
           {children}
           <div className="flex flex-wrap justify-end gap-2 pt-2">
-            <Button onClick={onClose}>Cancel</Button>
+            <Button onClick={onClose}>{actions ? "Cancel" : "Close"}</Button>
             {actions}
           </div>
         </Dialog.Content>

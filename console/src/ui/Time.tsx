@@ -1,4 +1,4 @@
-import { ago, inFull, moment, utc } from "~/words/times";
+import { ago, duration, inFull, moment, utc } from "~/words/times";
 
 /** A moment in the viewer's zone; UTC on hover. */
 export function Time({
@@ -6,11 +6,18 @@ export function Time({
   form = "moment",
 }: {
   at: string | number | null | undefined;
-  form?: "moment" | "full" | "ago";
+  form?: "moment" | "full" | "ago" | "since";
 }) {
   if (at === null || at === undefined) return <span className="text-soft">–</span>;
   const iso = new Date(at);
-  const said = form === "full" ? inFull(at) : form === "ago" ? ago(at) : moment(at);
+  const said =
+    form === "full"
+      ? inFull(at)
+      : form === "ago"
+        ? ago(at)
+        : form === "since"
+          ? duration((Date.now() - iso.getTime()) / 1000)
+          : moment(at);
   return (
     <time
       dateTime={Number.isNaN(iso.getTime()) ? undefined : iso.toISOString()}

@@ -26,6 +26,13 @@ export function inFull(at: string | number | Date): string {
   return Number.isNaN(then.getTime()) ? String(at) : whole.format(then);
 }
 
+/** The viewer's time zone, as people write it: "Europe/Berlin (UTC+1)". */
+export function zone(now = new Date()): string {
+  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(now);
+  const offset = parts.find((part) => part.type === "timeZoneName")?.value.replace("GMT", "UTC") ?? "UTC";
+  return `${Intl.DateTimeFormat().resolvedOptions().timeZone} (${offset})`;
+}
+
 /** A moment as UTC, as it stands in the records. */
 export function utc(at: string | number | Date): string {
   const then = new Date(at);

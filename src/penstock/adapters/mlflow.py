@@ -155,7 +155,7 @@ class MlflowRegistry:
 
     # ---- who decides
 
-    def crown(self, detector: str, version: str, why: Why) -> None:
+    def set_champion(self, detector: str, version: str, why: Why) -> None:
         """Move the alias `champion`, then remember it."""
         if version == self.alias(detector, "champion"):
             return

@@ -12,14 +12,14 @@ import ipaddress
 import secrets
 import ssl
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import jwt
 import msgspec
 
 from penstock.errors import ConfigurationError, PenstockError
+from penstock.identity.provider import AGAIN_S, Begun, ProviderUnavailable, SignInRefused
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """How a token may be signed: never by a secret that we know, too, and never not at all."""
@@ -29,26 +29,6 @@ _KEPT_S = 3600.0
 _TIMEOUT_S = 10.0
 _LEEWAY_S = 60
 _MOST_BYTES = 1 << 20
-
-AGAIN_S = 30.0
-"""Least time between two fetches of keys because a token's is not known."""
-
-
-class SignInRefused(PenstockError):
-    """The provider refused, or its response does not identify the person."""
-
-
-class ProviderUnavailable(PenstockError):
-    """The provider does not answer, or not as one."""
-
-
-class Begun(NamedTuple):
-    """A sign-in on its way: kept by the browser until it comes back. url: where to send it."""
-
-    url: str
-    state: str
-    nonce: str
-    verifier: str
 
 
 class Endpoints(msgspec.Struct):
@@ -60,8 +40,8 @@ class Endpoints(msgspec.Struct):
     jwks_uri: str
 
 
-class Provider:
-    """An identity provider. Its methods may wait for it. Thread-safe.
+class OidcProvider:
+    """`identity.provider.Provider` over HTTP.
 
     Args:
         issuer: its address, as its tokens name it.
@@ -94,7 +74,7 @@ class Provider:
         _check(issuer, ConfigurationError)
 
     def begin(self, redirect_uri: str) -> Begun:
-        """The provider's sign-in address, and the values that the browser must return."""
+        """See `Provider.begin`."""
         endpoints, _ = self._discovered()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -112,12 +92,7 @@ class Provider:
         return Begun(f"{endpoints.authorization_endpoint}{mark}{urlencode(asked)}", state, nonce, verifier)
 
     def complete(self, code: str, redirect_uri: str, *, nonce: str, verifier: str) -> dict[str, Any]:
-        """Who came back with this code: the claims of the identity token.
-
-        Raises:
-            SignInRefused: the code or the token is not good.
-            ProviderUnavailable: the provider does not answer.
-        """
+        """See `Provider.complete`."""
         endpoints, _ = self._discovered()
         form = {
             "grant_type": "authorization_code",
@@ -140,12 +115,7 @@ class Provider:
         return claims
 
     def of_program(self, token: str) -> dict[str, Any]:
-        """Whose token this is: its claims.
-
-        Raises:
-            SignInRefused: it is not from this provider, not for this service, changed, or over.
-            ProviderUnavailable: the provider does not answer.
-        """
+        """See `Provider.of_program`."""
         return self._verified(token, self._audience)
 
     def _verified(self, token: str, audience: str) -> dict[str, Any]:
@@ -191,20 +161,6 @@ class Provider:
         for url in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
             _check(url, ProviderUnavailable)
         return found
-
-
-def claim(claims: Mapping[str, Any], path: str) -> Any:
-    """A claim, also one inside others: `realm_access.roles`. A claim of that very name comes first.
-
-    >>> claim({"realm_access": {"roles": ["a"]}}, "realm_access.roles"), claim({"https://x.y/r": 1}, "https://x.y/r")
-    (['a'], 1)
-    """
-    if path in claims:
-        return claims[path]
-    found: Any = claims
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
 
 
 def _check(url: str, kind: type[PenstockError]) -> None:

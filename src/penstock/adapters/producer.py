@@ -98,7 +98,7 @@ class _Delivery:
         while self._put - self.sent.total >= MOST_IN_FLIGHT:
             self._outlet.flush(0.05)
             self._check()
-        self._outlet.put(role, key, body, partial(self._told, role), trace=trace)
+        self._outlet.put(role, key, body, partial(self._on_acknowledged, role), trace=trace)
         self._put += 1
 
     def complete(self, on_wait: Callable[[], None]) -> None:
@@ -109,7 +109,7 @@ class _Delivery:
         self._check()
         on_wait()
 
-    def _told(self, role: str, error: BaseException | None) -> None:
+    def _on_acknowledged(self, role: str, error: BaseException | None) -> None:
         with self._lock:
             if error is None and role == "labels":
                 self.sent.labels += 1

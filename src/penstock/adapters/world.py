@@ -1,9 +1,9 @@
 """An endless simulated town for demos, on the machine's clock.
 
-Its people have paid for some days before, as often as people do: that history ends now and is to be loaded into state.
-From then on every event is stamped with the instant at which it is handed out. A demo shows more payments a second than a
-town of this size makes, so its people pay more often than in their history; they go to more shops than elsewhere, so
-that no shop is crowded. Labels come with the events, and become known 288 times sooner than in reality.
+Its people have paid for a month before, a few thousand times a day: that history ends now and is to be decided first.
+From then on every event is stamped with the instant at which it is handed out. A demo shows more payments a second than
+there were in the month, so its people pay more often than in their history; they go to more shops than elsewhere, so that no
+shop is crowded. Labels of the history become known when they would in reality, later ones 288 times sooner.
 """
 
 import heapq
@@ -18,10 +18,13 @@ import polars as pl
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
 from penstock.offline.simulate import Profile, Simulator, attack_shares, submitted
 
-PEOPLE = 50_000
-HISTORY = timedelta(days=3)
+PEOPLE = 25_000
+HISTORY = timedelta(days=30)
+PAYMENTS_A_DAY = 1500
+"""Of the history."""
+
 FRAUD_RATE = 0.01
-TPS = 20.0
+TPS = 5.0
 """Payments a second, unless told otherwise."""
 
 _SEED = 1
@@ -36,10 +39,14 @@ OnLabel = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Place:
-    """The progress of a town: its seed, and the instant reached, as ISO 8601."""
+    """The progress of a town: its seed, the instant reached, and when its history began, as ISO 8601.
+
+    began: None for towns of version 0.1, which had no decided history.
+    """
 
     seed: int
     reached: str
+    began: str | None = None
 
 
 class LiveWorld:
@@ -57,20 +64,21 @@ class LiveWorld:
         self._town = replace(profile, people_per_merchant=_PEOPLE_PER_MERCHANT)
         self._tps = tps or TPS
         self._busy = replace(self._town, per_day=self._tps * 86_400 / PEOPLE)
+        self._quiet = replace(self._town, per_day=min(profile.per_day, PAYMENTS_A_DAY / PEOPLE))
         self._simulator = self._from_now()
 
     def history(self, since: datetime | None = None) -> pl.DataFrame:
-        """What the people of this town paid in the last days, with labels: to warm the state from.
+        """What the people of this town paid in the last month, with labels.
 
         since: nothing before this instant.
         """
         now = from_us(self._clock())
         start = now - HISTORY if since is None else max(since, now - HISTORY)
-        simulator = self._simulated(self._town, start)
+        simulator = self._simulated(self._quiet, start)
         frames = [simulator.batch(1)]
         while simulator.now < now:
             left = (now - simulator.now) / timedelta(days=1)
-            frames.append(simulator.batch(round(left * PEOPLE * self.profile.per_day) + 100))
+            frames.append(simulator.batch(round(left * PEOPLE * self._quiet.per_day) + 100))
         return pl.concat(frames).filter(pl.col("arrived_at") < now)
 
     @property

@@ -8,7 +8,7 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """In ascending order."""
 
-Told = bool | float | str | None
+AlertValue = bool | float | str | None
 """A value in JSON's form."""
 
 
@@ -27,8 +27,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     at: str
     text: str
-    about: dict[str, Told] = {}
-    values: dict[str, Told] = {}
+    about: dict[str, AlertValue] = {}
+    values: dict[str, AlertValue] = {}
     transaction_id: str | None = None
     decision: str | None = None
     fraud_probability: float | None = None

@@ -28,7 +28,7 @@ from penstock.errors import ConfigurationError, DeclarationError, did_you_mean
 DEFAULTS = "defaults"
 """The setting's value for the rules that come with Penstock alone, and no channel."""
 
-BESIDE = "alerts.toml"
+DEFAULT_FILE = "alerts.toml"
 """The file next to a detector's file that holds rules made for it."""
 
 TABLES = ("alerts", "channels", "alerting")
@@ -47,12 +47,12 @@ class Declared:
     limit: int = LIMIT
 
 
-def read_alerts(path: Path, beside: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None) -> Declared:
+def read_alerts(path: Path, folders: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None) -> Declared:
     """Read a file of alerts, with the default rules if it includes them.
 
     Args:
         path: the file, or `defaults`.
-        beside: the folders of the served detectors, whose own rules belong to the defaults.
+        folders: those of the served detectors, whose own rules belong to the defaults.
         environment: the source of `${NAME}`; the process's unless given.
 
     Raises:
@@ -60,7 +60,7 @@ def read_alerts(path: Path, beside: Sequence[Path | None] = (), environment: Map
         DeclarationError: a rule is invalid.
     """
     if str(path) == DEFAULTS:
-        return Declared(tuple(_merged([], _defaults(beside))))
+        return Declared(tuple(_merged([], _defaults(folders))))
     said = _table(path)
     _check_keys(said, (*TABLES, *(said if path.name == "penstock.toml" else ())), str(path))
     overall = said.get("alerting", {})
@@ -71,7 +71,7 @@ def read_alerts(path: Path, beside: Sequence[Path | None] = (), environment: Map
     rules = _rules(said, str(path))
     variables = os.environ if environment is None else environment
     return Declared(
-        tuple(_merged(rules, _defaults(beside)) if defaults else rules),
+        tuple(_merged(rules, _defaults(folders)) if defaults else rules),
         _channels(said.get("channels", {}), path, variables),
         limit,
     )
@@ -110,11 +110,11 @@ def _rules(said: Mapping[str, Any], where: str) -> list[Kind]:
     return rules
 
 
-def _defaults(beside: Sequence[Path | None]) -> list[Kind]:
+def _defaults(folders: Sequence[Path | None]) -> list[Kind]:
     found = _rules(tomllib.loads(files("penstock.alerts").joinpath("defaults.toml").read_text("utf-8")), "the defaults")
-    for folder in dict.fromkeys(beside):
-        if folder is not None and (folder / BESIDE).is_file():
-            found = _merged(_rules(_table(folder / BESIDE), str(folder / BESIDE)), found)
+    for folder in dict.fromkeys(folders):
+        if folder is not None and (folder / DEFAULT_FILE).is_file():
+            found = _merged(_rules(_table(folder / DEFAULT_FILE), str(folder / DEFAULT_FILE)), found)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.alerts.alert import Alert, Told
+from penstock.alerts.alert import Alert, AlertValue
 from penstock.alerts.columns import Columns, Conditions, Layouts, Places, Vocabulary
 from penstock.alerts.findings import Bursts, EachDecision, Finder, Finding, Shifts, said_key
 from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, fields_of
@@ -168,7 +168,7 @@ class Evaluator:
         return self._plain(watch, f"more-{seq}", now_us, {}, count, said)
 
     def _plain(
-        self, watch: _Watch, which: str, now_us: int, values: dict[str, Told], suppressed: int, text: str | None = None
+        self, watch: _Watch, which: str, now_us: int, values: dict[str, AlertValue], suppressed: int, text: str | None = None
     ) -> Alert:
         rule = watch.rule
         return Alert(
@@ -215,8 +215,8 @@ def _fingerprint(rule: Kind) -> str:
     return repr(rule)
 
 
-def _plain(value: Any) -> Told:
-    shown: Told = int(value) if isinstance(value, float) and value.is_integer() else value
+def _plain(value: Any) -> AlertValue:
+    shown: AlertValue = int(value) if isinstance(value, float) and value.is_integer() else value
     return shown
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.alerts.alert import Told
+from penstock.alerts.alert import AlertValue
 from penstock.alerts.columns import Columns
 from penstock.alerts.rule import Burst, Condition, Rate, fields_of
 from penstock.alerts.windows import Groups, Shares, Times, Values
@@ -21,7 +21,7 @@ class Finding:
 
     row: int
     about: tuple[Any, ...] = ()
-    figures: dict[str, Told] = field(default_factory=dict)
+    figures: dict[str, AlertValue] = field(default_factory=dict)
 
 
 class Finder(Protocol):
@@ -130,13 +130,13 @@ class Shifts:
             chosen = ()
         shares.add(pane, total=stop - counted, hits=len(chosen))
 
-    def _too_high(self) -> dict[str, Told] | None:
+    def _too_high(self) -> dict[str, AlertValue] | None:
         (total, hits), (before, hits_before) = self._shares.window, self._shares.reference
         if hits < self._rule.least:
             return None
         share = hits / total
         usual = hits_before / before if before else None
-        figures: dict[str, Told] = {"share": share, "usual_share": usual, "count": hits, "of": total}
+        figures: dict[str, AlertValue] = {"share": share, "usual_share": usual, "count": hits, "of": total}
         if self._rule.above is not None:
             return figures if share > self._rule.above else None
         known = usual is not None and before >= total  # a reference shorter than the window is no reference

@@ -28,7 +28,7 @@ LOOK_EVERY_S = 2.0
 _SETTING = "alerts.snapshot"
 FENCE = "alerts.fence"
 """The setting that holds the fencing number of the sender."""
-_TOLD_AGAIN_US = 24 * 3600 * SECOND_US
+_RETRIED_FOR_US = 24 * 3600 * SECOND_US
 """Undelivered alerts older than a day are dropped."""
 
 _WARMED_US = 3600 * SECOND_US
@@ -204,7 +204,7 @@ class AlertSink:
 
     def _resume(self) -> None:
         """Queue undelivered alerts from before a restart."""
-        waiting = self._tables.deliveries(outcome="waiting", since_us=self._clock() - _TOLD_AGAIN_US)
+        waiting = self._tables.deliveries(outcome="waiting", since_us=self._clock() - _RETRIED_FOR_US)
         bodies = {each.key: each.body for each in self._tables.alerts(limit=10_000)} if waiting else {}
         by_name = {courier.channel.name: courier for courier in self._couriers}
         for delivery in reversed(waiting):

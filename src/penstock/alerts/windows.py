@@ -196,7 +196,7 @@ class Level:
         self._rule = rule
         self._within_us = None if rule.within is None else rule.us("within")
         self._lasting_us = rule.us("lasting")
-        self._grown = 0.0
+        self._total = 0.0
         self._newest: float | None = None
         self._steps: deque[tuple[int, float]] = deque()
         self._above_since: int | None = None
@@ -218,12 +218,12 @@ class Level:
 
     def _growth(self, value: float, now_us: int, within_us: int) -> float:
         if self._newest is not None:
-            self._grown += value - self._newest if value >= self._newest else value
+            self._total += value - self._newest if value >= self._newest else value
         self._newest = value
-        self._steps.append((now_us, self._grown))
+        self._steps.append((now_us, self._total))
         while len(self._steps) > 1 and self._steps[1][0] <= now_us - within_us:
             self._steps.popleft()
-        return self._grown - self._steps[0][1]
+        return self._total - self._steps[0][1]
 
     def state(self) -> Any:
         """None: a figure belongs to the process."""

@@ -7,12 +7,16 @@ from typing import Any
 import msgspec
 
 from penstock.errors import MalformedEvent, did_you_mean
+from penstock.messages import NamedField
 
 REVIEW = "review"
 """The queue of decisions to review, and the origin of their cases."""
 
 SAMPLE = "sample"
 """The queue of the random sample of all other decisions, and the origin of its cases."""
+
+MANUAL = "manual"
+"""The origin of cases that a person opened; they wait in the queue of reviews."""
 
 SOURCE = "analyst"
 """The source of labels from verdicts."""
@@ -47,10 +51,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class NewCase(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that becomes a case. origin: `review` or `sample`; propensity: the probability with which it was chosen.
+    """A decision that becomes a case. origin: `review`, `sample` or `manual`; propensity: the probability of being chosen.
 
     expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the
-    amount, None if the detector declares none.
+    amount, None if the detector declares none. named: the fields that name the event in one line.
     """
 
     detector: str
@@ -65,6 +69,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     event_us: int
     keys: tuple[Key, ...] = ()
     currency: str | None = None
+    named: tuple[NamedField, ...] = ()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -82,6 +87,7 @@ class Case(msgspec.Struct, frozen=True):
 
     version: grows with every change but notes; verdicts name the version they are based on. known_*: the external
     outcome. currency: of amount and expected_loss; None if the detector declares none, or version 0.1 opened the case.
+    named: the fields that name the event in one line; none where version 0.2 or an earlier one opened the case.
     """
 
     id: str
@@ -110,6 +116,7 @@ class Case(msgspec.Struct, frozen=True):
     known_us: int | None
     version: int
     currency: str | None = None
+    named: tuple[NamedField, ...] = ()
 
 
 class Happening(msgspec.Struct, frozen=True):
@@ -121,7 +128,7 @@ class Happening(msgspec.Struct, frozen=True):
     details: dict[str, Any]
 
 
-class Untold(msgspec.Struct, frozen=True):
+class PendingVerdict(msgspec.Struct, frozen=True):
     """A verdict that has not been submitted as a label yet."""
 
     case_id: str

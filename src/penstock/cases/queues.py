@@ -1,5 +1,6 @@
 """Lists of cases: pages, queues with holders, and bulk verdicts."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from penstock.errors import Conflict, MalformedEvent, did_you_mean
 
 MOST_AT_ONCE = 1000
 """Maximum of cases that one verdict may decide."""
+
+_MOST_SEARCHED = 5000
+"""The newest cases that one search looks through."""
 
 _SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "DESC"), "oldest": ("opened_us", "ASC")}
 
@@ -95,6 +99,28 @@ def page(
         return found, None
     newest = found[limit - 1]
     return found[:limit], f"{getattr(newest, column)!r}~{newest.id}"
+
+
+def search(cases: Cases, text: str, limit: int) -> list[Case]:
+    """The newest cases with this id or transaction, or whose headline or reason contains the text, whatever its case.
+
+    Of these, only the newest `_MOST_SEARCHED` cases are looked through.
+    """
+    newest = "SELECT * FROM cases ORDER BY opened_us DESC, id LIMIT :most"
+    holds = " OR ".join(f"lower({column}) LIKE :like ESCAPE '!'" for column in ("named", "reason"))
+    sql = (
+        f"SELECT {COLUMNS} FROM ({newest}) AS newest "  # noqa: S608 - names of columns
+        f"WHERE id = :text OR transaction_id = :text OR {holds} ORDER BY opened_us DESC, id"
+    )
+    escaped = re.sub(r"([!%_])", r"!\1", text.lower())
+    values = {"text": text, "like": f"%{escaped}%", "most": _MOST_SEARCHED, "now": cases.clock()}
+    found = (read_case(row) for row in cases.database.read(sql, values))
+    return [case for case in found if _says(case, text)][:limit]
+
+
+def _says(case: Case, text: str) -> bool:
+    places = (case.id, case.transaction_id, case.reason or "", *(each.value for each in case.named))
+    return any(text.lower() in place.lower() for place in places)
 
 
 def queues(cases: Cases) -> list[Queue]:

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from penstock.cases.case import Case, Happening, Key, Known, NewCase, Untold, case_id, check_verdict
+from penstock import audit
+from penstock.cases.case import MANUAL, REVIEW, Case, Happening, Key, Known, NewCase, PendingVerdict, case_id, check_verdict
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
 from penstock.clock import Clock, iso, system_clock
 from penstock.database.sqlite import Database, Transaction
 from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.governance import audit
 
 _QUEUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _MINUTE_US = 60_000_000
@@ -96,6 +96,19 @@ class Cases:
             transaction.run("UPDATE case_feeds SET position = 0, checksum = 0 WHERE log = :log", {"log": log})
             for id_ in lost:
                 transaction.run("UPDATE cases SET untold = 1 WHERE id = :id", {"id": id_})
+
+    def open(self, new: NewCase, who: str, note: str | None = None) -> Case:
+        """Open a case by hand, or find the one that the transaction has; with a note where one is given."""
+        check_note(note)
+        known = case_id(new.detector, new.transaction_id)
+        with self.database.write() as transaction:
+            now = self.clock()
+            if _open(transaction, new, now, who):
+                details = {"detector": new.detector, "transaction": new.transaction_id}
+                audit.note(transaction, who=who, action="cases.open", subject=f"cases/{known}", details=details, at_us=now)
+            if note is not None:
+                _record(transaction, known, who, "note", now, {"text": note})
+            return _case(transaction, known, now)
 
     # ---------------------------------------------------------------- reading
 
@@ -193,7 +206,7 @@ class Cases:
 
     # ---------------------------------------------------------------- labels
 
-    def untold(self, detector: str, limit: int = 256) -> list[Untold]:
+    def pending_verdicts(self, detector: str, limit: int = 256) -> list[PendingVerdict]:
         """Verdicts about a detector's decisions that have not been submitted as labels, oldest first."""
         sql = (
             "SELECT id, version, detector, transaction_id, verdict, reason_code FROM cases "
@@ -201,11 +214,11 @@ class Cases:
         )
         rows = self.database.read(sql, {"detector": detector, "limit": limit})
         return [
-            Untold(id_, version, detector, transaction_id, verdict == "fraud", reason or verdict)
+            PendingVerdict(id_, version, detector, transaction_id, verdict == "fraud", reason or verdict)
             for id_, version, detector, transaction_id, verdict, reason in rows
         ]
 
-    def told(self, verdicts: Sequence[Untold]) -> None:
+    def mark_submitted(self, verdicts: Sequence[PendingVerdict]) -> None:
         """Mark verdicts as submitted; one that was corrected meanwhile has to be submitted again."""
         with self.database.write() as transaction:
             for each in verdicts:
@@ -279,9 +292,10 @@ def _happened(transaction: Transaction, case_id: str, who: str, action: str, now
     )
 
 
-def _open(transaction: Transaction, new: NewCase, now: int) -> bool:
+def _open(transaction: Transaction, new: NewCase, now: int, who: str = "penstock") -> bool:
     values = {name: getattr(new, name) for name in new.__struct_fields__ if name != "keys"}
-    values |= {"id": case_id(new.detector, new.transaction_id), "queue": new.origin, "opened_us": now}
+    values |= {"id": case_id(new.detector, new.transaction_id), "queue": _queue_of(new), "opened_us": now}
+    values["named"] = msgspec.json.encode(new.named).decode()
     names = ", ".join(values)
     rows = transaction.run(
         f"INSERT INTO cases ({names}) VALUES ({', '.join(':' + name for name in values)}) ON CONFLICT DO NOTHING RETURNING id",  # noqa: S608 - names of columns
@@ -294,8 +308,12 @@ def _open(transaction: Transaction, new: NewCase, now: int) -> bool:
             "INSERT INTO case_keys (entity, key, case_id) VALUES (:entity, :key, :id)",
             {"id": values["id"], "entity": key.entity, "key": key.key},
         )
-    _happened(transaction, str(values["id"]), "penstock", "open", now, {"decision": new.decision, "queue": new.origin})
+    _happened(transaction, str(values["id"]), who, "open", now, {"decision": new.decision, "queue": _queue_of(new)})
     return True
+
+
+def _queue_of(new: NewCase) -> str:
+    return REVIEW if new.origin == MANUAL else new.origin
 
 
 def _learn(transaction: Transaction, known: Known) -> None:

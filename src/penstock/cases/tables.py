@@ -4,6 +4,7 @@ import msgspec
 
 from penstock.cases.case import Case
 from penstock.database.sqlite import Row, Schema
+from penstock.messages import NamedField
 
 _CASES = """CREATE TABLE cases (
     id TEXT PRIMARY KEY, detector TEXT NOT NULL, transaction_id TEXT NOT NULL, origin TEXT NOT NULL,
@@ -41,6 +42,7 @@ SCHEMA = Schema(
         ],
         ["ALTER TABLE case_feeds ADD COLUMN checksum BIGINT"],
         ["ALTER TABLE cases ADD COLUMN currency TEXT"],
+        ["ALTER TABLE cases ADD COLUMN named TEXT"],
     ],
 )
 
@@ -58,12 +60,15 @@ _HELD = "CASE WHEN locked_until_us > :now THEN {0} END"
 COLUMNS = (
     f"id, detector, transaction_id, origin, propensity, queue, {STATE}, decision, score, amount, expected_loss, reason, "
     f"event_us, opened_us, {_HELD.format('owner')}, {_HELD.format('locked_until_us')}, escalations, verdict, reason_code, "
-    "decided_by, decided_us, known_fraud, known_source, known_us, version, currency"
+    "decided_by, decided_us, known_fraud, known_source, known_us, version, currency, named"
 )
 """The columns of `case.Case`, in its order; needs `:now`."""
 
 
 def read_case(row: Row) -> Case:
     """A case from `COLUMNS`."""
-    case = Case(*row)
+    *columns, written = row
+    case = Case(*columns)
+    if written is not None:
+        case = msgspec.structs.replace(case, named=msgspec.json.decode(written, type=tuple[NamedField, ...]))
     return case if case.known_fraud is None else msgspec.structs.replace(case, known_fraud=bool(case.known_fraud))

@@ -7,6 +7,7 @@ implemented where Python can use it as well: in `offline`, `service` and `wiring
 import importlib
 import os
 import sys
+from collections import ChainMap
 from collections.abc import Sequence
 
 import click
@@ -21,46 +22,63 @@ from penstock.errors import (
     did_you_mean,
 )
 
-COMMANDS = {
-    "demo": "serving.demo",
-    "serve": "serving.serve",
-    "worker": "serving.worker",
-    "topics": "serving.topics",
-    "train": "training.train",
-    "report": "training.report",
-    "backtest": "changes.backtest",
-    "drift": "training.drift",
-    "models": "training.models",
-    "rules": "changes.rules",
-    "lists": "changes.lists",
-    "features": "changes.features",
-    "trials": "changes.trials",
-    "trainer": "training.trainer",
-    "replay": "traffic.replay",
-    "score": "training.score",
-    "load": "traffic.load",
-    "simulate": "traffic.simulate",
-    "send": "traffic.send",
-    "explain": "records.explain",
-    "verify": "records.verify",
-    "query": "records.query",
-    "ledger": "records.ledger",
-    "alerts": "records.alerts",
-    "users": "records.users",
-    "keys": "records.keys",
-    "cases": "records.cases",
-    "labels": "records.labels",
-    "audit": "records.audit",
-    "erase": "records.erase",
-    "spark": "serving.spark",
-    "lab": "serving.lab",
-    "loadtest": "traffic.loadtest",
-    "detectors": "detectors",
-    "explain-plan": "explain_plan",
-    "doctor": "doctor",
-    "version": "version",
+GROUPS = {
+    "Run": {
+        "demo": "serving.demo",
+        "serve": "serving.serve",
+        "worker": "serving.worker",
+        "topics": "serving.topics",
+        "spark": "serving.spark",
+        "replay": "traffic.replay",
+        "score": "training.score",
+        "load": "traffic.load",
+        "simulate": "traffic.simulate",
+        "send": "traffic.send",
+        "loadtest": "traffic.loadtest",
+    },
+    "Train": {
+        "init": "training.init",
+        "train": "training.train",
+        "trainer": "training.trainer",
+        "models": "training.models",
+        "report": "training.report",
+        "drift": "training.drift",
+        "lab": "serving.lab",
+    },
+    "Change": {
+        "rules": "changes.rules",
+        "lists": "changes.lists",
+        "features": "changes.features",
+        "backtest": "changes.backtest",
+        "trials": "changes.trials",
+    },
+    "Look": {
+        "explain": "records.explain",
+        "verify": "records.verify",
+        "query": "records.query",
+        "cases": "records.cases",
+        "labels": "records.labels",
+        "alerts": "records.alerts",
+        "detectors": "detectors",
+        "explain-plan": "explain_plan",
+    },
+    "Administer": {
+        "users": "records.users",
+        "keys": "records.keys",
+        "audit": "records.audit",
+        "erase": "records.erase",
+        "ledger": "records.ledger",
+        "doctor": "doctor",
+        "version": "version",
+    },
 }
-"""The commands and their modules, in the order in which people need them."""
+"""The commands and their modules by what they are for, in the order in which people need them."""
+
+COMMANDS = ChainMap(*reversed(GROUPS.values()))
+"""All of them, in the same order."""
+
+_LONGEST_SUMMARY = 1_000
+"""More characters than any summary has, so that none is cut."""
 
 WRONG_INPUT = (ConfigurationError, DataError, DeclarationError, MalformedEvent)
 
@@ -71,6 +89,18 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """The names, in the order of COMMANDS."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by group, each with its whole summary."""
+        width = max(map(len, COMMANDS))
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                summaries = [(name.ljust(width), self._summary(ctx, name)) for name in group]
+                formatter.write_dl(summaries)
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return "" if command is None else command.get_short_help_str(limit=_LONGEST_SUMMARY)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command with this name.
@@ -117,13 +147,13 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in arguments[:1]:
             raise
-        _tell(error)
+        _show_error(error)
         return 2 if isinstance(error, WRONG_INPUT) and not isinstance(error, RowsRefused) else 1
     finally:
         os.umask(others)
 
 
-def _tell(error: Exception) -> None:
+def _show_error(error: Exception) -> None:
     """Report the error that ended a command: to the person, or in the log if programs read it."""
     from penstock.cli.logs import in_json
 

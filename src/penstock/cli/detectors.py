@@ -2,7 +2,7 @@
 
 import click
 
-from penstock.cli.options import as_json, print_json
+from penstock.cli.options import as_json, print_json, show_table
 
 
 @click.command()
@@ -15,6 +15,8 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    rows = []
     for name, about in found.items():
-        click.echo(f"{name:<14} {about['description']}")
-        click.echo(f"{'':<14} {about['features']} features, {about['models']} models, {about['rules']} rules")
+        rows.append((name, about["description"]))
+        rows.append(("", f"{about['features']} features, {about['models']} models, {about['rules']} rules"))
+    show_table(rows)

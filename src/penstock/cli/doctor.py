@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
+from penstock.cli.options import as_json, print_json, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.config import Settings
 
-PARTS = ("numba", "numpy", "polars", "duckdb", "msgspec", "sqlglot", "uvicorn", "scikit-learn", "xgboost-cpu")
+PARTS = ("numba", "numpy", "polars", "duckdb", "msgspec", "sqlglot", "uvicorn")
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,12 @@ def command(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> N
     if as_json:
         print_json([{"what": found.what, "found": found.found, "remedy": found.remedy} for found in findings])
     else:
+        rows = []
         for found in findings:
-            click.echo(f"{'ok ' if found.remedy is None else 'BAD'}  {found.what:<22} {found.found}")
+            rows.append(("ok" if found.remedy is None else "BAD", found.what, found.found))
             if found.remedy is not None:
-                click.echo(f"     {'':<22} -> {found.remedy}")
+                rows.append(("", "", f"-> {found.remedy}"))
+        show_table(rows)
     if any(found.remedy is not None for found in findings):
         raise click.exceptions.Exit(1)
 
@@ -56,6 +58,8 @@ def examine(flags: dict[str, str | None], detectors: Sequence[str] = ()) -> Iter
     """All checks that need no running service. detectors: to check, besides the installed ones."""
     yield _python()
     yield from map(_part, PARTS)
+    yield _extras()
+    yield _console()
     yield _compiled()
     try:
         chosen = settings_from(**flags)
@@ -78,9 +82,24 @@ def _part(name: str) -> Finding:
     try:
         return Finding(name, metadata.version(name))
     except metadata.PackageNotFoundError:
-        if name == "xgboost-cpu" and sys.platform != "linux":
-            return _part("xgboost")
         return Finding(name, "not installed", f"pip install {name}")
+
+
+def _extras() -> Finding:
+    """The optional parts; one that is missing is no fault before something needs it."""
+    from penstock.extras import MODULES, missing
+
+    lacking = missing(MODULES)
+    there = [name for name in MODULES if name not in lacking]
+    without = f"; without {', '.join(lacking)} (pip install 'penstock[NAME]')" if lacking else ""
+    return Finding("extras", f"{', '.join(there) or 'none'}{without}")
+
+
+def _console() -> Finding:
+    import penstock
+
+    built = (Path(penstock.__file__).parent / "service" / "static" / "console" / "index.html").is_file()
+    return Finding("console", "built" if built else "not built: run `make console-build` in a checkout, or install a wheel")
 
 
 def _compiled() -> Finding:
@@ -133,12 +152,12 @@ _ALIKE = 0.85  # similarity by difflib: one or two letters
 
 def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
     from penstock.detector.order_check import no_longer_lowering
-    from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import installed, load_detector
+    from penstock.wiring.governance import with_stored_rules
 
     for name in dict.fromkeys([*installed(), *named]):
         try:
-            detector = as_changed(load_detector(name), settings)
+            detector = with_stored_rules(load_detector(name), settings)
         except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
             yield Finding(f"detector {name}", "does not load", str(error))
         else:

@@ -1,6 +1,8 @@
 """Options that several commands share: the DETECTOR argument, settings as flags, and output helpers."""
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 detector_argument = click.argument("detector")
-DESTINATIONS = "http://HOST:PORT, kafka://HOST:PORT/transactions or redis://HOST:PORT/transactions"
+DESTINATIONS = "http://HOST:PORT, https://HOST:PORT, kafka://HOST:PORT/transactions or redis://HOST:PORT/transactions"
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, nothing else.")
 
 
@@ -83,6 +85,9 @@ def settings(*names: str) -> Callable[[F], F]:
 _METAVARS = {
     "host": "ADDRESS",
     "port": "N",
+    "tls_cert": "FILE",
+    "tls_key": "FILE",
+    "tls_client_ca": "FILE",
     "data": "DIR",
     "models": "DIR",
     "alerts": "FILE",
@@ -143,21 +148,67 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
+def show_table(
+    rows: Iterable[Sequence[object]], head: Sequence[str] = (), *, right: Container[int] = (), indent: int = 0
+) -> None:
+    """Print a table with aligned columns. A terminal wraps long cells; elsewhere each row is one line.
+
+    head: titles, if any. right: columns aligned to the right.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
+    table = Table(box=None, show_header=bool(head), header_style="", pad_edge=False, padding=(0, 2, 0, 0))
+    for place in range(len(head) or max(map(len, shown), default=0)):
+        table.add_column(head[place] if head else "", justify="right" if place in right else "left", overflow="fold")
+    for cells in shown:
+        table.add_row(*cells)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _UNBROKEN)
+    with console.capture() as captured:
+        console.print(Padding(table, (0, 0, 0, indent), expand=False))
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+_UNBROKEN = 100_000
+"""Columns of a table that goes to a file or program, so that no line is broken."""
+
 Advance = Callable[[float], None]
 """Reports progress, as a share from 0 to 1."""
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """A progress bar on standard error; silent without a terminal."""
+    """A progress bar on standard error; without a terminal a line now and then."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield ProgressLines(title).advance
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+class ProgressLines:
+    """Reports progress as lines on standard error, at most one in `every_s`, and none for work that is done before that."""
+
+    def __init__(self, title: str, *, every_s: float = 2.0, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._title, self._every_s, self._now_s = title, every_s, now_s
+        self._said, self._said_s = 0, now_s()
+
+    def advance(self, share: float) -> None:
+        """Say the share that is done, in per cent, if it is another one and time for it."""
+        percent, now_s = int(100 * share), self._now_s()
+        if percent > self._said and now_s >= self._said_s + self._every_s:
+            say(f"{self._title}: {percent} %")
+            self._said, self._said_s = percent, now_s
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""The database port, small enough to be the same for SQLite and PostgreSQL, and its SQLite implementation.
+"""The port of the office database, and its SQLite implementation.
 
-Statements are ordinary SQL that both understand (`INSERT ... ON CONFLICT`, `RETURNING`, `CREATE TABLE IF NOT EXISTS`),
-with parameters as `:name`. Times are whole microseconds, booleans 0 and 1, JSON is text. Ids are texts or given by the
-statement, never by the database.
+Statements use the SQL that SQLite and PostgreSQL share (`INSERT ... ON CONFLICT`, `RETURNING`, `CREATE TABLE IF NOT
+EXISTS`), with parameters as `:name`. Times are integers in microseconds, booleans 0 or 1, JSON is text. The program
+generates ids; the database does not.
 """
 
 import re
@@ -18,45 +18,45 @@ from penstock.errors import LedgerError, LedgerFull
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
-_CACHE_KB = 32_768  # the pages of a long list during its import
+_CACHE_KB = 32_768  # holds the pages of a long list during its import
 _VERSIONS = "CREATE TABLE IF NOT EXISTS office_schema (drawer TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
 class Schema(NamedTuple):
-    """The tables of one namespace. steps: lists of statements; the n-th migrates from version n to n + 1, and never changes."""
+    """The tables of one namespace. steps: the n-th migrates from version n to n + 1; only append."""
 
-    drawer: str
+    namespace: str
     steps: Sequence[Sequence[str]]
 
 
 class Transaction(Protocol):
-    """Statements that take effect together."""
+    """A transaction of the office database."""
 
     def run(self, sql: str, values: Values = ...) -> list[Row]:
-        """Run one statement; returns the selected or returned rows."""
+        """Run one statement and return its rows."""
 
     def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
-        """Insert many rows, much faster than one by one. columns: their names, separated by commas."""
+        """Insert many rows at once. columns: their names, separated by commas."""
 
 
 class Database(Protocol):
-    """A database of small tables. Thread-safe.
+    """The office database. Thread-safe.
 
-    Every method raises LedgerError if the database does not answer, LedgerFull if there is no room.
+    Every method raises LedgerError if the database cannot be reached, LedgerFull if its device is full.
     """
 
     def read(self, sql: str, values: Values = ...) -> list[Row]:
-        """The rows of a query."""
+        """Run a query and return its rows."""
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """One transaction at a time: durable when the block has ended, rolled back if it raises."""
+        """Open a transaction. It commits when the block ends and rolls back when the block raises. Others wait meanwhile."""
 
     def prepare(self, schema: Schema) -> None:
-        """Create or migrate the tables of a namespace; safe to call from many processes at once."""
+        """Create or migrate the tables of a namespace. Processes may call it concurrently."""
 
     def scrub(self, *tables: str) -> None:
-        """Remove deleted and overwritten data from the database's files, too, as far as possible."""
+        """Erase deleted and overwritten values from the database's files as far as the server can."""
 
     def close(self) -> None:
         """Close; idempotent."""
@@ -66,14 +66,15 @@ def migrate(transaction: Transaction, schema: Schema) -> None:
     """Apply the pending migrations of a namespace.
 
     Raises:
-        LedgerError: its tables were made by a newer version of the program.
+        LedgerError: a newer version of Penstock made the tables.
     """
     transaction.run(_VERSIONS)
-    rows = transaction.run("SELECT version FROM office_schema WHERE drawer = :drawer", {"drawer": schema.drawer})
+    rows = transaction.run("SELECT version FROM office_schema WHERE drawer = :drawer", {"drawer": schema.namespace})
     reached = int(rows[0][0]) if rows else 0
     if reached > len(schema.steps):
         raise LedgerError(
-            f"the tables of {schema.drawer!r} are of version {reached}, this program knows {len(schema.steps)}; use a newer one"
+            f"the tables of {schema.namespace!r} are of version {reached}, this program knows {len(schema.steps)};"
+            " use a newer one"
         )
     for step in schema.steps[reached:]:
         for statement in step:
@@ -81,12 +82,12 @@ def migrate(transaction: Transaction, schema: Schema) -> None:
     transaction.run(
         "INSERT INTO office_schema (drawer, version) VALUES (:drawer, :version) "
         "ON CONFLICT (drawer) DO UPDATE SET version = excluded.version",
-        {"drawer": schema.drawer, "version": len(schema.steps)},
+        {"drawer": schema.namespace, "version": len(schema.steps)},
     )
 
 
 class SqliteDatabase:
-    """`Database` in a file, or in memory where `path` is None.
+    """`Database` in an SQLite file, or in memory if `path` is None.
 
     >>> database = SqliteDatabase()
     >>> database.prepare(Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]]))
@@ -128,7 +129,7 @@ class SqliteDatabase:
             self.connection.execute("COMMIT")
 
     def script(self, sql: str) -> None:
-        """Run many statements, each of which may be repeated."""
+        """Run a script of statements that may be repeated safely."""
         with self._lock, self._explained():
             self.connection.executescript(sql)
 
@@ -138,7 +139,7 @@ class SqliteDatabase:
             migrate(transaction, schema)
 
     def scrub(self, *_tables: str) -> None:
-        """See `Database.scrub`: old pages stay in the write-ahead log of all tables until that is emptied."""
+        """See `Database.scrub`. Old pages stay in the write-ahead log until it is truncated."""
         with self._lock, self._explained():
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -166,14 +167,14 @@ class _SqliteTransaction:
 
     def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
         places = ", ".join("?" for _ in columns.split(","))
-        self.connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  names that the program chose
+        self.connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  the names come from the program
 
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 
 def with_percent_names(sql: str) -> str:
-    """A statement with parameters as PostgreSQL's client expects them.
+    """Convert `:name` parameters to the `%(name)s` of psycopg.
 
     >>> with_percent_names("SELECT a FROM t WHERE b = :b AND c LIKE 'x%'")
     "SELECT a FROM t WHERE b = %(b)s AND c LIKE 'x%%'"

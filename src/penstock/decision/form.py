@@ -14,14 +14,11 @@ _SLOTS = {Type.NUMBER: writer.NUMBER, Type.BOOLEAN: writer.BOOLEAN, Type.TIME: w
 EXPLANATION, DEGRADED = range(2)
 """The pieces that rows out of the ordinary bring along."""
 
-LATENCY, TEXTS = 0, 2
-"""The marks of what all rows share (where it begins and ends), and of the first text column: the transaction ids."""
-
 
 class Form:
     """The template of a JSON: fixed text and slots, in order; see `penstock.decision.writer` for their kinds.
 
-    texts: the text columns that are written after the transaction ids, in the order of their marks. row_bytes: an upper bound
+    texts: the text columns that are written after the transaction ids, in their order. row_bytes: an upper bound
     of a row's bytes without the loose ones.
     """
 
@@ -50,7 +47,7 @@ class Form:
 
     def _head(self, detector: str) -> None:
         self._write('{"transaction_id":')
-        self._slot(writer.TEXT, TEXTS)
+        self._slot(writer.TEXT)
         self._write(f',"detector":{_json(detector)},"event_time":')
         self._slot(writer.EVENT_TIME)
         self._write(',"decided_at":')
@@ -86,7 +83,7 @@ class Form:
             self._write(f"{',' if position else ''}{_json(column.name)}:")
             if column.type is Type.TEXT:
                 self.texts.append(column.name)
-                self._slot(writer.TEXT, TEXTS + len(self.texts))
+                self._slot(writer.TEXT)
             else:
                 self._slot(_SLOTS[column.type], column.index)
 
@@ -97,7 +94,7 @@ class Form:
         self._write("null")
         self._close(piece)
         self._write(',"latency_ms":')
-        self._slot(writer.SHARED, LATENCY)
+        self._slot(writer.SHARED)
         self._write("}")
         self._slot(writer.END)
 

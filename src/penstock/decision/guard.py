@@ -14,7 +14,7 @@ from penstock.messages import Action
 from penstock.outcomes import LEAST_KNOWN
 
 Figure = Literal["block_rate", "review_rate", "approval_rate", "precision", "error_rate", "p99_ms"]
-"""What a guard can watch."""
+"""The figures that a guard can watch."""
 
 FIGURES: tuple[str, ...] = get_args(Figure)
 
@@ -26,7 +26,7 @@ _LONGEST_US = duration_us("1d")
 _SHORTEST_US = duration_us("1s")
 
 
-class Seen(msgspec.Struct, frozen=True):
+class TrialFigures(msgspec.Struct, frozen=True):
     """Figures of champion and candidate on the same events.
 
     events: that both judged. champion, candidate: counts by action, the weakest first. errors: further events, on which the
@@ -56,11 +56,11 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         least: the minimum number of events before the guard acts; for `precision` those of known outcome, of which at least 30
             are needed.
 
-    >>> from penstock.decision.guard import Seen
+    >>> from penstock.decision.guard import TrialFigures
     >>> guard = Guard("block_rate", more=0.05, least=100)
-    >>> guard.breach(Seen(200, champion=(190, 0, 0, 10), candidate=(0, 0, 0, 200)))
+    >>> guard.breach(TrialFigures(200, champion=(190, 0, 0, 10), candidate=(0, 0, 0, 200)))
     'block_rate is 100.0 %, the champion has 5.0 % on the same 200 events; at most 5.0 points more are allowed'
-    >>> guard.breach(Seen(200, champion=(0, 0, 0, 200), candidate=(0, 0, 0, 200))) is None      # an attack
+    >>> guard.breach(TrialFigures(200, champion=(0, 0, 0, 200), candidate=(0, 0, 0, 200))) is None      # an attack
     True
 
     Raises:
@@ -96,9 +96,9 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether the guard waits for labels, so that the ledger must be read."""
         return self.figure == "precision"
 
-    def breach(self, seen: Seen) -> str | None:
+    def breach(self, figures: TrialFigures) -> str | None:
         """The exceeded limit, as a sentence; None if it is kept, or there are too few events."""
-        found = self._figures(seen)
+        found = self._figures(figures)
         if found is None:
             return None
         champion, candidate, events = found
@@ -111,21 +111,21 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
         return None
 
-    def _figures(self, seen: Seen) -> tuple[float, float, int] | None:
+    def _figures(self, figures: TrialFigures) -> tuple[float, float, int] | None:
         """The champion's, the candidate's, and of how many events; None where these are too few."""
         if self.figure == "precision":
-            known = min(seen.stopped)
-            return None if known < max(self.least, LEAST_KNOWN) else (*_ratios(seen.frauds, seen.stopped), known)
-        if seen.events + seen.errors < self.least:
+            known = min(figures.stopped)
+            return None if known < max(self.least, LEAST_KNOWN) else (*_ratios(figures.frauds, figures.stopped), known)
+        if figures.events + figures.errors < self.least:
             return None
         if self.figure == "error_rate":
-            return 0.0, seen.errors / (seen.events + seen.errors), seen.events + seen.errors
+            return 0.0, figures.errors / (figures.events + figures.errors), figures.events + figures.errors
         if self.figure == "p99_ms":
-            return None if seen.p99_ms is None else (*seen.p99_ms, seen.events)
-        if not seen.events:
+            return None if figures.p99_ms is None else (*figures.p99_ms, figures.events)
+        if not figures.events:
             return None
         action = _RATES[self.figure].value
-        return seen.champion[action] / seen.events, seen.candidate[action] / seen.events, seen.events
+        return figures.champion[action] / figures.events, figures.candidate[action] / figures.events, figures.events
 
     def _said(self, value: float) -> str:
         return f"{value:.1f} ms" if self.figure == "p99_ms" else f"{value:.1%}".replace("%", " %")
@@ -161,17 +161,17 @@ def guard_of(text: str) -> Guard:
         DeclarationError: it is none.
     """
     figure, *rest = text.replace(",", " ").split() or [""]
-    told: dict[str, object] = {"figure": figure}
+    values: dict[str, object] = {"figure": figure}
     for each in rest:
         name, _, value = each.partition("=")
         try:
-            told[name] = value if name == "window" else int(value) if name == "least" else float(value)
+            values[name] = value if name == "window" else int(value) if name == "least" else float(value)
         except ValueError:
             raise DeclarationError(f"guard {text!r}: {each!r} is not understood; write {name}=NUMBER") from None
-    return guards_of([told])[0]
+    return guards_of([values])[0]
 
 
-def guards_of(told: Sequence[object]) -> tuple[Guard, ...]:
+def guards_of(values: Sequence[object]) -> tuple[Guard, ...]:
     """Guards from JSON.
 
     >>> guards_of([{"figure": "block_rate", "more": 0.02}])[0].more
@@ -180,12 +180,12 @@ def guards_of(told: Sequence[object]) -> tuple[Guard, ...]:
     Raises:
         DeclarationError: one of them is none.
     """
-    for each in told:
+    for each in values:
         figure = each.get("figure") if isinstance(each, dict) else None
         if isinstance(figure, str) and figure not in FIGURES:
             raise _no_figure(figure)
     try:
-        return tuple(msgspec.convert(list(told), list[Guard]))
+        return tuple(msgspec.convert(list(values), list[Guard]))
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, DeclarationError):
             raise error.__cause__ from None

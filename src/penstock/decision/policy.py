@@ -8,10 +8,10 @@ from penstock.decision.guard import GUARDS, Guard
 from penstock.errors import DeclarationError, did_you_mean
 
 ON_FAILURE = ("approve", "review", "block")
-"""What may be decided when a model or a lookup fails."""
+"""The allowed outcomes of `on_failure`."""
 
 ON_TIMEOUT = (*ON_FAILURE, "provisional")
-"""What a caller may be told while the decision of a worker behind a broker is awaited in vain."""
+"""The allowed fallback decisions when a worker misses the deadline."""
 
 SEVEREST, RULES_FIRST = ORDERS = ("severest", "rules_first")
 """Whether the severest outcome of score and rules is given, or, as version 0.1 did, that of a rule where one fires."""

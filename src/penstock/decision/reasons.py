@@ -11,6 +11,7 @@ import msgspec
 from penstock.clock import from_us, iso, to_us
 from penstock.decision import kernel
 from penstock.decision.judge import NO_ACTION, Judged
+from penstock.decision.phrases import phrase_of
 from penstock.decision.policy import Thresholds
 from penstock.decision.record import TEXT
 from penstock.messages import Action, Column, Contribution, Degraded, Explanation, Reason, Record, RuleHit, Type
@@ -201,15 +202,11 @@ class Narrator:
 
     def _of_contribution(self, name: str, row: Row) -> Reason:
         value, usual = row[name], self._usual(name)
-        text = said(self._phrase(name), value, usual)
-        return Reason(name, text, name, public(value), public(usual))
+        return Reason(name, phrase_of(name, self.words).say(value, usual), name, public(value), public(usual))
 
     def _usual(self, name: str) -> Value:
         known = self.usual.get(name)
         return typed(known, self.columns[name].type) if isinstance(known, float) else known
-
-    def _phrase(self, name: str) -> str:
-        return self.words.get(name) or name.replace("_", " ")
 
 
 def noticeable(value: Value, usual: Value) -> bool:
@@ -226,16 +223,6 @@ def noticeable(value: Value, usual: Value) -> bool:
         apart = abs(value - usual) >= LEAST_DIFFERENCE * max(abs(value), abs(usual))
         return apart and plain(value) != plain(usual)
     return value != usual
-
-
-def said(phrase: str, value: Value, usual: Value) -> str:
-    """A feature's value in words, with the usual value if that is known and different.
-
-    >>> said("amount", 900.0, 25.5), said("night", True, False), said("country", None, "DE")
-    ('amount is 900 (usually 25.5)', 'night: yes (usually no)', 'country is unknown (usually DE)')
-    """
-    text = f"{phrase}: {plain(value)}" if isinstance(value, bool) else f"{phrase} is {plain(value)}"
-    return text if usual is None or usual == value else f"{text} (usually {plain(usual)})"
 
 
 def _of_failure(action: Action, degraded: Degraded | None) -> Reason:

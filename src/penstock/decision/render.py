@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -80,59 +79,60 @@ class Renderer:
         n = len(record) if rows is None else len(rows)
         if not n:
             return []
-        chosen = _ALL if rows is None else np.array(rows, np.int64)
         form_, columns = self._form, record.columns
         parts = self._parts(record, rows)
-        marks = [0, *accumulate(map(len, parts))]
-        stops = self._add_pieces(record, chosen if rows is not None else np.arange(n), parts, marks[-1])
+        latency, texts = map(len, parts)
+        stops = self._add_pieces(record, rows, parts, latency + texts)
         parts.append(_SLACK)
         loose = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
-        out, ends = np.empty(n * (form_.row_bytes + marks[1]) + len(loose), np.uint8), np.empty(n, np.int64)
-        starts = [*marks[:2], *[mark + 1 for mark in marks[1:-1]], marks[-1]]
+        out, ends = np.empty(n * (form_.row_bytes + latency) + len(loose), np.uint8), np.empty(n, np.int64)
         writer.write_rows(
             form_.slots,
             form_.fixed,
-            chosen,
+            _ALL if rows is None else np.array(rows, np.int64),
             _own(columns["x"]),
             _own(record.time_us),
             record.meta["decided_us"],
             _own(columns["scores"]),
             _own(columns["action"]),
             loose,
-            np.array(starts),
+            latency,
+            latency + texts,
             stops,
             out,
             ends,
         )
         stop = ends.tolist()
         data = out[: stop[-1]].tobytes()
-        return [data[start:end] for start, end in zip([0, *stop], stop, strict=False)]
+        return [data[start:end] for start, end in zip([0, *stop], stop, strict=False)] if n > 1 else [data]
 
     def decision(self, record: Record, row: int) -> Decision:
         """One row of the record as an object."""
         return decision_of(self.render(record, [row])[0])
 
     def _parts(self, record: Record, rows: Sequence[int] | None) -> list[bytes]:
-        """The loose parts of the form: the duration of every stage in milliseconds, then ids and texts as JSON arrays."""
+        """The loose parts of the form: the duration of every stage in milliseconds, then ids and texts row by row, as JSON."""
         texts: list[Any] = [record.ids, *[record.columns[TEXT + name] for name in self._form.texts]]
         if rows is not None:
             texts = [[column[row] for row in rows] for column in texts]
-        return [_encode(record.meta["latency_ms"]), *map(_encode, texts)]
+        return [_encode(record.meta["latency_ms"]), _encode(list(zip(*texts, strict=True)))]
 
     # ---- rows out of the ordinary
 
-    def _add_pieces(self, record: Record, rows: NDArray[np.int64], parts: list[bytes], end: int) -> NDArray[np.int64]:
+    def _add_pieces(self, record: Record, rows: Sequence[int] | None, parts: list[bytes], end: int) -> NDArray[np.int64]:
         """Add explanation and degradation of rows that are no plain approvals to the parts, which end at `end`.
 
         Returns where each row's pieces stop; nothing at all where no row has any.
         """
-        kept = explanations_of(record)
-        explanations = self.explanations(record, self._unusual(record, rows)) if kept is None else kept
+        explanations = explanations_of(record)
         degraded: Any = record.columns.get("degraded")
+        among = range(len(record)) if rows is None else rows
+        if explanations is None:
+            explanations = self.explanations(record, self._unusual(record, np.array(among, np.int64)))
         if not explanations and degraded is None:
             return _NO_STOPS
-        stops = np.zeros((len(rows), 2), np.int64)
-        for position, row in enumerate(rows.tolist()):
+        stops = np.zeros((len(among), 2), np.int64)
+        for position, row in enumerate(among):
             failure = None if degraded is None else _degraded(degraded[row])
             pieces = (explanations.get(row), None if failure is None else _encode(failure))
             for which, piece in enumerate(pieces):
@@ -191,4 +191,4 @@ def _degraded(text: str | None) -> Degraded | None:
 
 def _own(array: Any) -> Any:
     """The array as the kernels were compiled for: contiguous and writeable (a decoded record may not be)."""
-    return array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")
+    return array if array.flags.carray else np.array(array, order="C")

@@ -3,8 +3,8 @@
 A form is a row of five int64 per slot: start and end of the fixed text before it in `fixed`, the slot's kind, an
 index, and for a PIECE the slot that follows its default. What else is copied lies end to end in `loose`:
 
-* stretches that all rows share;
-* texts, as JSON arrays that are already escaped, one per column, walked through side by side with the rows;
+* what all rows share;
+* texts, as a JSON array of one array per row, already escaped, in the order of their slots;
 * pieces: JSON made elsewhere for the few rows that need it; where a row has none, the default stands.
 """
 
@@ -60,18 +60,19 @@ def _write_again(us, kept, out, at):
 
 
 @njit(error_model="numpy")
-def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose, marks, stops, out, ends):
+def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose, text, piece, stops, out, ends):
     """Write the decision of every row in `rows`, of all if it is empty; `ends[k]` is where the k-th one ends in `out`.
 
-    scores: (n, 1 + members), the probability first. marks: where each shared stretch and text column begins in `loose`;
-    those of texts move on. stops: (rows, pieces) where a row's piece ends, each beginning where the one before ended
-    (the first: at the last mark); 0, or no rows at all, stand for the default. `fixed`, `loose` and `out` end with
+    scores: (n, 1 + members), the probability first. text, piece: where texts and pieces begin in `loose`, behind what is
+    shared. stops: (rows, pieces) where a row's piece ends, each beginning where the one before ended; 0, or no rows at all,
+    stand for the default. `fixed`, `loose` and `out` end with
     `digits.SLACK` bytes of no meaning.
     """
     x_bits, score_bits = x.view(np.uint64), scores.view(np.uint64)
     share = np.empty(1, np.float64)
     share_bits = share.view(np.uint64)
-    at, piece, decided_at = np.int64(0), marks[-1], np.zeros(2, np.int64)
+    at, shared, decided_at = np.int64(0), text, np.zeros(2, np.int64)
+    text += 1  # a bracket or a comma stands before each text
     for k in range(ends.shape[0]):
         i, s, kind = rows[k] if rows.shape[0] > 0 else k, 0, NOTHING
         while kind != END:
@@ -85,9 +86,9 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
                 share[0] = max(scores[i, index], 1.0 - scores[i, index])
                 at = write_number(share[0], share_bits[0], out, at)
             elif kind == TEXT:
-                stop = _after_value(loose, marks[index])
-                at = copy_bytes(loose, marks[index], stop, out, at)
-                marks[index] = stop + 1
+                stop = _after_value(loose, text + 1)
+                at = copy_bytes(loose, text + 1, stop, out, at)
+                text = stop
             elif kind == EVENT_TIME:
                 at = write_time(time_us[i], out, at)
             elif kind == DECIDED_AT:
@@ -95,9 +96,10 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
             elif kind == OUTCOME:
                 at = copy_bytes(fixed, _OUTCOME_ENDS[action[i]], _OUTCOME_ENDS[action[i] + 1], out, at)
             elif kind == SHARED:
-                at = copy_bytes(loose, marks[index], marks[index + 1], out, at)
+                at = copy_bytes(loose, 0, shared, out, at)
             elif kind == PIECE and stops.shape[0] > 0 and stops[k, index] > 0:
                 at = copy_bytes(loose, piece, stops[k, index], out, at)
                 piece, after = stops[k, index], form[s, 4]
             s = after
+        text += 2
         ends[k] = at

@@ -18,10 +18,11 @@ import polars as pl
 
 from penstock.clock import duration_us
 from penstock.decision import Policy
+from penstock.decision.phrases import Phrase
 from penstock.detector.compiler import Compiler, words_of
 from penstock.detector.plan import Feature, fingerprint
 from penstock.detector.recipe import Recipe
-from penstock.errors import DeclarationError
+from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
 from penstock.features.entity import REMEMBERED
@@ -63,7 +64,10 @@ class Detector:
         steps: the field that says when an event happened where it has no time; see `penstock.ingest.Steps`.
         inputs: the columns that models read; every numeric field and feature unless given. Texts only where named here:
             they are encoded by the rate of fraud that training saw for each.
-        words: a phrase for a feature or field, used in reasons.
+        words: a phrase for a feature or field, used in reasons; see `penstock.decision.phrases`.
+        headline: the fields that name an event in one line: who pays, who is paid (None where no field says so), then further
+            ones; the keys of the first two entities unless given. Lists show them beside the amount.
+        currency: of the amounts: its ISO 4217 code, such as EUR, or the text field that holds it.
         recorded: turns the columns of a recorded file, as published, into those of the event.
         training: the default training options; without it, a split by time.
 
@@ -96,6 +100,8 @@ class Detector:
         steps: Steps | None = None,
         inputs: Sequence[str] | None = None,
         words: dict[str, str] | None = None,
+        headline: Sequence[str | None] | None = None,
+        currency: str | None = None,
         recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
         training: Recipe | None = None,
     ) -> None:
@@ -113,6 +119,8 @@ class Detector:
         self.max_ahead_us = duration_us(max_ahead, what=f"detector {name!r}: max_ahead")
         self.dedupe_us = duration_us(dedupe, what=f"detector {name!r}: dedupe")
         self.words = dict(words or {})
+        for feature, phrase in self.words.items():
+            Phrase(phrase, place=f"detector {name!r}: words of {feature!r}")
         self.recorded = recorded
         self.training = training
         self.folder = _declaring_folder()
@@ -135,6 +143,8 @@ class Detector:
         self.added: tuple[Added, ...] = ()
         self._declared, self._inputs = self.features, None if inputs is None else tuple(inputs)
         self.plan = Compiler(self, self._inputs).compile()
+        self.headline = self._headline(headline)
+        self.currency, self.currency_field = self._currency(currency)
         self.version = self._version()
         for doubt in self.warnings:
             warnings.warn(f"detector {name!r}: {doubt}", DetectorWarning, stacklevel=2)
@@ -231,6 +241,33 @@ class Detector:
         aggregates = (feature for feature in self.features if isinstance(feature, Aggregate))
         firsts = (feature.entity.keys[0] for feature in aggregates)
         return next((key[0] for key in firsts if len(key) == 1 and self.schema.columns.get(key[0]) is Type.TEXT), None)
+
+    def _headline(self, given: Sequence[str | None] | None) -> tuple[str | None, ...]:
+        columns = self.schema.columns
+        if given is None:
+            keys = (role[0].name for plan in self.plan.entities for role in plan.keys if len(role) == 1)
+            return tuple(name for name in dict.fromkeys(keys) if name in columns)[:2]
+        for name in given:
+            if name is not None and name not in columns:
+                raise DeclarationError(
+                    f"detector {self.name!r}: headline names {name!r}, which is not a field of {self.event.__name__}."
+                    f"{did_you_mean(name, columns)}"
+                )
+        return tuple(given)
+
+    def _currency(self, given: str | None) -> tuple[str | None, str | None]:
+        """The one currency of all amounts, and the field that names it for each event."""
+        texts = [name for name, type_ in self.schema.columns.items() if type_ is Type.TEXT]
+        if given is None:
+            return None, "currency" if "currency" in texts else None
+        if given in texts:
+            return None, given
+        if re.fullmatch(r"[A-Z]{3}", given):
+            return given, None
+        raise DeclarationError(
+            f"detector {self.name!r}: currency={given!r} is neither a code of three capitals, such as 'EUR', nor a text field "
+            f"of {self.event.__name__}.{did_you_mean(given, texts)}"
+        )
 
     def _version(self) -> str:
         parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]

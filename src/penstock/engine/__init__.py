@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from penstock.engine.personal_data import OnPersonal, Personal
     from penstock.engine.pipeline import BatchResult, Pipeline
     from penstock.engine.trials.challenger import Challenger
-    from penstock.engine.verification import Verification, verify
+    from penstock.engine.verification import SampleVerification, Verification, verify, verify_sample
     from penstock.engine.warm import warm_up
 
 __all__ = [
@@ -22,8 +22,10 @@ __all__ = [
     "OnPersonal",
     "Personal",
     "Pipeline",
+    "SampleVerification",
     "Verification",
     "verify",
+    "verify_sample",
     "warm_up",
 ]
 
@@ -36,8 +38,10 @@ _HOMES = {
     "Pipeline": "pipeline",
     "Personal": "personal_data",
     "Coverage": "backfill",
+    "SampleVerification": "verification",
     "Verification": "verification",
     "verify": "verification",
+    "verify_sample": "verification",
     "warm_up": "warm",
 }
 

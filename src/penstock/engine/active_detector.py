@@ -1,4 +1,4 @@
-"""The detector that decides now: its pipeline, how its records are named and rendered, and the ways to change it."""
+"""The deciding detector: its pipeline, its record format, and the methods that change them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from penstock.rules import Rule
 
 
 class ActiveDetector:
-    """What an engine's collaborators share. Every part is replaced between two batches, in the thread that decides.
+    """The state that an engine's collaborators share. Parts are replaced between two batches, in the deciding thread.
 
     pipeline: the stages, over the state. detector: the declaration with the rules and features of now. rebuild: lets records of
     the log into that state. format: names and renders new records.
@@ -46,7 +46,7 @@ class ActiveDetector:
     # ---- changes, each from the next batch on
 
     def use(self, ensemble: Ensemble) -> None:
-        """Score with these models.
+        """Replace the models.
 
         Raises:
             BundleError: they do not fit this detector's features.
@@ -56,7 +56,7 @@ class ActiveDetector:
         self._register()
 
     def challenge(self, *challengers: Challenger) -> None:
-        """Try these beside the models that decide, and no others.
+        """Replace the challengers.
 
         Raises:
             BundleError: one does not fit this detector's features.
@@ -66,7 +66,7 @@ class ActiveDetector:
         self._register()
 
     def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
-        """Decide by these rules, all of them at once. lists: what they ask; as before unless given.
+        """Replace all rules. lists: the lists that they read; unchanged unless given.
 
         Raises:
             DeclarationError: one of them cannot work; nothing has changed.
@@ -76,7 +76,7 @@ class ActiveDetector:
         self._register()
 
     def backfill(self, added: Sequence[Added]) -> FeatureBackfill:
-        """Begin to fill the state of the detector with these features made at run time, all of them, from the log.
+        """Start the backfill of the detector with these run-time features, all of them.
 
         Raises:
             DeclarationError: they cannot work with the rules in force.
@@ -86,7 +86,7 @@ class ActiveDetector:
         return FeatureBackfill(self.pipeline, self._ledger, added)
 
     def activate_features(self, backfill: FeatureBackfill) -> None:
-        """Go on with the state that was filled; rules, lists, models and trials stay, also those that changed meanwhile.
+        """Switch to the filled state. Rules, lists, models and trials stay as they are now.
 
         Raises:
             DeclarationError, BundleError: they do not fit it; nothing has changed.
@@ -105,7 +105,7 @@ class ActiveDetector:
         self._register()
 
     def _register(self) -> None:
-        """Name the versions that decide from now on, and tell the ledger what its next records mean."""
+        """Rebuild the record format, and write its layout and versions to the ledger."""
         detector, ensemble, plan = self.detector, self.pipeline.ensemble, self.detector.plan
         model = ensemble.version if ensemble else None
         versions = Versions(detector.version, model, plan.rules.version, plan.rules.lists or msgspec.UNSET)

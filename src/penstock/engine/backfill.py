@@ -1,4 +1,4 @@
-"""Backfill of a feature made at run time: its state is filled from the log next to the serving state, then swapped in.
+"""Backfill of a run-time feature: a second state is filled from the log, then replaces the serving state.
 
 `FeatureBackfill.run` reads the log up to its last few records, in any thread. `Engine.activate_features` reads those few and
 swaps the state in, in the thread that decides, between two batches: at one position of the log.
@@ -20,14 +20,14 @@ from penstock.ledger import Ledger
 from penstock.messages import Record
 
 _FEW = 8
-"""Records that may be left for the change itself: a few milliseconds."""
+"""Maximum number of records left for the swap, which takes a few milliseconds then."""
 
 _POLITE_ROUNDS = 3
-"""As often it leaves every other moment to what decides; then it must catch up with that."""
+"""For this many passes it sleeps as long as it works, to leave CPU to deciding; after that it runs at full speed."""
 
 
 class Coverage(NamedTuple):
-    """What history gave to a feature. since_us: the event time of the first event that it could count, None where there was
+    """The history that a feature covers. since_us: the event time of the first event that it could count, None where there was
     none at all. whole_us: from this event time on its windows lie within that; None where they reach back for ever.
     late: fields that older events were recorded without, with the time from which on they were.
     """
@@ -39,18 +39,18 @@ class Coverage(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What is to be said of it."""
+        """The coverage as one sentence."""
         if self.since_us is None:
             return "whole: it was there before the first event"
-        told = f"counts events since {iso(self.since_us)}"
+        text = f"counts events since {iso(self.since_us)}"
         if self.whole_us is not None:
-            told = f"whole from {iso(self.whole_us)} on: the log reaches back to {iso(self.since_us)}"
+            text = f"whole from {iso(self.whole_us)} on: the log reaches back to {iso(self.since_us)}"
         fields = ", ".join(f"{field} since {iso(us)}" for field, us in self.late)
-        return f"{told}; recorded only later: {fields}" if fields else told
+        return f"{text}; recorded only later: {fields}" if fields else text
 
 
 class FeatureBackfill:
-    """The state of another version of an engine's detector, on its way.
+    """The backfill of another version of an engine's detector.
 
     Args:
         serving: decides meanwhile.
@@ -84,7 +84,7 @@ class FeatureBackfill:
         self._first_us: int | None = None
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Read the log until a few records are left, or until told to stop; in any thread, beside what decides.
+        """Read the log until few records are left, or until stopped. Runs in any thread while the engine decides.
 
         Raises:
             CapacityError: the memory that is left does not do.
@@ -103,7 +103,7 @@ class FeatureBackfill:
             rounds += 1
 
     def finish(self) -> Pipeline:
-        """The path, at the end of what the engine has let into state; in the engine's own thread.
+        """The filled pipeline, after reading the remaining records. Call it in the engine's thread.
 
         Raises:
             LedgerError: a record that is on its way cannot be had.
@@ -130,7 +130,7 @@ class FeatureBackfill:
             )
 
     def _note(self, record: Record) -> None:
-        """Which of the fields that are needed are recorded by now, and since when."""
+        """The needed fields that are recorded, and since when."""
         first_us = int(record.time_us.min())
         if self._first_us is None:
             self._first_us = first_us
@@ -144,7 +144,7 @@ class FeatureBackfill:
 
     @property
     def reaches(self) -> list[Coverage]:
-        """What history gave to each of the features."""
+        """The coverage of each feature."""
         return [self._reach(each.name, fields) for each, fields in zip(self.added, self._needed.values(), strict=True)]
 
     def _reach(self, name: str, fields: frozenset[str]) -> Coverage:
@@ -157,7 +157,7 @@ class FeatureBackfill:
 
 
 def fields_of(detector: Detector, name: str) -> frozenset[str]:
-    """The fields of events that a feature needs, through whatever it reads."""
+    """The event fields that a feature needs, directly or through other features."""
     schema, features = detector.schema.columns, {feature.name: feature for feature in detector.features}
     found: set[str] = set()
     waiting, seen = [name], set[str]()
@@ -174,7 +174,7 @@ def fields_of(detector: Detector, name: str) -> frozenset[str]:
 
 
 def reaches_back_us(detector: Detector, name: str) -> int:
-    """How far back before an event a feature looks, through whatever it reads; `EVER_US` at the most."""
+    """How far back a feature looks, directly or through other features; at most `EVER_US`."""
     features: dict[str, Any] = {feature.name: feature for feature in detector.features}
     feature = features.get(name)
     if feature is None:

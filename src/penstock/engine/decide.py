@@ -17,9 +17,9 @@ from penstock.engine import records
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.deduplication import Deduplicator, Duplicates, IdCollision
 from penstock.engine.pipeline import BatchResult, UpdatedState
-from penstock.engine.reads import alone, chosen, take
 from penstock.errors import NotReady
 from penstock.ingest import Read
+from penstock.ingest.selection import alone, chosen, take
 from penstock.ledger import Claims, Ledger
 from penstock.messages import Action, Batch, Record, Refusal
 
@@ -29,20 +29,20 @@ OnDurable = Callable[[BaseException | None], None]
 """Called once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""
 
 WARM_UP = "warm_up"
-"""The detector whose decisions are made for the sake of compiling alone, and are no news."""
+"""The detector that only compiles kernels; its decisions are not logged."""
 
 _log = logging.getLogger("penstock.decisions")
 
 
 class DecisionObserver(Protocol):
-    """Something that follows from decisions: counts, copies, a snapshot."""
+    """Receives new decisions, for counts, copies or snapshots."""
 
     def decided(self, record: Record, result: BatchResult, rendered: list[bytes]) -> None:
         """New decisions were handed to the ledger; rendered: their JSON. They may not be durable yet."""
 
 
 class EventObserver(Protocol):
-    """Something that follows from events that were let into state without a decision."""
+    """Receives events that entered state without a decision."""
 
     def applied(self, read: Read, kind: str, first_seq: int) -> None:
         """New events were handed to the ledger. kind: of their record, `informing` or `loaded`."""
@@ -96,8 +96,8 @@ class BatchDecider:
             return self._one_by_one(read, n, dry_run=dry_run, on_durable=on_durable)
         decoded_ns = time.perf_counter_ns()
         rendered: list[bytes] = []
-        seen = found.first_seqs
-        new = None if seen is None else np.flatnonzero(seen < 0)
+        first_seqs = found.first_seqs
+        new = None if first_seqs is None else np.flatnonzero(first_seqs < 0)
         fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
         if len(fresh):
             rendered = self._decide_new(fresh, fresh_codes, first_seq, found, dry_run, on_durable, started_ns, decoded_ns)
@@ -106,7 +106,9 @@ class BatchDecider:
         if new is None and not read.refused:
             return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
         by_row = dict(zip(range(len(batch)) if new is None else new.tolist(), rendered, strict=True))
-        repeated = {} if seen is None else self._deduplicator.answer(batch, seen, first_seq, by_row, dry_run=dry_run)
+        repeated = (
+            {} if first_seqs is None else self._deduplicator.answer(batch, first_seqs, first_seq, by_row, dry_run=dry_run)
+        )
         answers = _refusals(read, n)
         for row, answer in (by_row | repeated).items():
             answers[int(read.rows[row])] = answer
@@ -131,7 +133,7 @@ class BatchDecider:
         started_ns: int | None,
         decoded_ns: int,
     ) -> list[bytes]:
-        """Decide events whose ids are new, and hand them to the ledger."""
+        """Decide events with new ids, and append them to the ledger."""
         active = self._active
         begun_ns = time.perf_counter_ns()
         entered = self._update_state(batch, codes, first_seq, found, read=True, write=not dry_run)
@@ -156,7 +158,7 @@ class BatchDecider:
     def _record(
         self, judged: BatchResult, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
     ) -> Record:
-        """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
+        """The ledger record of a batch. Stages are timed once per batch."""
         active = self._active
         spent_ns = {"decode": decoded_ns - started_ns if started_ns else 0, **judged.latency_ns}
         spent_ns["total"] = sum(spent_ns.values())
@@ -181,7 +183,7 @@ class BatchDecider:
         return record
 
     def apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
-        """Let events into state without deciding about them; how many were new."""
+        """Update the state with events that need no decision; returns the number of new ones."""
         records.keep_unknown(read)
         first_seq = self._ledger.next_seq
         try:
@@ -205,7 +207,7 @@ class BatchDecider:
     def _update_state(
         self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates, *, read: bool, write: bool = True
     ) -> UpdatedState:
-        """Let new events into state; where that is refused, none has entered and their ids are free again."""
+        """Update the state with new events. If it is refused, none entered and their ids are released."""
         try:
             entered = self._active.pipeline.update_state(batch, first_seq, read=read, write=write)
         except BaseException:
@@ -225,7 +227,7 @@ class BatchDecider:
         entered: UpdatedState,
         on_durable: OnDurable | None,
     ) -> None:
-        """Hand events that were not decided to the ledger."""
+        """Append events without decisions to the ledger."""
         record = records.applied(batch, kind, self._active.name, first_seq, {"layout": self._active.format.layout_id}, codes)
         records.keep_closed(record, entered.closed)
         self._ledger.append(record, on_durable)
@@ -242,7 +244,7 @@ def _refusals(read: Read, n: int) -> list[bytes | Refusal | None]:
 
 
 def _say(record: Record) -> None:
-    """A line of the log per decision: which, what and how long; nothing of the event itself."""
+    """Log one line per decision: id, outcome and latency, without data of the event."""
     actions, total_ms = record.columns["action"], record.meta["latency_ms"]["total"]
     for each, action in zip(record.ids, np.asarray(actions).tolist(), strict=True):
         said = {"detector": record.detector, "transaction_id": each, "decision": Action(action).name, "latency_ms": total_ms}

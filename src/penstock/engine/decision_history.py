@@ -1,6 +1,7 @@
 """Recorded decisions as people ask for them: outcomes, lists, and what was decided about a key."""
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -9,12 +10,14 @@ import msgspec
 import numpy as np
 
 from penstock.clock import iso
+from penstock.decision import TEXT
 from penstock.detector import Detector
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.labels.outcomes import LabelOutcomes
 from penstock.engine.queries import KeyRows, RecordQueries
 from penstock.engine.recent_decisions import Chunk, RecentDecisions, joined
 from penstock.engine.records import rule_of
+from penstock.engine.summaries import SummaryReader
 from penstock.errors import MalformedEvent
 from penstock.ledger import Answered, Label, Ledger
 from penstock.messages import Action, Record, Type
@@ -25,11 +28,17 @@ _ORIGINS, _DESTINATIONS = ("origin", "nameOrig"), ("destination", "nameDest")
 _MOST_SCANNED = 200_000
 """Rows that one listing reads at most; the answer then says where to go on."""
 
+_MOST_SEARCHED = 20_000
+"""Decisions that one search reads at most."""
+
+_SAME_AMOUNT = 0.005
+"""Amounts that differ by less are the same."""
+
 Wanted = Callable[[Record, int], bool]
 
 
-class _Told(msgspec.Struct):
-    """What is read of a decision as it was answered."""
+class DecisionFields(msgspec.Struct):
+    """The fields read from a decision's JSON."""
 
     decided_at: str
     decision: str
@@ -51,22 +60,22 @@ class DecisionHistory:
         self._ledger, self._queries, self._recent_decisions, self._label_outcomes = ledger, queries, recent, labels
 
     def outcome(self, transaction_id: str) -> dict[str, Any] | None:
-        """What became of a transaction, and the facts of its event; None where no decision about it is durable."""
+        """The outcome of a transaction and the facts of its event; None without a durable decision."""
         found = self._ledger.find(self._name, transaction_id)
         if found is None:
             return None
         record, row = found
-        told = msgspec.json.decode(self._queries.render(record, [row])[0], type=_Told)
-        score = None if told.fraud_probability is None else round(100 * told.fraud_probability, 2)
+        decision = msgspec.json.decode(self._queries.render(record, [row])[0], type=DecisionFields)
+        score = None if decision.fraud_probability is None else round(100 * decision.fraud_probability, 2)
         return {
             "transaction_id": transaction_id,
             "detector": self._name,
-            "decision": told.decision,
-            "fraud_probability": told.fraud_probability,
+            "decision": decision.decision,
+            "fraud_probability": decision.fraud_probability,
             "fraud_score": score,
-            "reasons": told.explanation.reasons,
+            "reasons": decision.explanation.reasons,
             **{fact: self._queries.value(record, row, field) for fact, field in self._facts.items()},
-            "processed_at": told.decided_at,
+            "processed_at": decision.decided_at,
         }
 
     def transactions(
@@ -80,12 +89,13 @@ class DecisionHistory:
         rule: str | None = None,
         from_us: int | None = None,
         to_us: int | None = None,
+        summary: bool = False,
     ) -> tuple[list[bytes], str | None]:
         """Recorded decisions, newest first.
 
         limit: the most that are given. before: the `next` of the page before. decision: an action. entity, key: of one
         key, in any role. rule: those on which it fired, whether it acted or only watched. from_us, to_us: event times, the end
-        excluded. Returns the decisions and the next `before`.
+        excluded. summary: in one line each, a `DecisionSummary`. Returns the decisions and the next `before`.
         """
         action = Action.named(decision).value if decision else None
         filters: list[Wanted] = []
@@ -93,30 +103,71 @@ class DecisionHistory:
             filters.append(_among(KeyRows(self._queries, self._active.pipeline.table(entity), key or "").of))
         if rule is not None:
             filters.append(_among(lambda record: _rows_fired(self._queries, record, rule)))
+        written = self._summaries().of if summary else self._queries.render
         page: list[bytes] = []
         position = int(before) if before is not None else None
         rows = self._ledger.recent(self._name, before=position)
         for scanned, (record, row) in enumerate(rows, 1):
             seq = record.first_seq + row
             if _fits(record, row, action, from_us, to_us) and all(wanted(record, row) for wanted in filters):
-                page += self._queries.render(record, [row])
+                page += written(record, [row])
             if len(page) == limit or scanned == _MOST_SCANNED:
                 return page, str(seq)
         return page, None
 
+    def summaries(self, transaction_ids: Sequence[str]) -> list[bytes]:
+        """The decisions on these transactions in one line each, in their order; unknown ids are left out. Call it on the
+        thread that decides.
+        """
+        reader = self._summaries()
+        found = self._queries.events(transaction_ids)
+        return [reader.of(record, [row])[0] for record, row in (at for at in found if at is not None)]
+
+    def search(self, text: str, *, amount: float | None, limit: int, within_s: float) -> list[bytes]:
+        """The newest decisions whose headline contains a text, whatever its case, or that are worth an amount: one line each.
+
+        It reads the newest `_MOST_SEARCHED` decisions, and no longer than `within_s`.
+        """
+        detector, reader = self._active.detector, self._summaries()
+        columns = [TEXT + name for name in detector.headline if name is not None]
+        sought, until_s = text.casefold(), time.perf_counter() + within_s
+        found: list[bytes] = []
+        read, last = 0, -1
+        for record, _row in self._ledger.recent(self._name):
+            if record.first_seq == last:
+                continue
+            rows = {
+                row
+                for name in columns
+                if isinstance(values := record.columns.get(name), list)
+                for row, value in enumerate(values)
+                if value is not None and sought in value.casefold()
+            }
+            if amount is not None and detector.schema.amount is not None:
+                worth = self._queries.numbers(record, detector.schema.amount)
+                rows |= set() if worth is None else set(np.flatnonzero(np.abs(worth - amount) < _SAME_AMOUNT).tolist())
+            found += reader.of(record, sorted(rows, reverse=True)[: limit - len(found)])
+            read, last = read + len(record), record.first_seq
+            if len(found) == limit or read >= _MOST_SEARCHED or time.perf_counter() > until_s:
+                break
+        return found
+
+    def _summaries(self) -> SummaryReader:
+        return SummaryReader(self._active.detector, self._queries)
+
     def answered(self, transaction_id: str) -> Answered | None:
-        """What a caller was told in place of the decision, where that did not come in time."""
+        """The fallback decision that a caller got because the decision was late; None if there was none."""
         return self._ledger.tables.answer_of(self._name, transaction_id)
 
     def of_key(self, entity: str, key: str, *, newest: int = 20) -> dict[str, Any]:
-        """What was decided about a key, as far as the newest decisions of the detector say: see `recent`.
+        """The newest decisions about a key; see `recent`.
 
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        seen = self._recent_decisions.seen()
+        window = self._recent_decisions.window()
         try:
-            chunk = seen.about(entity, [self._recent_decisions.code_of(entity, key)])
+            chunk = window.about(entity, [self._recent_decisions.code_of(entity, key)])
         except MalformedEvent:  # it cannot be a key, so nothing was ever decided about it
             chunk = joined([])
         seqs: list[int] = chunk.seqs[::-1].tolist()
@@ -125,9 +176,9 @@ class DecisionHistory:
             "labels": self._labels(seqs, newest),
             "recent": self._newest(seqs[:newest]),
             "counted": {
-                "decisions": seen.total,
-                "since": None if seen.since_us is None else iso(seen.since_us),
-                "complete": seen.complete,
+                "decisions": window.total,
+                "since": None if window.since_us is None else iso(window.since_us),
+                "complete": window.complete,
             },
         }
 

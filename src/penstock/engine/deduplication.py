@@ -1,4 +1,4 @@
-"""Ids that came before: whose they are, and what is answered to whoever sends one again."""
+"""Deduplication: finds events whose id was decided before, and repeats their first decision."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ from penstock.messages import Batch, Record, Refusal
 
 
 class IdCollision(Exception):
-    """Two ids that are not the same share their code."""
+    """Two different ids have the same hash code."""
 
 
 class Duplicates(NamedTuple):
-    """Which events of a batch were sent before.
+    """The duplicates of a batch.
 
     first_seqs: -1 where an event is new, else the sequence number of the first one; None where all are new. collided: whether
     the one event is new, although an earlier one holds the claim of its code.
@@ -34,7 +34,7 @@ _NO_DUPLICATES = Duplicates(None)
 
 
 class Deduplicator:
-    """Tells new events of one engine from those whose id came within `dedupe`.
+    """Finds events whose id was seen within the `dedupe` period.
 
     The claims know an id by its 64-bit code. Two ids meet in one by chance never, but whoever chooses ids can find two
     that do within minutes, so no hit is trusted before the recorded id has been compared. Where it is another one, the
@@ -46,7 +46,7 @@ class Deduplicator:
         self._active, self._ledger, self._claims, self._queries, self._totals = active, ledger, claims, queries, totals
 
     def find(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False) -> Duplicates:
-        """The duplicates in a batch. New ids are claimed, but in a dry run; `commit` ends what this begins.
+        """Find the duplicates of a batch. New ids are claimed, except in a dry run; call `commit` after it.
 
         Raises:
             IdCollision: two ids of one code meet in a batch of several; nothing was claimed.
@@ -54,31 +54,31 @@ class Deduplicator:
         if not len(batch):
             return _NO_DUPLICATES
         claims, arrived_us = self._claims, batch.arrived_us
-        seen = claims.peek(codes, arrived_us) if dry_run else claims.claim(codes, arrived_us, first_seq)
-        hits = [] if seen[0] < 0 and len(seen) == 1 else np.flatnonzero(seen >= 0).tolist()
+        first_seqs = claims.peek(codes, arrived_us) if dry_run else claims.claim(codes, arrived_us, first_seq)
+        hits = [] if first_seqs[0] < 0 and len(first_seqs) == 1 else np.flatnonzero(first_seqs >= 0).tolist()
         if not hits:
             return _NO_DUPLICATES
-        if self._theirs(batch, seen, hits, first_seq):
-            return Duplicates(seen)
+        if self._theirs(batch, first_seqs, hits, first_seq):
+            return Duplicates(first_seqs)
         if len(batch) > 1:
             if not dry_run:
                 claims.unclaim(codes, first_seq)
             raise IdCollision
-        seen[0] = self._searched(batch)
-        return Duplicates(None, collided=True) if seen[0] < 0 else Duplicates(seen)
+        first_seqs[0] = self._searched(batch)
+        return Duplicates(None, collided=True) if first_seqs[0] < 0 else Duplicates(first_seqs)
 
     def commit(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates) -> None:
-        """The new events of a batch are in state. found: its duplicates."""
+        """Keep the claims of a batch whose new events are in state. found: its duplicates."""
         if found.collided:
             self._claims.restore(codes, batch.arrived_us, np.array([first_seq]))
 
-    def _theirs(self, batch: Batch, seen: NDArray[np.int64], hits: list[int], first_seq: int) -> bool:
-        """Whether every claim that was hit is of the same id."""
+    def _theirs(self, batch: Batch, first_seqs: NDArray[np.int64], hits: list[int], first_seq: int) -> bool:
+        """Whether every hit claim belongs to the same id."""
         new: list[int] | None = None
         for row in hits:
-            seq = int(seen[row])
+            seq = int(first_seqs[row])
             if seq >= first_seq:
-                new = np.flatnonzero(seen < 0).tolist() if new is None else new
+                new = np.flatnonzero(first_seqs < 0).tolist() if new is None else new
                 if batch.ids[new[seq - first_seq]] != batch.ids[row]:
                     return False
             else:
@@ -98,16 +98,16 @@ class Deduplicator:
     # ---- answers
 
     def answer(
-        self, batch: Batch, seen: NDArray[np.int64], first_seq: int, fresh: Mapping[int, bytes], *, dry_run: bool
+        self, batch: Batch, first_seqs: NDArray[np.int64], first_seq: int, fresh: Mapping[int, bytes], *, dry_run: bool
     ) -> dict[int, bytes | Refusal]:
-        """The first decision for every row that is not new, marked where the content differs.
+        """The first decision for each duplicate row, marked as a conflict if the content differs.
 
         fresh: the decisions of this batch's new rows, in their order.
         """
         new = list(fresh)
         answers: dict[int, bytes | Refusal] = {}
-        for row in np.flatnonzero(seen >= 0).tolist():
-            seq = int(seen[row])
+        for row in np.flatnonzero(first_seqs >= 0).tolist():
+            seq = int(first_seqs[row])
             if seq >= first_seq:
                 twin = new[seq - first_seq]
                 same, answer = self._same(batch, row, batch, twin), fresh[twin]

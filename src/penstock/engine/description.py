@@ -1,10 +1,11 @@
-"""What is served: the definition of the detector that decides now, and the features that a key has now."""
+"""The definition of the deciding detector, and the current features of a key."""
 
 from typing import Any
 
 import numpy as np
 
 from penstock.clock import EVER_US, iso
+from penstock.decision.phrases import phrase_of
 from penstock.detector import Detector
 from penstock.engine.active_detector import ActiveDetector
 from penstock.features import Aggregate
@@ -93,11 +94,18 @@ def describe(active: ActiveDetector, notes: list[str]) -> dict[str, Any]:
 
 def _feature(detector: Detector, feature: Any) -> dict[str, Any]:
     type_ = detector.plan.layout[feature.name].type.value
+    label = phrase_of(feature.name, detector.words).label
     if not isinstance(feature, Aggregate):
-        return {"name": feature.name, "type": type_, "definition": getattr(feature, "sql", None) or repr(feature)}
+        return {
+            "name": feature.name,
+            "label": label,
+            "type": type_,
+            "definition": getattr(feature, "sql", None) or repr(feature),
+        }
     window = "ever" if feature.window_us == EVER_US else feature.window
     return {
         "name": feature.name,
+        "label": label,
         "type": type_,
         "entity": feature.entity.name,
         "aggregate": feature.kind,

@@ -19,6 +19,7 @@ from penstock.engine.intake import Intake
 if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock import Engine` costs nothing
     from penstock.detector import Detector
     from penstock.engine.backfill import FeatureBackfill
+    from penstock.engine.keys.index import KeyIndex, KeyIndexer
     from penstock.engine.personal_data import OnPersonal
     from penstock.engine.pipeline import Pipeline
     from penstock.engine.trials.challenger import Challenger
@@ -97,6 +98,8 @@ class Engine(Intake):
         pipeline = Pipeline(detector, ensemble, memory_limit=int(memory_limit_gb * 2**30) if memory_limit_gb else None)
         key = personal_key or (personal_key_of(folder, ledger) if detector.schema.personal else None)
         self._owns_ledger, self._on_close, self._closed = ledger is None, on_close, False
+        self.key_index: KeyIndex | None = None
+        self._indexer: KeyIndexer | None = None
         worth, self.currency = worth_of(detector)
         self.clock = clock
         self.informs = [event.__name__ for event in detector.informs]
@@ -224,6 +227,16 @@ class Engine(Intake):
         self.reader.use(self.detector.plan.layout)
         self.trials.use(self.active.format.trials)
 
+    def index_keys(self) -> None:
+        """Keep an index of the keys in the ledger's files, in the background: verifications of a long log are fast with it.
+
+        Where features bring other keys, it is made again at the next start.
+        """
+        from penstock.engine.keys.index import KeyIndex, KeyIndexer
+
+        self.key_index = KeyIndex.of(self.ledger, self.detector)
+        self._indexer = KeyIndexer(self.key_index) if self.key_index is not None else None
+
     # ---- the end
 
     def close(self) -> None:
@@ -241,6 +254,8 @@ class Engine(Intake):
                 closing.callback(self.ledger.close)
             closing.callback(self.recovery.close)
             closing.callback(self.quarantine.close)
+            if self._indexer is not None:
+                closing.callback(self._indexer.close)
 
     def __enter__(self) -> Engine:
         return self

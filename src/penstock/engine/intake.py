@@ -33,7 +33,7 @@ _CHUNK = 1024
 
 
 class Intake:
-    """What callers send. `Engine` composes the parts that are declared here."""
+    """The methods that take events and labels. `Engine` sets the parts that are declared here."""
 
     clock: Clock
     ledger: Ledger
@@ -119,7 +119,7 @@ class Intake:
         """
         import numpy as np
 
-        from penstock.engine.reads import chosen, runs
+        from penstock.ingest.selection import chosen, runs
 
         started = time.perf_counter_ns()
         read = self.reader.read(bodies, arrived_us)
@@ -151,7 +151,7 @@ class Intake:
         """Take in informing events as JSON, in order; None where one was accepted."""
         import numpy as np
 
-        from penstock.engine.reads import chosen
+        from penstock.ingest.selection import chosen
 
         if self.ledger.trouble is not None:
             raise self.ledger.trouble
@@ -190,28 +190,28 @@ class Intake:
         from penstock.messages import Refusal
 
         known_us = to_us(at) if at is not None else None
-        [told] = self.label_store.submit([Statement(transaction_id, fraud, kind=kind, known_us=known_us, source=source)])
-        if isinstance(told, Refusal):
-            raise MalformedEvent(told.detail, "transaction_id")
+        [answer] = self.label_store.submit([Statement(transaction_id, fraud, kind=kind, known_us=known_us, source=source)])
+        if isinstance(answer, Refusal):
+            raise MalformedEvent(answer.detail, "transaction_id")
         self.ledger.flush()
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
         """Take in one label as JSON, or an array of them, in order."""
         from penstock.engine.labels.store import answer_of
 
-        [told] = self.label_store.submit_json([body])
+        [answer] = self.label_store.submit_json([body])
         if on_durable is not None:
             self.ledger.when_durable(on_durable)
-        return [answer_of(each) for each in told]
+        return [answer_of(each) for each in answer]
 
     def check_json(self, body: bytes) -> Refusal | None:
         """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
         read = self.reader.read([body], self.clock())
         return read.refused[0][1] if read.refused else None
 
-    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
-        """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
-        self.quarantine.put([(body, refusal)], "" if nobodys else None)
+    def quarantine_refused(self, body: bytes, refusal: Refusal, *, unrouted: bool = False) -> None:
+        """Keep in quarantine what was refused before it came here; unrouted: no detector could be found for it."""
+        self.quarantine.put([(body, refusal)], "" if unrouted else None)
 
 
 _encode = msgspec.json.Encoder().encode

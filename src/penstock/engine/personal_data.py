@@ -1,4 +1,4 @@
-"""Personal fields of one detector: whose they are, and what they said on its way to where it is kept."""
+"""Personal fields of one detector: their persons, and the export of original values to the vault."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,21 +12,24 @@ from penstock.ledger import Ledger
 from penstock.messages import Batch, Record
 
 OnPersonal = Callable[[Sequence[tuple[str, str, str]]], None]
-"""Given the token of a person, the token of a value, and the value, of events that are recorded; must not wait."""
+"""Receives (token of the person, token of the value, value) of recorded events. It must not block."""
 
 _MOST_KNOWN = 1_000_000
-"""Values that are remembered as handed on; beyond it all are forgotten, and handed on once more where they come again."""
+"""Maximum number of values remembered as exported. Beyond it the memory is cleared, and values may be exported again."""
 
 
 class Sealed(NamedTuple):
-    """What a recorded event has in its personal fields: tokens, null where it had nothing; person: None where it has none."""
+    """The personal fields of a recorded event.
+
+    person: the token of its person, None if it has none. tokens: by field, None if the field was empty.
+    """
 
     person: str | None
     tokens: dict[str, str | None]
 
 
-class Whose(NamedTuple):
-    """A person: as entity and key of the recorded events, and by the token that stands for the person elsewhere."""
+class Person(NamedTuple):
+    """A person. entity, key: as in recorded events. person: the token that the vault and the audit log use."""
 
     entity: str
     key: str
@@ -34,32 +37,35 @@ class Whose(NamedTuple):
 
 
 class Personal:
-    """Hands on what personal fields said, once for each person and value; knows whose they are. fields: their names."""
+    """The personal fields of a detector. Exports each value of a person once.
+
+    fields: names of the personal fields.
+    """
 
     def __init__(self, active: ActiveDetector, ledger: Ledger, reader: Reader, on_personal: OnPersonal | None) -> None:
         schema = active.detector.schema
         self.fields = sorted(schema.personal & schema.columns.keys())
         self._active, self._ledger, self._reader = active, ledger, reader
         self._person = active.detector.person
-        self._hand_on = on_personal if self._person is not None and self.fields else None
+        self._export = on_personal if self._person is not None and self.fields else None
         self._known: set[tuple[str, str]] = set()
 
     @property
     def observers(self) -> "tuple[Personal, ...]":
-        """Itself, where it has something to hand on."""
-        return () if self._hand_on is None else (self,)
+        """The observer for `BatchDecider`, if there is anything to export."""
+        return () if self._export is None else (self,)
 
     def decided(self, _record: Record, result: BatchResult, _rendered: list[bytes]) -> None:
-        """Hand on what decided events said."""
+        """Export the values of decided events."""
         self.keep(result.batch)
 
     def applied(self, read: Read, _kind: str, _first_seq: int) -> None:
-        """Hand on what events said that were not decided."""
+        """Export the values of events that get no decision."""
         self.keep(read.batch)
 
     def keep(self, batch: Batch) -> None:
-        """Hand on what the personal fields of recorded events said, as far as it is new."""
-        if self._hand_on is None:
+        """Export the new values of recorded events."""
+        if self._export is None:
             return
         said, known = self._reader.said, self._known
         persons = batch.texts[str(self._person)]
@@ -70,12 +76,12 @@ class Personal:
                     known.add((pair[0], pair[1]))
                     found.append((self._id(pair[0]), pair[1], said[pair[1]]))
         if found:
-            self._hand_on(found)
+            self._export(found)
         if len(known) > _MOST_KNOWN:
             known.clear()
 
     def of(self, transaction_id: str) -> Sealed | None:
-        """What a recorded transaction has in its personal fields; None where there is no such transaction."""
+        """The personal fields of a recorded transaction; None if there is no such transaction."""
         found = self._ledger.find(self._active.name, transaction_id, ("decisions", "loaded"))
         if found is None:
             return None
@@ -87,7 +93,7 @@ class Personal:
         )
 
     def key(self, entity: str, key: str) -> str:
-        """A key as it is kept: tokens in the place of personal values.
+        """An entity key as it is recorded: personal values replaced by tokens.
 
         Raises:
             DeclarationError: the detector has no such entity.
@@ -99,15 +105,15 @@ class Personal:
         names = (column.name for column in columns)
         return "|".join(self._token(part) if name in self.fields else part for name, part in zip(names, parts, strict=True))
 
-    def whose(self, entity: str, key: str) -> Whose:
-        """The person that a key of an entity is, written as it was sent or as it is kept.
+    def whose(self, entity: str, key: str) -> Person:
+        """The person with this entity key, given as sent or as recorded.
 
         Raises:
-            DeclarationError: it has no such entity, or one that is no person.
+            DeclarationError: the detector has no personal fields, or the entity does not identify persons.
         """
         name, schema = self._active.name, self._active.detector.schema
         if not self.fields or self._person is None:
-            raise DeclarationError(f"detector {name!r} keeps no personal fields, so nobody can be erased")
+            raise DeclarationError(f"detector {name!r} has no personal fields, so there is nothing to erase")
         known = [
             table.plan.entity.name
             for table in self._active.pipeline.state.tables
@@ -116,14 +122,14 @@ class Personal:
         allowed = {*known, self._person}
         if entity not in allowed:
             raise DeclarationError(
-                f"people of detector {name!r} are told apart by {self._person!r} and erased as {' or '.join(sorted(allowed))}, "
-                f"not as {entity!r}.{did_you_mean(entity, allowed)}"
+                f"persons of detector {name!r} are identified by {self._person!r}; erase {' or '.join(sorted(allowed))}, "
+                f"not {entity!r}.{did_you_mean(entity, allowed)}"
             )
         kept = self._token(key) if self._person in schema.personal else key
-        return Whose(entity if entity in known else known[0] if known else entity, kept, self._id(kept))
+        return Person(entity if entity in known else known[0] if known else entity, kept, self._id(kept))
 
     def _id(self, person: str) -> str:
-        """The token of a person, whose field may be personal itself."""
+        """The token of a person. The key is already one if its field is personal."""
         return person if self._person in self.fields else self._token(person)
 
     def _token(self, value: str) -> str:

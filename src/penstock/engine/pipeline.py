@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from penstock.decision import NO_ACTION, Judge, Thresholds, Verdicts
 from penstock.detector import Detector
 from penstock.engine.labels.queue import LabelQueue
-from penstock.engine.reads import take
 from penstock.engine.trials.challenger import Challenger, check_together
 from penstock.engine.trials.control_share import Control
 from penstock.engine.trials.shadow import ShadowEvaluator, ShadowResult, stopped
@@ -21,6 +20,7 @@ from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.features.kernel.words import ALL_KEYS
 from penstock.features.lookups import lookups_of
 from penstock.features.state import OPEN, Closed
+from penstock.ingest.selection import take
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
 from penstock.models.inputs import Inputs
@@ -33,7 +33,7 @@ _NO_ROWS = np.empty(0, np.int32)
 _NO_CONTRIBUTIONS = np.empty((0, 0))
 
 MEMORY_LIMIT = "state: memory_limit: a key is new and memory_limit_gb is used up"
-"""Why `on_failure` decided an event that a key had to leave out."""
+"""The cause of decisions by `on_failure` for events whose key could not be added."""
 
 
 class UpdatedState(NamedTuple):
@@ -44,12 +44,12 @@ class UpdatedState(NamedTuple):
 
 
 ENTERED = UpdatedState(OPEN, None)
-"""All of a batch has entered."""
+"""All events of the batch entered state."""
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """A batch that was decided, row by row.
+    """The result of a batch.
 
     scores: (n, 1 + m), the ensemble's probability and each member's, NaN without models. verdicts: actions and who
     decided. explained: rows that carry contributions.
@@ -71,7 +71,7 @@ class BatchResult:
 
     @property
     def degradations(self) -> list[str | None] | None:
-        """Why `on_failure` decided, for each row; None where it decided none."""
+        """By row, the cause of a decision by `on_failure`; None if there was none."""
         refused = self.entered.refused
         if self.degraded is not None:
             return [self.degraded] * len(self.batch)
@@ -79,7 +79,7 @@ class BatchResult:
 
 
 class Pipeline:
-    """A detector's stages over its state.
+    """The stages of a detector over its state.
 
     ensemble: the models that score, None for rules alone. trying: what is tried beside them, None where nothing is. One thread
     uses a path at a time: its state has one writer.
@@ -94,7 +94,7 @@ class Pipeline:
         self.use(ensemble)
 
     def use(self, ensemble: Ensemble | None) -> None:
-        """Score with these models from the next batch on.
+        """Replace the models, from the next batch on.
 
         Raises:
             BundleError: they were trained on other features than this detector computes.
@@ -107,7 +107,7 @@ class Pipeline:
         self._rebuild(thresholds)
 
     def challenge(self, *challengers: Challenger) -> None:
-        """Try these beside the models that decide from the next batch on, and no others; none ends that.
+        """Replace the challengers, from the next batch on; without any, all trials end.
 
         Raises:
             BundleError: one was trained on other features than this detector computes.
@@ -121,12 +121,12 @@ class Pipeline:
         self._rebuild(self.judge.thresholds)
 
     def change(self, detector: Detector) -> None:
-        """Go on as another version of the detector, which differs in its rules alone."""
+        """Switch to another version of the detector that differs only in its rules."""
         self.detector, self.plan = detector, detector.plan
         self._rebuild(self.judge.thresholds)
 
     def _rebuild(self, thresholds: Thresholds) -> None:
-        """Everything that judges, for the rules and models there are."""
+        """Rebuild rules, judge and shadow evaluation for the current versions."""
         policy, rules = self.detector.policy, self.plan.rules
         self.judge = Judge(policy, list(rules), thresholds)
         self.control = Control.of(policy, rules)
@@ -141,7 +141,7 @@ class Pipeline:
 
     @property
     def entities(self) -> list[str]:
-        """What features are computed of, in the order of their declaration."""
+        """The inputs of features in the order of declaration."""
         return [table.plan.entity.name for table in self.state.tables]
 
     def table(self, entity: str) -> "Table":
@@ -160,7 +160,7 @@ class Pipeline:
     def decide(
         self, batch: Batch, first_sequence: int, *, write: bool = True, explain: bool = True, closed: Closed | None = None
     ) -> BatchResult:
-        """Features, models, rules and policy for a batch of transactions; `write` off leaves the state as it is.
+        """Run all stages for a batch of transactions. With `write` off the state does not change.
 
         closed: see `enter`.
         """
@@ -188,7 +188,8 @@ class Pipeline:
         for step in self.plan.before:
             step.run(batch)
         n, refusals = len(batch), self.state.refused
-        if not write or not n:
+        limited = closed is not None or self.state.memory_limit is not None
+        if not write or not n or not (limited or self.pending.labels):
             self.state.apply(batch, first_sequence, read=read, write=write)
             return ENTERED
         start, admitted, parts = 0, 0 if closed is None else n, []
@@ -214,7 +215,7 @@ class Pipeline:
     def score_and_decide(
         self, batch: Batch, started_ns: int, *, explain: bool = True, entered: UpdatedState = ENTERED
     ) -> BatchResult:
-        """What follows from the features: derived ones, models, rules and policy. Nothing here changes state.
+        """Compute derived features, scores, rules and decisions. Does not change state.
 
         Where a part fails, the policy's `on_failure` decides, and the decision says so; also about events that had to stay out
         of state.
@@ -271,7 +272,7 @@ class Pipeline:
         )
 
     def _attempt_derived(self, batch: Batch) -> str | None:
-        """Why derived features could not be computed, as a decision says it; None where they were."""
+        """The cause of a failure of derived features, for decisions; None if they were computed."""
         try:
             self.derive(batch)
         except Exception as error:  # noqa: BLE001  whatever a feature does, the policy decides and the decision says so
@@ -279,12 +280,12 @@ class Pipeline:
         return None
 
     def derive(self, batch: Batch) -> None:
-        """Compute what is derived from the aggregates of a batch."""
+        """Compute the derived features of a batch."""
         for step in self.plan.after:
             step.run(batch)
 
     def _aggregates(self, batch: Batch, rows: slice, first_sequence: int, closed: Closed, *, read: bool) -> NDArray[np.bool_]:
-        """Let some rows in; which of them had to stay out."""
+        """Add rows to state; returns those that were refused."""
         if rows.start == 0 and rows.stop == len(batch):
             return self.state.apply(batch, first_sequence, read=read, closed=closed)
         part = take(batch, rows)
@@ -315,7 +316,7 @@ class Pipeline:
     def _explain(
         self, batch: Batch, verdicts: Verdicts, tried: ShadowResult | None, refused: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The rows that were scored and are not approved, and how far each input moved their scores."""
+        """The scored rows that are not approved, and their contributions."""
         if self.ensemble is None or self._inputs is None:
             return _NO_ROWS, _NO_CONTRIBUTIONS
         rows = stopped(verdicts)
@@ -329,12 +330,12 @@ class Pipeline:
 
 
 def _said(part: str, error: Exception) -> str:
-    """Why a part failed, as a decision says it."""
+    """The cause of a failed part, for decisions."""
     return f"{part}: {type(error).__name__}: {error}"
 
 
 def check_fits(detector: Detector, ensemble: Ensemble) -> None:
-    """A model serves only the features it was trained on, defined as they were then.
+    """Check that a model's features are defined as in its training.
 
     Raises:
         BundleError: naming the features that are missing or were changed.

@@ -1,4 +1,4 @@
-"""What is refused: kept with its cause, for people to look at and send again."""
+"""Quarantine: refused events are stored with their cause, for people to correct and resubmit."""
 
 import re
 import threading
@@ -16,17 +16,17 @@ from penstock.messages import Refusal
 
 MOST_WAITING = 1_000
 MOST_WAITING_BYTES = 4 << 20
-"""What waits to be written at most; what is refused beyond it is counted, and not kept."""
+"""Maximum number of queued events; further ones are counted and not stored."""
 
 LONGEST = 65_536
-"""Bytes of an event that are looked at; what is kept is shorter still."""
+"""Maximum number of bytes of an event that are read; fewer are stored."""
 
 PAUSE_S = 0.5
-"""Between two writes, so that a flood of bad events costs as much as a trickle."""
+"""Pause between two writes, in seconds; it bounds the cost of a flood of invalid events."""
 
 
 class _Waiting(NamedTuple):
-    """A refused event that is to be kept."""
+    """A refused event to store."""
 
     detector: str
     body: bytes
@@ -35,7 +35,7 @@ class _Waiting(NamedTuple):
 
 
 class QuarantineWriter:
-    """The quarantine of one detector, written by a thread of its own: nobody waits for it.
+    """The quarantine of one detector. A separate thread writes it, so callers do not wait.
 
     schema: of its events, which tells what is personal. kept: how many of the newest stay in the tables.
     """
@@ -51,12 +51,12 @@ class QuarantineWriter:
         self._thread: threading.Thread | None = None
 
     def keep(self, bodies: Sequence[bytes], read: Read) -> None:
-        """Keep what of these bodies was refused."""
+        """Store the refused events among these bodies."""
         if read.refused:
             self.put((bodies[row], refusal) for row, refusal in read.refused)
 
     def put(self, refused: Iterable[tuple[bytes, Refusal]], detector: str | None = None) -> None:
-        """Keep these; detector: this one, unless given: empty for what belongs to none."""
+        """Store these events. detector: this one unless given; empty if they belong to none."""
         name, now, totals = self._detector if detector is None else detector, self._clock(), self._totals
         with self._changed:
             for body, refusal in refused:
@@ -67,12 +67,12 @@ class QuarantineWriter:
                 self.waiting.append(_Waiting(name, body[:LONGEST], refusal, now))
                 self.waiting_bytes += min(len(body), LONGEST)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="penstock-aside", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="penstock-quarantine", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def of(self, bodies: Sequence[bytes], read: Read) -> list[Quarantined]:
-        """What of these bodies was refused, as it is kept; for whoever keeps it elsewhere."""
+        """The refused events among these bodies, masked as in the quarantine."""
         if not read.refused:
             return []
         self._totals.quarantined += len(read.refused)
@@ -117,7 +117,7 @@ class QuarantineWriter:
             self._untrimmed = 0
 
     def close(self) -> None:
-        """Finish what is being written."""
+        """Write what is queued, and stop."""
         with self._changed:
             self._closed.set()
             self._changed.notify()

@@ -1,22 +1,19 @@
 """Questions to the records of a detector: decisions, the events that labels are about, values of a column."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from penstock.clock import Clock
 from penstock.codes import text_codes
 from penstock.decision import TEXT, Renderer, SplitRenderer, versions_of
-from penstock.decision.record import DECIDED_BY
-from penstock.decision.split_renderer import deciding_version
 from penstock.engine import records
 from penstock.engine.active_detector import ActiveDetector
+from penstock.engine.record_reader import RecordReader
 from penstock.ledger import Claims, Label, Ledger
-from penstock.messages import Layout, Record, Type, Versions
+from penstock.messages import Layout, Record, Type
 
 if TYPE_CHECKING:
     from penstock.features.table import Table
@@ -25,15 +22,14 @@ LABELLED = ("decisions", "loaded")
 """The kinds of records whose events labels are about."""
 
 
-class RecordQueries:
+class RecordQueries(RecordReader):
     """Read-only questions to the records of one detector."""
 
     def __init__(self, active: ActiveDetector, ledger: Ledger, claims: Claims, clock: Clock) -> None:
-        self._active, self._ledger, self._claims, self._clock = active, ledger, claims, clock
+        super().__init__(active.name, ledger, lambda: self.columns, lambda: active.detector.plan.features)
+        self._active, self._claims, self._clock = active, claims, clock
         self._layout: Layout | None = None
-        self._columns: list[str] = []
-        self._names: dict[str, list[str]] = {}
-        self._renderers: dict[tuple[Versions, str], Renderer] = {}
+        self._matrix_columns: list[str] = []
 
     @property
     def columns(self) -> list[str]:
@@ -41,27 +37,16 @@ class RecordQueries:
         layout = self._active.detector.plan.layout
         if layout is not self._layout:
             numbers = (column for column in layout.values() if column.type is not Type.TEXT)
-            self._layout, self._columns = layout, [column.name for column in sorted(numbers, key=lambda column: column.index)]
-        return self._columns
+            self._layout = layout
+            self._matrix_columns = [column.name for column in sorted(numbers, key=lambda column: column.index)]
+        return self._matrix_columns
 
     def names_of(self, record: Record) -> list[str] | None:
-        """What the matrix columns of a record are called; None where they are those of today."""
+        """Names of a record's matrix columns; None if they are the current ones."""
         layout_id = record.meta.get("layout")
         if layout_id == self._active.format.layout_id or layout_id is None:
             return None
         return self.names_in(record)
-
-    def names_in(self, record: Record) -> list[str]:
-        """What the matrix columns of a record are called; from any thread, also while the detector is changing."""
-        layout_id = record.meta.get("layout")
-        if layout_id is None:
-            return self.columns
-        if layout_id not in self._names:
-            fields = self._ledger.layouts()[layout_id]["x"]
-            self._names[layout_id] = [
-                field.name.replace("rule_", "rule:", 1) if field.name.startswith("rule_") else field.name for field in fields
-            ]
-        return self._names[layout_id]
 
     def events(self, transaction_ids: Sequence[str], known_us: Sequence[int] | None = None) -> list[tuple[Record, int] | None]:
         """The records that hold transactions, also ones that are not durable yet, each with its row; None for an unknown id.
@@ -108,56 +93,17 @@ class RecordQueries:
         found = find(until_us=label.known_us) or find()
         return found is None or found[0].first_seq + found[1] == seq
 
-    def render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
-        """Decisions of a record as JSON, as they were answered: detector, models and rules may have changed since."""
-        return self._renderer_of(record).render(record, rows)
-
-    def _renderer_of(self, record: Record) -> Renderer | SplitRenderer:
-        current, versions, layout_id = self._active.format, versions_of(record), record.meta["layout"]
-        if (versions, layout_id) == (current.versions, current.layout_id):
+    def renderer_of(self, record: Record) -> Renderer | SplitRenderer:
+        """The renderer in use where it made this record, else one for records like it."""
+        current = self._active.format
+        if (versions_of(record), record.meta["layout"]) == (current.versions, current.layout_id):
             return current.renderer
-        ours = self._kept(versions, layout_id)
-        if DECIDED_BY not in record.columns:
-            return ours
-        challenger = deciding_version(record)
-        if challenger is None:
-            return ours
-        return SplitRenderer(ours, self._kept(msgspec.structs.replace(versions, model=challenger), layout_id))
-
-    def _kept(self, versions: Versions, layout_id: str) -> Renderer:
-        if (versions, layout_id) not in self._renderers:
-            self._renderers[versions, layout_id] = self._renderer_of_old(versions, layout_id)
-        return self._renderers[versions, layout_id]
-
-    def _renderer_of_old(self, versions: Versions, layout_id: str) -> Renderer:
-        """What writes the JSON of records that keep their own explanations: it needs to know their columns alone."""
-        fields = self._ledger.layouts()[layout_id]
-        layout = records.layout_of(fields)
-        declared = [each.declared for each in self._ledger.tables.versions(self._active.name)]
-        features = next((each["features"] for each in declared if each.get("layout") == layout_id and "features" in each), None)
-        if features is None:
-            features = [name for name in self._active.detector.plan.features if name in layout]
-        members = [field.name.removeprefix("score_") for field in fields["scores"][1:]]
-        return Renderer(self._active.name, layout, versions, (), features, members=members)
+        return super().renderer_of(record)
 
     def transaction(self, transaction_id: str) -> bytes | None:
         """The recorded decision, as it was answered."""
         found = self._ledger.find(self._active.name, transaction_id)
         return self.render(found[0], [found[1]])[0] if found is not None else None
-
-    def value(self, record: Record, row: int, name: str) -> float | str | None:
-        """A field or feature of a recorded event; None where it is null, or unknown to this record."""
-        column = record.columns.get(TEXT + name)
-        if isinstance(column, list):
-            return column[row]
-        numbers = self.numbers(record, name)
-        value = math.nan if numbers is None else float(numbers[row])
-        return None if math.isnan(value) else value
-
-    def numbers(self, record: Record, name: str) -> Any:
-        """A column of a record's matrix; None where the record has none of this name."""
-        names, x = self.names_in(record), record.columns["x"]
-        return x[:, names.index(name)] if name in names else None  # type: ignore[call-overload]  # a matrix
 
 
 class KeyRows:

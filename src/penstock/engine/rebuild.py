@@ -1,4 +1,4 @@
-"""From a log back to the state it made: after a restart, for a verification, and beside a state that lives on."""
+"""Rebuilding state from the log: for recovery, verification and backfill."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from penstock.ledger import Ledger
 from penstock.messages import Batch, Record
 
 ENTERED = ("decisions", "informing", "loaded")
-"""Kinds of records whose events are in state."""
+"""Kinds of records whose events enter state."""
 
 
 class Rebuild:
-    """Lets the records of a log into the state of a path, as they were let in when they were written.
+    """Applies records of a log to the state of a pipeline, as when they were written.
 
     Args:
         path: whose state it is; may be of another version of the detector than the log's.
@@ -25,7 +25,7 @@ class Rebuild:
         self._names: dict[str, list[str]] = {}
 
     def names_of(self, record: Record) -> list[str] | None:
-        """What the matrix columns of a record are called; None where only the event's own are known, by their places."""
+        """Names of a record's matrix columns; None if only the event's own are known, by position."""
         layout_id = record.meta.get("layout")
         if layout_id is None:
             return None
@@ -34,7 +34,7 @@ class Rebuild:
         return self._names[layout_id]
 
     def apply(self, record: Record) -> Batch | None:
-        """Let one record into state; what it says of labels is expected. Returns its events, where it has any."""
+        """Apply one record, with its labels. Returns its events, if it has any."""
         if record.kind == "labels":
             columns: Any = record.columns
             self.expect(record.time_us.tolist(), columns["change"].tolist(), columns["seq"].tolist())

@@ -117,10 +117,10 @@ class RecentDecisions:
                 self._seal()
 
     def begin(self, next_seq: int) -> None:
-        """What is decided from here on is added; the log holds what was decided before."""
+        """Add decisions from now on; earlier ones are read from the log."""
         self._first_seq = min(self._first_seq, next_seq)
 
-    def seen(self, *, fill_s: float = FILL_S) -> RecentWindow:
+    def window(self, *, fill_s: float = FILL_S) -> RecentWindow:
         """The newest decisions; those before the start come bit by bit."""
         with self._filling:
             self._fill(time.perf_counter() + fill_s)

@@ -1,4 +1,4 @@
-"""What records are called and how they are rendered, for the detector, models and trials that an engine has now."""
+"""The record layout and JSON renderer for the versions currently in force."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from penstock.models import Ensemble
 
 
 class RecordFormat:
-    """Made anew whenever detector, models, rules or trials change.
+    """The record layout and renderer. Rebuilt whenever detector, models, rules or trials change.
 
     versions: of everything that decides; plain_versions: the same as a record's meta keeps it. layout_id: of records. tried:
     what a record's meta says of challengers. renderer: writes the JSON of records.
@@ -72,7 +72,7 @@ class RecordFormat:
 
     @property
     def trials(self) -> Sequence[Trial]:
-        """What is tried; a challenger beside another champion is another trial."""
+        """The running trials. A challenger tried against another champion is another trial."""
         models = [Trial(each.trial, str(self.versions.model), each.version) for each in self._challengers]
         rules = candidates(list(self._pipeline.detector.plan.rules))
         return [*models, *(Trial(rule.name, rule.expression.sql) for rule in rules)]

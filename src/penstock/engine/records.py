@@ -1,6 +1,6 @@
-"""Batches as ledger records, and back: what is written is everything that is needed to repeat a decision."""
+"""Conversion between batches and ledger records. A record holds everything needed to repeat a decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def _tried_fields(trying: ShadowEvaluator | None, champion: str | None) -> dict[
 
 
 def would(trial: str) -> str:
-    """What the column of a trial is called in the archive: what its candidate would have decided."""
+    """The archive's column for the decisions of a trial's candidate."""
     return f"would_{trial}"
 
 
@@ -129,13 +129,13 @@ def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:
 
 
 def keep_unknown(read: Read) -> None:
-    """Let what the schema does not know travel with its events into the ledger."""
+    """Add undeclared fields of events to the record."""
     if read.extras:
         read.batch.texts[UNKNOWN] = [None if extra is None else extra.decode() for extra in read.extras]
 
 
 def applied(batch: Batch, kind: str, detector: str, first_seq: int, meta: Mapping[str, Any], codes: Any = None) -> Record:
-    """The record of events that changed state and got no decision."""
+    """The record of events without decisions."""
     return Record(
         kind=kind,
         detector=detector,
@@ -149,10 +149,11 @@ def applied(batch: Batch, kind: str, detector: str, first_seq: int, meta: Mappin
     )
 
 
-def batch_of(record: Record, detector: Detector, names: Sequence[str] | None) -> Batch:
+def batch_of(record: Record, detector: Detector, names: Sequence[str] | None, fields: Collection[str] | None = None) -> Batch:
     """The events of a record, with their fields alone: everything else is computed again.
 
-    names: what the columns of the record's matrix were called; None where they are those of `detector` today.
+    names: what the columns of the record's matrix were called; None where they are those of `detector` today. fields: those
+    that are wanted; None for all.
     """
     layout = detector.plan.layout
     n = len(record)
@@ -161,6 +162,8 @@ def batch_of(record: Record, detector: Detector, names: Sequence[str] | None) ->
     codes = np.zeros((n, layout.text_width), np.int64)
     texts: dict[str, Sequence[str | None]] = {}
     for name, type_ in detector.schema.columns.items():
+        if fields is not None and name not in fields:
+            continue
         column = layout[name]
         if type_ is Type.TEXT:
             values: Any = record.columns.get(TEXT + name)
@@ -180,13 +183,13 @@ CLOSED = "closed"
 
 
 def keep_closed(record: Record, closed: Closed) -> None:
-    """Put into the record which of its events had to stay out of state, so that they stay out when it is read again."""
+    """Store in the record which events state refused, so that a replay refuses them, too."""
     if closed != OPEN:
         record.meta[CLOSED] = list(closed)
 
 
 def closed_of(record: Record) -> Closed:
-    """Which events of a record had to stay out of state."""
+    """The events of a record that were refused by state."""
     return Closed(*record.meta.get(CLOSED, OPEN))
 
 
@@ -226,7 +229,7 @@ def events_at(ledger: Ledger, seqs: Sequence[int] | NDArray[np.int64]) -> list[t
 
 
 def same_content(left: Batch, left_row: int, right: Batch, right_row: int, fields: Mapping[str, Type], layout: Layout) -> bool:
-    """Whether two events say the same in every field; their arrival may differ."""
+    """Whether two events have equal fields; their arrival may differ."""
     for name, type_ in fields.items():
         column = layout[name]
         if type_ is Type.TEXT:

@@ -1,4 +1,4 @@
-"""What survives: snapshots of the state, and the log after them."""
+"""Recovery of the state at the start: the newest snapshot, and the log after it."""
 
 import logging
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from penstock.engine.pipeline import BatchResult
 from penstock.engine.queries import RecordQueries
 from penstock.engine.statistics.totals import Totals
 from penstock.errors import LedgerError, PenstockError
+from penstock.features.state_copy import StateCopy
 from penstock.ingest import Read
 from penstock.ledger import INDEXED, Claims, Ledger, snapshots
 from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
@@ -21,7 +22,7 @@ from penstock.messages import Batch, Record
 
 _log = logging.getLogger(__name__)
 _EVENTS = 250_000
-"""A snapshot copies the whole state at once, so it waits for as many events as the log gives back in about a second."""
+"""Minimum number of events between snapshots: about as many as recovery reads from the log in a second."""
 
 
 class Saved(NamedTuple):
@@ -33,14 +34,14 @@ class Saved(NamedTuple):
 
 
 class RecordObserver(Protocol):
-    """Something that follows from the records of the log, whoever wrote them."""
+    """Receives records of the log that entered state."""
 
     def recorded(self, record: Record, names: Sequence[str], events: Batch | None) -> None:
         """A record of this detector was let into state. names: of its matrix columns; events: those that it holds."""
 
 
 class Recovery:
-    """Saves the state of a detector beside its ledger, and brings it back.
+    """Writes snapshots of a detector's state, and restores the state at the start.
 
     observers: are given each record that comes back, or that another process has written.
 
@@ -98,7 +99,7 @@ class Recovery:
         if found is None:
             return 0
         arrays, meta = found
-        words = {int(code): text for code, text in meta["words"].items()}
+        words = {int(code): text for code, text in meta.get("words", {}).items()}
         self._active.pipeline.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         self._totals.restore(meta["totals"])
         if meta["pending"]:
@@ -123,14 +124,14 @@ class Recovery:
         return True
 
     def apply(self, record: Record) -> None:
-        """Let a record of the log into state."""
+        """Apply a record of the log to state."""
         events = self._active.rebuild.apply(record)
         names = self._queries.names_of(record) or self._queries.columns
         for observer in self._observers:
             observer.recorded(record, names, events)
 
     def follow(self, record: Record) -> None:
-        """Take in a record that another engine has written."""
+        """Apply a record that another engine wrote."""
         if record.kind in INDEXED:
             seqs = np.arange(record.first_seq, record.first_seq + len(record))
             if (self._claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
@@ -142,7 +143,7 @@ class Recovery:
         self.maybe_snapshot()
 
     def renew(self) -> None:
-        """The state is another one: what was saved does not fit any more, so it is saved as soon as events come."""
+        """Note that the state was replaced: saved snapshots no longer fit, so the next event triggers a new one."""
         self._saved_position, self._saved_seq, self._saved_at_us = -1, -self.every_events, 0
 
     def _note(self, text: str) -> None:
@@ -152,19 +153,19 @@ class Recovery:
     # ---- saving
 
     def saved(self) -> Saved | None:
-        """What a restart would begin with; None where there is no folder to save in. From any thread."""
+        """The newest snapshot; None without a data folder. Thread-safe."""
         return None if self._folder is None else Saved(*self._written, self._trouble)
 
     def decided(self, _record: Record, _result: BatchResult, _rendered: list[bytes]) -> None:
-        """Save the state if it is time."""
+        """Start a snapshot if one is due."""
         self.maybe_snapshot()
 
     def applied(self, _read: Read, _kind: str, _first_seq: int) -> None:
-        """Save the state if it is time."""
+        """Start a snapshot if one is due."""
         self.maybe_snapshot()
 
     def maybe_snapshot(self) -> None:
-        """Save the state if it is time."""
+        """Start a snapshot if one is due."""
         due = (
             self._ledger.next_seq - self._saved_seq >= self.every_events and self._clock() - self._saved_at_us >= self._every_us
         )
@@ -172,34 +173,38 @@ class Recovery:
             self.snapshot()
 
     def snapshot(self) -> None:
-        """Begin to write a snapshot of the state as it is now; `writing` is its future."""
+        """Start to write a snapshot of the current state; `writing` is its future."""
         state = self._active.pipeline.state
         meta = {
             "fingerprint": self._active.detector.state_fingerprint,
             "position": self._ledger.position,
             "clock_us": state.clock_us,
             "pace_us": state.pace_us,
-            "words": {str(code): text for code, text in state.words().items()},
             "totals": self._totals.saved(),
             "pending": [[p.known_us, p.change, p.sequence] for p in self._active.pipeline.pending.saved()],
         }
         self._saved_at_us, self._saved_seq = self._clock(), self._ledger.next_seq
         self._saved_position = self._ledger.position
-        self.writing = self._writer.submit(self._write, state.arrays(), meta, self._saved_seq)
+        self.writing = self._writer.submit(self._write, state.copy(), meta, self._saved_seq)
 
-    def _write(self, arrays: dict[str, Any], meta: dict[str, Any], seq: int) -> None:
+    def _write(self, copy: StateCopy, meta: dict[str, Any], seq: int) -> None:
         assert self._folder is not None
         try:
-            self._ledger.flush()
-            meta["checksum"] = cursor_at(self._ledger, meta["position"]).checksum
-            snapshots.save(self._folder, arrays, meta)
+            snapshots.save(self._folder, copy, lambda: self._durable(meta), position=meta["position"])
             self._written, self._trouble = (self._clock(), seq), None
         except (OSError, PenstockError) as error:
             self._trouble = str(error)
             _log.error("the state of %r could not be saved; the log still holds everything: %s", self._active.name, error)
+        finally:
+            copy.give_up()
+
+    def _durable(self, meta: dict[str, Any]) -> dict[str, Any]:
+        """The metadata of a snapshot, once the log up to it is durable."""
+        self._ledger.flush()
+        return meta | {"checksum": cursor_at(self._ledger, meta["position"]).checksum}
 
     def close(self) -> None:
-        """Save what has changed since the last snapshot.
+        """Write a snapshot if the state changed since the last one.
 
         Raises:
             LedgerError: that cannot be; the log still holds everything.

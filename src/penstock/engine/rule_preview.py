@@ -23,7 +23,7 @@ from penstock.wording import Value
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """What a condition is of one event.
+    """The preview of a condition on one event.
 
     fired: None where it cannot be told, because something that it reads is missing; the rule does not fire then. values: what
     it reads. sentence: the reason, where it fired. decision: what was decided, or would be without the rule.
@@ -45,7 +45,7 @@ Raises:
 
 
 def on_event(engine: Engine, rule: Rule, body: bytes) -> Evaluate:
-    """What evaluates the condition on an event that has not happened.
+    """A function that evaluates the condition on a hypothetical event.
 
     Raises:
         MalformedEvent: it is no transaction.
@@ -61,7 +61,7 @@ def on_event(engine: Engine, rule: Rule, body: bytes) -> Evaluate:
 
 
 def on_recorded(engine: Engine, rule: Rule, transaction_id: str) -> Evaluate:
-    """What evaluates the condition on a recorded transaction, by the values that were recorded with its decision.
+    """A function that evaluates the condition on a recorded transaction, with the recorded values.
 
     Raises:
         NotFound: nothing was decided about it here.

@@ -1,4 +1,4 @@
-"""What an engine opens before its first event: its ledger, its models, and the secret of its data folder."""
+"""Opening an engine: its ledger, its models, and the key of personal fields."""
 
 import logging
 import re
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import copytree
 
-from penstock.clock import Clock
+from penstock.clock import Clock, system_clock
 from penstock.compilation import PACKAGE
 from penstock.decision import TEXT
 from penstock.detector import Detector
@@ -15,16 +15,17 @@ from penstock.engine.pipeline import check_fits
 from penstock.errors import BundleError, ConfigurationError
 from penstock.ledger import FileLedger, Ledger, MemoryLedger
 from penstock.models import Ensemble, champion, load_champion
+from penstock.models.bundle_store import promote, versions
 from penstock.private_files import keep_private, make_private, write_private
 
 SHIPPED = PACKAGE / "trained"
-"""The folder of bundles that a wheel brings along."""
+"""The folder of bundles shipped in the wheel."""
 
 _log = logging.getLogger(__name__)
 
 
 def ledger_of(folder: Path | None, segment_mb: int, clock: Clock) -> Ledger:
-    """The ledger of a data folder; one in memory where there is none."""
+    """Open the ledger of a data folder; one in memory without a folder."""
     if folder is None:
         return MemoryLedger()
     keep_private(folder)
@@ -90,8 +91,27 @@ def shipped_ensemble(detector: Detector, keep_in: Path | None = None) -> Ensembl
     return ensemble
 
 
+def keep_shipped(detector: Detector, folder: Path, *, clock: Clock = system_clock) -> bool:
+    """Copy the models that came along into a folder of bundles, all versions, and make their champion its champion.
+
+    Returns:
+        whether there are any that fit.
+    """
+    version = champion(SHIPPED, detector.name)
+    if version is None:
+        return False
+    try:
+        check_fits(detector, load_champion(SHIPPED, detector.name))
+    except BundleError:
+        return False
+    for bundle in (each.path for each in versions(SHIPPED, detector.name)):
+        copytree(bundle, folder / detector.name / bundle.name, dirs_exist_ok=True)
+    promote(folder, detector.name, version, clock=clock)
+    return True
+
+
 PERSONAL_KEY = "personal.key"
-"""The file of a data folder that holds the secret behind the tokens of personal fields."""
+"""The file in the data folder with the key of personal fields."""
 
 
 MAKE_PERSONAL_KEY = (
@@ -129,7 +149,7 @@ def personal_key_of(folder: Path | None, ledger: Ledger | None = None) -> bytes:
 
 
 def personal_key_lost(path: Path, why: str) -> ConfigurationError:
-    """What is to be done where the key is gone."""
+    """The error for a lost key, with the remedy."""
     return ConfigurationError(
         f"the key of personal fields {path} is missing or damaged: {why}. Restore it from a backup; or, to begin anew so that "
         f"nothing personal that was kept can ever be read again, make another one: openssl rand -out {path} 32"

@@ -11,6 +11,10 @@ from penstock.engine.engine import Engine
 from penstock.features import Entity, Label
 from penstock.rules import Rule
 
+SWITCH_S = 0.0005
+"""Python's switch interval where deciding, committing to a server and sinks run in separate threads. With the usual 5 ms
+each of the others would wait so long for its turn after every answer of a server."""
+
 GC_THRESHOLDS = (50_000, 50, 1_000)
 """When a process that decides collects garbage. The hot path leaves little that needs collecting; with Python's defaults a
 server had a p99 of tens of milliseconds, and a worker spent more time on collecting than on the labels that it took in."""
@@ -50,12 +54,9 @@ def compile_features() -> None:
     """Compile the feature kernel, more than half of all there is to compile."""
     import polars as pl
 
-    from penstock.features.kernel.rare import address_of_rare
-
     event = {"transaction_id": ["1"], "timestamp": ["2026-01-01T00:00:00Z"], "customer_id": ["c"], "amount": [1.5]}
     with Engine(_small()) as small:
         small.load(small.reader.read_frame(pl.DataFrame(event)))
-    address_of_rare()
 
 
 def compile_decisions() -> None:
@@ -81,10 +82,14 @@ def _decide(small: Engine) -> None:
 
 
 def _grow(small: Engine) -> None:
-    """What runs when tables and ids become many, are swept, or come again."""
+    """Compile the code for large tables, sweeps and repeated ids."""
     body = b'{"transaction_id": "many %d", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c%d", "amount": 1.5}'
     small.decide_json([body % (k, k) for k in range(_MANY_KEYS)])
-    small.pipeline.state.digest()
+    state = small.pipeline.state
+    copy = state.copy()
+    small.decide_json([body % (_MANY_KEYS, 0)])
+    state.load(dict(copy), {}, state.clock_us, state.pace_us)
+    state.digest()
     _claim(small)
 
 

@@ -59,7 +59,7 @@ class Members:
         order = np.argsort(codes, kind="stable")
         return _made(_texts(values)[order], codes[order], since_us[order], until_us[order], revision)
 
-    def changed(self, gone: Collection[str], new: Collection[Member], revision: int) -> "Members":
+    def changed(self, removed: Collection[str], added: Collection[Member], revision: int) -> "Members":
         """The list without some of its values and with others: as `of` would make it, but without a look at the rest.
 
         >>> before = Members.of([Member("a"), Member("b")], 1)
@@ -67,12 +67,12 @@ class Members:
         True
         """
         codes, since_us, until_us = np.split(self.table[1:], 3)
-        stay = ~np.isin(codes, text_codes(list(gone)))
-        added = Members.of(new)
-        fresh = np.split(added.table[1:], 3)
+        stay = ~np.isin(codes, text_codes(list(removed)))
+        new = Members.of(added)
+        fresh = np.split(new.table[1:], 3)
         at = np.searchsorted(codes[stay], fresh[0])
         return _made(
-            np.insert(self.values[stay], at, added.values),
+            np.insert(self.values[stay], at, new.values),
             np.insert(codes[stay], at, fresh[0]),
             np.insert(since_us[stay], at, fresh[1]),
             np.insert(until_us[stay], at, fresh[2]),

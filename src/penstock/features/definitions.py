@@ -64,8 +64,8 @@ def read_described(data: object, name: str) -> Described:
 
 def _refuse_files(data: object, name: str) -> None:
     """Raises where a lookup or a conversion is meant: each process would need the same file, which nothing hands round."""
-    told = {*data, data.get("kind")} if isinstance(data, Mapping) else set()
-    meant = next((what for word, what in _OF_FILES.items() if word in told), None)
+    words = {*data, data.get("kind")} if isinstance(data, Mapping) else set()
+    meant = next((what for word, what in _OF_FILES.items() if word in words), None)
     if meant is not None:
         raise DeclarationError(
             f"feature {name!r}: {meant} cannot be made at run time, for it reads a file that every process must have;"
@@ -106,11 +106,13 @@ def feature_of(
         return derive(name, described.derive)
     kinds = (*WINDOWED, *REMEMBERED)
     if described.kind not in kinds:
-        told = f"kind {described.kind!r} is none of {', '.join(kinds)}" if described.kind else "say its kind, or what to derive"
-        raise DeclarationError(f"{place}: {told}.{did_you_mean(described.kind or '', kinds)}")
+        words = (
+            f"kind {described.kind!r} is none of {', '.join(kinds)}" if described.kind else "say its kind, or what to derive"
+        )
+        raise DeclarationError(f"{place}: {words}.{did_you_mean(described.kind or '', kinds)}")
     if (described.field is not None) != (described.kind in _OF_A_FIELD):
-        told = "needs the field" if described.field is None else f"takes no field, but got {described.field!r}"
-        raise DeclarationError(f"{place}: {described.kind} {told}")
+        words = "needs the field" if described.field is None else f"takes no field, but got {described.field!r}"
+        raise DeclarationError(f"{place}: {described.kind} {words}")
     window = _window(described.kind, described.window, place)
     options: dict[str, object] = {"delay": described.delay, "where": described.where, "current": described.current}
     options |= {"role": described.role, "at": described.at, "by": described.by, "of": _types(described, types, place)}

@@ -9,7 +9,7 @@ from penstock.errors import DeclarationError, did_you_mean
 WINDOWED = ("count", "sum", "mean", "std", "min", "max", "distinct", "label_count", "label_rate")
 """Aggregates over a window, in the order of the reference page."""
 REMEMBERED = ("last", "first", "since_last", "since_first")
-"""What a key remembers of earlier events; these never see the event itself."""
+"""Aggregates of earlier events alone, which never include the event itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Aggregate:
 
 
 class Entity:
-    """What a key stands for: a customer, a card, a device.
+    """An entity: what a key identifies, such as a customer, card or device.
 
     One field, several fields together, or one thing in several roles:
 

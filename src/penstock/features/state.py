@@ -1,6 +1,7 @@
 """The feature state of all entities of a detector, updated by batches and labels in one order."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from penstock.features.plan import EntityPlan
 from penstock.messages import Batch, Column, Layout, Type
 
 if TYPE_CHECKING:
+    from penstock.features.state_copy import StateCopy
     from penstock.features.table import Table
 
 STRIDE_US = 86_400 * SECOND_US
@@ -40,7 +42,7 @@ class Closed(NamedTuple):
 
 NO_ROW = 1 << 62
 OPEN = Closed(NO_ROW, ALL_KEYS)
-"""Nothing had to stay out."""
+"""All events entered state."""
 
 
 class FeatureState:
@@ -80,6 +82,8 @@ class FeatureState:
         self._clocks = np.zeros(2, np.int64)
         self._roles = max((len(plan.keys) for plan in plans), default=1)
         self._words: dict[int, str] = {}
+        self._word_codes: list[int] = []
+        self._copy: StateCopy | None = None
         self._handles = np.empty((len(plans), handles.HANDLE), np.int64)
         for table, handle in zip(self.tables, self._handles, strict=True):
             handle[:] = table.handle
@@ -140,7 +144,9 @@ class FeatureState:
         return max(pace_us, min(time_us, pace_us + STRIDE_US)) if pace_us else time_us
 
     def _reclaim(self, pace_us: int) -> bool:
-        """Forget idle keys and give back their memory; not again before some more can have become idle."""
+        """Forget idle keys and give back their memory; not again before some more can have become idle, nor during a copy."""
+        if self._copy is not None:
+            return False
         idle_us = min((table.plan.plan.sizes.horizon for table in self.tables), default=0)
         if self._reclaimed_us is not None and pace_us < self._reclaimed_us + idle_us // _LOOKS:
             return False
@@ -167,9 +173,22 @@ class FeatureState:
         keys may not enter. Events that are stamped further ahead of their arrival than `max_ahead` stay out, too.
         moves: whether they move the stream's clocks.
         """
+        copy = self._copy
+        if copy is None:
+            return self._apply(batch, first_sequence, read=read, write=write, moves=moves, closed=closed)
+        with copy.lock:
+            if write and moves:
+                copy.goes_on_at(first_sequence)
+            copy.before(lambda number: key_codes(self.tables[number].plan, batch), batch)
+            return self._apply(batch, first_sequence, read=read, write=write, moves=moves, closed=closed)
+
+    def _apply(
+        self, batch: Batch, first_sequence: int, *, read: bool, write: bool, moves: bool, closed: Closed
+    ) -> NDArray[np.bool_]:
         n, clocks = len(batch), self._clocks if moves else self._clocks.copy()
         keep, paces, admission = np.empty(n, np.bool_), np.empty(n, np.int64), np.zeros(n, np.uint8)
-        admission[closed.row :] = closed.level
+        if closed.level:
+            admission[closed.row :] = closed.level
         keys, progress = np.empty((n, self._roles), np.int64), self._kernel.progress()
         while not self._kernel.advance(
             self._handles,
@@ -192,27 +211,45 @@ class FeatureState:
             write,
         ):
             self.tables[progress[0]].enlarge()
-        if self.remembered:
-            self._learn_words(batch)
-            for column in self.outputs:
-                batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
+        self.learn_words(batch)
+        self.fill_words(batch)
+        if not closed.level:
+            return np.zeros(n, np.bool_)
         refused: NDArray[np.bool_] = admission & REFUSED != 0
-        self.refused += int(np.count_nonzero(refused)) if closed.level else 0
+        self.refused += int(np.count_nonzero(refused))
         return refused
 
     def label(self, batch: Batch, row: int, sequence: int, change: int) -> None:
         """A fraud label of one event became known (+1) or was taken back (-1)."""
+        copy = self._copy
+        if copy is None:
+            self._label(batch, row, sequence, change)
+            return
+        with copy.lock:
+            copy.before(lambda number: key_codes(self.tables[number].plan, batch, slice(row, row + 1)))
+            self._label(batch, row, sequence, change)
+
+    def _label(self, batch: Batch, row: int, sequence: int, change: int) -> None:
         for table in self.tables:
             if not table.plan.labelled:
                 continue
             keys = key_codes(table.plan, batch, slice(row, row + 1))[0].tolist()
             table.label(keys, int(batch.time_us[row]), sequence, int(batch.kinds[row]), batch.x, row, change)
 
-    def _learn_words(self, batch: Batch) -> None:
+    def fill_words(self, batch: Batch) -> None:
+        """Fill the texts of features that give texts back, from their codes."""
+        for column in self.outputs:
+            batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
+
+    def learn_words(self, batch: Batch) -> None:
         """Remember the texts behind the codes that features give back."""
+        if not self.remembered:
+            return
+        known = len(self._words)
         for name in self.remembered:
             self._words.update(zip(batch.codes[:, self.layout[name].index].tolist(), batch.texts[name], strict=True))  # type: ignore[arg-type]  # null has code 0
         self._words.pop(0, None)
+        self._word_codes += [*islice(reversed(self._words), len(self._words) - known)][::-1]
 
     # ---- looking at one key
 
@@ -239,31 +276,56 @@ class FeatureState:
         batch = one_row(self.layout)
         batch.time_us = batch.arrived_us = np.array([self.clock_us], np.int64)
         keys = np.full((1, len(table.plan.keys)), key, np.int64)
-        table.look(keys, batch.time_us, batch.x, batch.codes)
+        copy = self._copy
+        if copy is None:
+            table.look(keys, batch.time_us, batch.x, batch.codes)
+        else:
+            with copy.lock:
+                copy.before(lambda number: keys if self.tables[number] is table else keys[:0])
+                table.look(keys, batch.time_us, batch.x, batch.codes)
         for column in self.outputs:
             batch.texts[column.name] = [self._words.get(int(batch.codes[0, column.index]))]
         return batch
 
     # ---- snapshots
 
-    def arrays(self) -> dict[str, NDArray[np.int64]]:
-        """Copies of everything, by name: see `load`."""
-        return {f"{i}.{name}": array for i, table in enumerate(self.tables) for name, array in table.arrays().items()}
+    def copy(self) -> "StateCopy":
+        """Begin a copy of everything as it is now: see `load`. One at a time: an earlier one is completed.
 
-    def words(self) -> dict[int, str]:
-        """The texts behind remembered codes."""
-        return dict(self._words)
+        Whoever iterates over it does the work; see `StateCopy`.
+        """
+        from penstock.features.state_copy import StateCopy
 
-    def load(self, arrays: Mapping[str, NDArray[np.int64]], words: Mapping[int, str], clock_us: int, pace_us: int) -> None:
-        """Become the state that all this was taken from."""
+        self._complete_copy()
+        self._copy = StateCopy(self.tables, self._words, self._word_codes, self._copied)
+        return self._copy
+
+    def _copied(self) -> None:
+        self._copy = None
+
+    def _complete_copy(self) -> None:
+        """Copy at once what an unfinished copy still lacks."""
+        copy = self._copy
+        if copy is not None:
+            with copy.lock:
+                copy.finish()
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], words: Mapping[int, str], clock_us: int, pace_us: int) -> None:
+        """Become the state that all this was taken from. words: texts behind remembered codes that the arrays do not hold."""
+        from penstock.features.state_copy import words_of
+
+        self._complete_copy()
+        arrays = dict(arrays)
+        words = {**words, **words_of(arrays)}
         for i, table in enumerate(self.tables):
             prefix = f"{i}."
             table.load({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
-        self._words = dict(words)
+        self._words, self._word_codes = words, list(words)
         self._clocks[:] = clock_us, pace_us
 
     def digest(self) -> str:
         """A hash of the state's meaning: equal states have equal digests."""
+        self._complete_copy()
         return "-".join(table.digest(self.pace_us)[:16] for table in self.tables)
 
     @property

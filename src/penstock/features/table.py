@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.features.kernel import words as k
-from penstock.features.kernel.compaction import compact
+from penstock.features.kernel.copying import VALUE_WIDTH, bring_keys, bring_values, copy_values, room_for_ring, settle_values
 from penstock.features.kernel.events import settle, sweep
 from penstock.features.kernel.handles import RARE, RUN, advance, handle_of, label, progress
-from penstock.features.kernel.hash_tables import place_distinct, place_distincts, place_keys
+from penstock.features.kernel.hash_tables import FULL, PLACES, STRIDE, can_split, values_at_once
 from penstock.features.kernel.rare import address_of_rare
 from penstock.features.kernel.writing import clear_row
+from penstock.features.memory import roomy, zeros
 from penstock.features.plan import EntityPlan
+from penstock.features.table_copy import TableCopy
 
 _SIZE_CLASSES = 48
 _WORTH_COMPACTING = 0.875
@@ -31,7 +33,7 @@ class Table:
 
     def __init__(self, plan: EntityPlan) -> None:
         self.plan = plan
-        self.state = _empty(plan.plan, len(plan.keys), slots=1 << 10, entries=1 << 13, distincts=1 << 10)
+        self.state = _empty(plan.plan, len(plan.keys), slots=1 << 10, entries=1 << 13)
         self.state.meta[k.SALT] = int.from_bytes(os.urandom(7), "little")  # keys chosen by an attacker must not collide
         self.handle = handle_of(plan.plan, self.state)
 
@@ -111,15 +113,11 @@ class Table:
         """The maximum number of bytes that this many events of new keys add."""
         state, meta, keys = self.state, self.state.meta, events * len(self.plan.keys)
         entry = (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8
-        grown = keys * (state.rows.shape[1] * 8 + entry * (1 << k.SMALLEST_RING_LOG2))
-        grown += _added(state.table, int(meta[k.TABLE_USED]) + keys)
-        distincts = int(meta[k.DISTINCT_USED]) + keys * len(self.plan.plan.distincts) + self._values_at_once
-        return int(grown + _added(state.distinct, distincts))
-
-    @property
-    def _values_at_once(self) -> int:
-        """For how many distinct values an event asks for room; see `kernel.events`."""
-        return len(self.plan.keys) * (k.VALUES_AT_ONCE * len(self.plan.plan.distincts) + 1)
+        bytes_ = keys * (state.rows.shape[1] * 8 + entry * (1 << k.SMALLEST_RING_LOG2))
+        bytes_ += _added(meta, k.KEY_SHIFT, k.KEY_TOP, int(meta[k.TABLE_USED]) + keys) * state.table.shape[1] * 8
+        fields = len(self.plan.plan.distincts)
+        distincts = int(meta[k.DISTINCT_USED]) + keys * fields + values_at_once(len(self.plan.keys), fields)
+        return int(bytes_ + _added(meta, k.VALUE_SHIFT, k.VALUE_TOP, distincts) * state.distinct.shape[1] * 8)
 
     def reclaim(self, clock_us: int) -> None:
         """Forget the keys that are idle at this pace clock, and release their memory if it is much."""
@@ -127,49 +125,58 @@ class Table:
         rows = self.state.rows[: self.state.meta[k.SLOTS]]
         held = np.flatnonzero(rows[:, k.KEY] != 0)
         rings = np.where(rows[held, k.RING] != k.NO_RING, np.int64(1) << rows[held, k.LOG2], 0)
-        slots, distincts = _power_of_two(len(held) + 8), _power_of_two(2 * int(self.state.meta[k.DISTINCT_USED]) + 64)
-        hashed = 2 * slots * 2 * 8 + distincts * 3 * 8
+        hashed = 16 * _lines_for(len(held)) + 24 * _lines_for(int(self.state.meta[k.DISTINCT_USED]))
         if self._bytes(len(held), int(rings.sum()), hashed) < _WORTH_COMPACTING * self.used_bytes:
-            entries = _power_of_two(int(rings.sum()) + 8 * int(max(rings.max(initial=0), 16)))
-            state = _empty(self.plan.plan, len(self.plan.keys), slots=slots, entries=entries, distincts=distincts)
-            order = held[np.argsort(-rings, kind="stable")]
-            compact(self.plan.plan, self.state, state, order, np.empty(max(len(rows), 1), np.int64))
-            self.state = state
-            self._lay_handle()
+            self._compact(held[np.argsort(-rings, kind="stable")], rings)
+
+    def _compact(self, order: NDArray[np.int64], rings: NDArray[np.int64]) -> None:
+        """Move the keys in these slots together; rings: how long theirs are."""
+        old, values = self.state, [np.empty((0, VALUE_WIDTH), np.int64)]
+        code, block = 0, np.empty((PLACES, VALUE_WIDTH), np.int64)
+        while code >= 0:
+            code, used = copy_values(self.handle, code, 1, 1 << 62, block)
+            values.append(block[:used].copy())
+        self._begin(len(order), int(rings.sum()) + 8 * int(max(rings.max(initial=0), 16)), old.meta)
+        self._bring(order, old.rows, old.ring, packed=False)
+        self._bring_values(np.concatenate(values))
 
     def enlarge(self) -> None:
-        """Double whichever array lacks room for one more event."""
+        """Make room for one more event in whichever array lacks it. Large arrays reserve room for all they can ever hold."""
         state, meta, roles = self.state, self.state.meta, len(self.plan.keys)
-        if (meta[k.TABLE_USED] + roles) * 2 > state.table.shape[0]:
-            self.state = self.state._replace(table=self._rehash_keys(2 * state.table.shape[0]))
-        if (meta[k.DISTINCT_USED] + self._values_at_once) * 2 > state.distinct.shape[0]:
-            self.state = self.state._replace(distinct=self._rehash_distinct(2 * state.distinct.shape[0]))
+        values = values_at_once(roles, len(self.plan.plan.distincts))
+        self._enlarge_tables(roles, values, min(values, int(meta[k.VALUE_TOP]) // STRIDE))
         if meta[k.SLOTS] + roles > state.rows.shape[0]:
-            self.state = self.state._replace(rows=_grown(state.rows, 2 * state.rows.shape[0], int(meta[k.SLOTS])))
+            self.state = self.state._replace(rows=_enlarged(state.rows, 2 * state.rows.shape[0], int(meta[k.SLOTS])))
         if meta[k.RING_TOP] + roles * 4 * meta[k.LARGEST] > state.ring.shape[0]:
             self._grow_rings(2 * state.ring.shape[0])
         self._lay_handle()
 
-    def _rehash_keys(self, capacity: int) -> NDArray[np.int64]:
-        table = np.zeros((capacity, 2), np.int64)
-        place_keys(self.state, table)
-        return table
-
-    def _rehash_distinct(self, capacity: int) -> NDArray[np.int64]:
-        table = np.zeros((capacity, 3), np.int64)
-        place_distincts(self.state, table)
-        return table
+    def _enlarge_tables(self, keys: int, values: int, blocks: int) -> None:
+        """Make room in the hash tables for so many keys, and values that split so many blocks; directories are copied."""
+        state, meta = self.state, self.state.meta
+        for table, directory, used, shift, top, entries, more in (
+            ("table", "key_directory", k.TABLE_USED, k.KEY_SHIFT, k.KEY_TOP, keys, keys),
+            ("distinct", "value_directory", k.DISTINCT_USED, k.VALUE_SHIFT, k.VALUE_TOP, values, blocks),
+        ):
+            lines, places = getattr(state, table), getattr(state, directory)
+            wanted = max(4 << (63 - int(meta[shift])), 8 * (int(meta[top]) // STRIDE + more))
+            if len(places) < wanted:
+                self.state = self.state._replace(**{directory: np.resize(places, wanted)})
+            if not can_split(len(lines), wanted, meta, used, shift, top, entries, more):
+                length = int(meta[top]) + (more + 2) * STRIDE
+                self.state = self.state._replace(**{table: _enlarged(lines, 2 * length, int(meta[top]))})
 
     def _grow_rings(self, entries: int) -> None:
         old = self.state
         top = int(old.meta[k.RING_TOP])
-        levels = _levels(entries)
-        blocks = np.zeros((old.blocks.shape[0], int(levels[-1]) if len(old.blocks) else 0), np.int64)
+        ring = _enlarged(old.ring, entries, top)
+        levels = _levels(len(ring))
+        blocks = zeros(len(old.blocks), int(levels[-1]) if len(old.blocks) else 0)
         for level in range(1, len(old.levels) - 1):
-            size = -(-top >> (k.FANOUT_LOG2 * level))
+            size = -(-top >> (k.FANOUT_LOG2 * level))  # rounded up
             if len(old.blocks):
                 blocks[:, levels[level] : levels[level] + size] = old.blocks[:, old.levels[level] : old.levels[level] + size]
-        self.state = old._replace(ring=_grown(old.ring, entries, top), blocks=blocks, levels=levels)
+        self.state = old._replace(ring=ring, blocks=blocks, levels=levels)
 
     # ---- figures
 
@@ -179,15 +186,10 @@ class Table:
         return int(self.state.meta[k.TABLE_USED])
 
     @property
-    def allocated_bytes(self) -> int:
-        """Address space of the arrays; pages are committed as they are first used."""
-        return sum(int(array.nbytes) for array in self.state)
-
-    @property
     def used_bytes(self) -> int:
         """Bytes of rows, rings, block summaries and hash places in use."""
-        state, meta = self.state, self.state.meta
-        return self._bytes(int(meta[k.SLOTS]), int(meta[k.RING_TOP]), state.table.nbytes + state.distinct.nbytes)
+        meta = self.state.meta
+        return self._bytes(int(meta[k.SLOTS]), int(meta[k.RING_TOP]), 16 * int(meta[k.KEY_TOP]) + 24 * int(meta[k.VALUE_TOP]))
 
     def _bytes(self, slots: int, entries: int, hashed: int) -> int:
         state = self.state
@@ -202,39 +204,61 @@ class Table:
 
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """Copies of everything that is in use; `load` makes an equal table of them."""
-        state, meta = self.state, self.state.meta
-        top = int(meta[k.RING_TOP])
-        used = {"meta": meta, "free": state.free, "rows": state.rows[: meta[k.SLOTS]], "ring": state.ring[:top]}
-        used["distinct"] = state.distinct[state.distinct[:, 0] != 0]
-        for level in range(1, len(state.levels) - 1):
-            size = -(-top >> (k.FANOUT_LOG2 * level))  # rounded up
-            used[f"blocks_{level}"] = state.blocks[:, state.levels[level] : state.levels[level] + size]
-        return {name: array.copy() for name, array in used.items()}
+        copy = TableCopy(self)
+        while copy.step():
+            pass
+        return dict(copy.taken)
 
     def load(self, arrays: Mapping[str, NDArray[np.int64]]) -> None:
-        """Become the table that `arrays` was taken from."""
-        meta = arrays["meta"]
-        entries = _power_of_two(max(int(meta[k.RING_TOP]) + 8 * int(meta[k.LARGEST]), 1 << 13))
-        slots = _power_of_two(int(meta[k.SLOTS]) + 8)
-        state = _empty(
-            self.plan.plan,
-            len(self.plan.keys),
-            slots=slots,
-            entries=entries,
-            distincts=_power_of_two(4 * len(arrays["distinct"]) + 64),
-        )
-        state.meta[:] = meta
-        state.free[:] = arrays["free"]
-        state.rows[: meta[k.SLOTS]] = arrays["rows"]
-        state.ring[: meta[k.RING_TOP]] = arrays["ring"]
-        for level in range(1, len(state.levels) - 1):
-            saved = arrays.get(f"blocks_{level}")
-            if saved is not None:
-                state.blocks[:, state.levels[level] : state.levels[level] + saved.shape[1]] = saved
-        place_keys(state, state.table)
-        for owner, code, position in arrays["distinct"]:
-            place_distinct(state.distinct, meta[k.SALT], owner, code, position)
-        self.state = state
+        """Become the table that `arrays` was taken from; also those of before 0.2, which were the kernel's own."""
+        if "rows" in arrays:
+            self._load_own(arrays)
+            return
+        chunks = list(zip(_numbered(arrays, "rows"), _numbered(arrays, "entries"), strict=True))
+        entries = sum(int(np.sum(_ring_lengths(rows))) for rows, _ in chunks)
+        largest = max((int(_ring_lengths(rows).max(initial=0)) for rows, _ in chunks), default=0)
+        self._begin(sum(len(rows) for rows, _ in chunks), 2 * entries + 8 * max(largest, 16), arrays["meta"])
+        for rows, ring in chunks:
+            self._bring(np.arange(len(rows)), rows, ring, packed=True)
+        none, before = np.empty((0, VALUE_WIDTH), np.int64), reversed(_numbered(arrays, "before"))
+        self._bring_values(np.concatenate([none, *_numbered(arrays, "values"), *(each[::-1] for each in before)]))
+
+    def _load_own(self, arrays: Mapping[str, NDArray[np.int64]]) -> None:
+        """Load the arrays of a kernel of before 0.2."""
+        rows, distinct, fields = arrays["rows"], arrays["distinct"], len(self.plan.plan.distincts)
+        held = np.flatnonzero(rows[:, k.KEY] != 0)
+        largest = int(_ring_lengths(rows[held]).max(initial=0))
+        self._begin(len(held), int(arrays["meta"][k.RING_TOP]) + 8 * max(largest, 16), arrays["meta"])
+        self._bring(held, rows, arrays["ring"], packed=False)
+        owner = np.maximum(distinct[:, 0] - 1, 0)
+        kept_out, field = distinct[:, 0] < 0, owner % max(fields, 1)
+        values = np.column_stack((rows[owner // max(fields, 1), k.KEY], field, distinct[:, 1:]))
+        values[kept_out, 0], values[kept_out, 1] = distinct[kept_out, 0], -1
+        ever = self.plan.plan.distincts[field, k.D_EVER] != 0 if fields else np.zeros(len(field), np.bool_)
+        self._bring_values(np.ascontiguousarray(values[kept_out | ever]))
+
+    def _begin(self, slots: int, entries: int, meta: NDArray[np.int64]) -> None:
+        """Become empty, with room for so many rows and ring entries; the counts of another state go on."""
+        salt = self.state.meta[k.SALT]
+        self.state = _empty(self.plan.plan, len(self.plan.keys), slots=slots + 8, entries=entries)
+        self.state.meta[k.SALT] = salt
+        self.state.meta[k.LATE : k.FORGOTTEN + 1] = meta[k.LATE : k.FORGOTTEN + 1]
+        self._lay_handle()
+
+    def _bring(self, order: NDArray[np.int64], rows: NDArray[np.int64], ring: NDArray[np.int64], *, packed: bool) -> None:
+        """Take in rows of another table: see `kernel.copying.bring_keys`."""
+        at = 0
+        while (at := bring_keys(self.plan.plan, self.state, order, at, rows, ring, packed)) < len(order):
+            row = rows[order[at]]
+            size = int(row[k.END] - row[k.FIRST]) if row[k.RING] != k.NO_RING else 0
+            self._enlarge_tables(1, *room_for_ring(len(self.plan.plan.distincts), size))
+        self._lay_handle()
+
+    def _bring_values(self, values: NDArray[np.int64]) -> None:
+        at = 0
+        while (at := bring_values(self.plan.plan, self.state, values, at)) < len(values):
+            self._enlarge_tables(1, *room_for_ring(len(self.plan.plan.distincts), 0))
+        settle_values(self.plan.plan, self.state)
         self._lay_handle()
 
     def digest(self, clock_us: int) -> str:
@@ -256,7 +280,8 @@ class Table:
             positions = np.arange(row[k.FIRST], row[k.END])
             if len(positions):
                 digest.update(state.ring[row[k.RING] + (positions & ((1 << int(row[k.LOG2])) - 1))].tobytes())
-        kept_out = state.distinct[state.distinct[:, 0] < 0, :2]
+        distinct = state.distinct[: state.meta[k.VALUE_TOP]]
+        kept_out = distinct[distinct[:, 0] < 0, :2]
         digest.update(kept_out[np.lexsort(kept_out.T)].tobytes())
         return digest.hexdigest()
 
@@ -265,12 +290,27 @@ def _power_of_two(n: int) -> int:
     return 1 << max(n - 1, 1).bit_length()
 
 
-def _added(table: NDArray[np.int64], used: int) -> int:
-    """Bytes by which a hash table grows until this many entries are half of it."""
-    grown = table.nbytes
-    while used * 2 * table.itemsize * table.shape[1] > grown:
-        grown *= 2
-    return grown - table.nbytes
+def _added(meta: NDArray[np.int64], shift: int, top: int, used: int) -> int:
+    """Lines by which a hash table grows until it holds this many entries: its blocks are split at about the same time."""
+    blocks, split = int(meta[top]) // STRIDE, 1 << (63 - int(meta[shift]))
+    while used > 0.9 * FULL * split:
+        split *= 2
+    return max(split - blocks, 0) * STRIDE
+
+
+def _numbered(arrays: Mapping[str, NDArray[np.int64]], name: str) -> list[NDArray[np.int64]]:
+    """The arrays of one kind in the order in which they were taken."""
+    return [arrays[f"{name}.{n}"] for n in range(sum(each.startswith(f"{name}.") for each in arrays))]
+
+
+def _lines_for(entries: int) -> int:
+    """Lines of a hash table that holds so many entries."""
+    return STRIDE if entries < FULL else _power_of_two(-(-entries // int(0.9 * FULL))) * STRIDE
+
+
+def _ring_lengths(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many entries the ring of each row has room for."""
+    return np.where(rows[:, k.RING] != k.NO_RING, np.int64(1) << rows[:, k.LOG2], 0)
 
 
 def _levels(entries: int) -> NDArray[np.int64]:
@@ -283,34 +323,39 @@ def _levels(entries: int) -> NDArray[np.int64]:
     return np.array(starts, np.int64)
 
 
-def _grown(array: NDArray[np.int64], length: int, used: int) -> NDArray[np.int64]:
-    larger = np.zeros((length, array.shape[1]), np.int64)
+def _enlarged(array: NDArray[np.int64], length: int, used: int) -> NDArray[np.int64]:
+    larger = roomy(length, array.shape[1])
     larger[:used] = array[:used]
     return larger
 
 
-def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int, distincts: int) -> k.State:
+def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int) -> k.State:
     meta = np.zeros(k.META, np.int64)
     meta[k.FREE_SLOT] = -1
     meta[k.RING_TOP] = k.ARENA_START
     meta[k.LARGEST] = 16
     meta[k.AT_HAND] = 1 << 16  # half a megabyte
-    levels = _levels(entries)
+    meta[[k.KEY_SHIFT, k.VALUE_SHIFT]] = 63
+    meta[[k.KEY_TOP, k.VALUE_TOP]] = STRIDE
+    ring = roomy(_power_of_two(max(entries, 1 << 13)), plan.sizes.ring_width)
+    levels = _levels(len(ring))
     extremes = plan.extremes.shape[0]
     blank = np.zeros(plan.sizes.row_width, np.int64)
     clear_row(plan, blank, np.int64(0), np.int64(_NO_SLOT))
     return k.State(
         meta=meta,
         free=np.full(_SIZE_CLASSES, -1, np.int64),
-        table=np.zeros((2 * _power_of_two(slots), 2), np.int64),
-        rows=np.zeros((slots, plan.sizes.row_width), np.int64),
-        ring=np.zeros((entries, plan.sizes.ring_width), np.int64),
-        blocks=np.zeros((extremes, int(levels[-1]) if extremes else 0), np.int64),
+        table=zeros(STRIDE, 2),
+        rows=roomy(_power_of_two(slots), plan.sizes.row_width),
+        ring=ring,
+        blocks=zeros(extremes, int(levels[-1]) if extremes else 0),
         levels=levels,
-        distinct=np.zeros((_power_of_two(distincts), 3), np.int64),
+        distinct=zeros(STRIDE, 3),
         scratch=np.zeros((k.SCRATCH, _longest(plan, roles)), np.int64),
         blank=blank,
         spans=np.zeros((len(plan.spans), k.SPAN_WORDS, k.BLOCK), np.int64),
+        key_directory=np.zeros(8, np.int64),
+        value_directory=np.zeros(8, np.int64),
     )
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock import audit
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Schema
-from penstock.governance import audit
 
 SCHEMA = Schema(
     "alerts",
@@ -55,8 +55,10 @@ class AlertAcknowledgements:
                 values,
             )
             if added:
-                told = {} if note is None else {"note": note}
-                audit.note(transaction, who=who, action="alerts.acknowledge", subject=f"alerts/{key}", details=told, at_us=now)
+                details = {} if note is None else {"note": note}
+                audit.note(
+                    transaction, who=who, action="alerts.acknowledge", subject=f"alerts/{key}", details=details, at_us=now
+                )
         return self.of([key])[key]
 
     def of(self, keys: Sequence[str]) -> dict[str, Acknowledgement]:

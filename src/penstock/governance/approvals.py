@@ -1,14 +1,15 @@
 """Requests for approval (four eyes): kept until another person approves or rejects them."""
 
 import secrets
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from penstock.audit import AuditLog, note
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Row, Schema, Transaction
 from penstock.errors import Conflict, NotFound, did_you_mean
-from penstock.governance.audit import AuditLog, note
 
 Stage = Literal["pending", "approved", "rejected", "withdrawn"]
 STAGES = ("pending", "approved", "rejected", "withdrawn")
@@ -48,6 +49,13 @@ class Request(msgspec.Struct, frozen=True):
     settled_by: str | None = None
     settled_us: int | None = None
     settled_note: str | None = None
+
+
+class Approve(Protocol):
+    """The function that applies the requests of one kind."""
+
+    def __call__(self, id: str, *, who: str, why: str) -> object:
+        """Approve the request with this id, and apply it."""
 
 
 class Approvals:
@@ -164,3 +172,27 @@ _VERBS = {"approved": "approve", "rejected": "reject", "withdrawn": "withdraw"}
 def _request(row: Row) -> Request:
     fields: list[Any] = [*row[:4], msgspec.json.decode(row[4]), *row[5:]]
     return Request(*fields)
+
+
+class ApprovalService:
+    """Approves requests of every kind about one detector.
+
+    Args:
+        approvals: its requests.
+        approve: by kind, the function that applies a request; kinds that this process does not manage are absent.
+    """
+
+    def __init__(self, detector: str, approvals: Approvals, approve: Mapping[str, Approve]) -> None:
+        self._detector, self._approvals, self._approve = detector, approvals, approve
+
+    def approve(self, id: str, *, who: str, why: str = "") -> None:
+        """Approve a request and apply it.
+
+        Raises:
+            NotFound, Conflict: no such request, it was settled before, the approver is its author, or it cannot be done here.
+            DeclarationError, BundleError: it does not fit the detector any more.
+        """
+        kind = self._approvals.one(id).kind
+        if kind not in self._approve:
+            raise Conflict(f"request {id} is about a {kind}, and none of {self._detector!r} is looked after here")
+        self._approve[kind](id, who=who, why=why)

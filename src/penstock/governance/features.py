@@ -8,30 +8,104 @@ A feature has at most one active version and at most one in backfill; until that
 force. Features declared in the detector's file are not stored here.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database
-from penstock.errors import Conflict, NotFound, did_you_mean
-from penstock.governance.approvals import Approvals, Request
-from penstock.governance.audit import AuditLog
-from penstock.governance.feature_versions import SCHEMA, FeatureSteps, Version, Wanted, read_versions, wanted
-from penstock.governance.rule_versions import SCHEMA as RULES
+from penstock.database.sqlite import Database, Schema
+from penstock.errors import Conflict, NotFound
+from penstock.governance.approvals import Request
+from penstock.governance.rules import SCHEMA as RULES
+from penstock.governance.versions import Changes, Kind, Transition, VersionStore, in_state, previously_active
+
+FeatureState = Literal["draft", "filling", "active", "archived"]
+
+SCHEMA = Schema(
+    "features",
+    [
+        [
+            """CREATE TABLE feature_versions (detector TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+            place INTEGER NOT NULL, body TEXT NOT NULL, author TEXT NOT NULL, note TEXT NOT NULL, at_us BIGINT NOT NULL,
+            state TEXT NOT NULL, was_active INTEGER NOT NULL, changed_us BIGINT NOT NULL, changed_by TEXT NOT NULL,
+            reach TEXT, trouble TEXT, PRIMARY KEY (detector, name, version))""",
+            "CREATE TABLE feature_revisions (detector TEXT PRIMARY KEY, revision INTEGER NOT NULL)",
+        ],
+        [
+            """CREATE TABLE feature_shards (detector TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+            shard INTEGER NOT NULL, reach TEXT NOT NULL, PRIMARY KEY (detector, name, version, shard))"""
+        ],
+    ],
+)
+"""Versions of features; for each detector a revision of the wanted features; and the shards that have backfilled a version."""
+
+
+class StoredFeature(msgspec.Struct, frozen=True):
+    """One version of a feature. body: its definition, as its form writes it. was_active: when it last became active, in
+    order.
+
+    changed_us, changed_by: since when it has its state, and who changed it. reach: the history that the backfill
+    covered. trouble: why the backfill failed.
+    """
+
+    name: str
+    version: int
+    body: dict[str, Any]
+    author: str
+    note: str
+    at_us: int
+    state: FeatureState
+    was_active: int
+    changed_us: int
+    changed_by: str
+    reach: dict[str, Any] | None = None
+    trouble: str | None = None
+
+
+FEATURE = Kind(
+    name="feature",
+    struct=StoredFeature,
+    table="feature_versions",
+    key=("detector", "name", "version"),
+    subject="{0.name}/{0.version}",
+    resets={"trouble": None},
+    audited=(),
+    json=("body", "reach"),
+    order="place",
+    revisions=("feature_revisions", "rule_revisions"),  # the names that rules may read change too
+    schemas=(SCHEMA, RULES),
+    transitions={
+        "activate": Transition(("draft", "archived"), "filling", {"filling": "withdraw"}),
+        "withdraw": Transition(("filling",), "draft"),
+        "rollback": Transition(("filling",), "draft"),
+        "failed": Transition(("filling",), "draft"),
+        "filled": Transition(("filling",), "active", {"active": "replace"}),
+        "replace": Transition(("active",), "archived"),
+        "archive": Transition(("draft", "filling", "active"), "archived"),
+    },
+    whose=" that was made at run time",
+)
+
+
+class Wanted(NamedTuple):
+    """The features to compute: the active versions, replaced by those that are being backfilled."""
+
+    revision: int
+    versions: Sequence[StoredFeature]
 
 
 class Checks(Protocol):
     """Checks that need the detector."""
 
-    def fit(self, versions: Sequence[Version]) -> None:
+    def fit(self, versions: Sequence[StoredFeature]) -> None:
         """Raises DeclarationError or BundleError if the detector cannot have these features besides those of its file."""
 
-    def readers(self, name: str, others: Sequence[Version]) -> Sequence[str]:
+    def readers(self, name: str, others: Sequence[StoredFeature]) -> Sequence[str]:
         """The rules, models and features among the others that read this one."""
 
 
-class FeatureStore:
+class FeatureStore(VersionStore[StoredFeature]):
     """The run-time features of one detector.
 
     Args:
@@ -41,34 +115,13 @@ class FeatureStore:
         four_eyes: an author cannot activate their own version: their request waits for another person.
     """
 
+    kind = FEATURE
+
     def __init__(
         self, database: Database, detector: str, checks: Checks, clock: Clock = system_clock, *, four_eyes: bool = False
     ) -> None:
-        self._database, self._detector, self._checks, self._clock = database, detector, checks, clock
-        self.four_eyes = four_eyes
-        AuditLog(database)
-        database.prepare(SCHEMA)
-        database.prepare(RULES)
-        self.approvals = Approvals(database, detector, clock)
-
-    # ------------------------------------------------------------ reading
-
-    def revision(self) -> int:
-        """Grows with every change of the wanted features; polled often, by every follower."""
-        rows = self._database.read("SELECT revision FROM feature_revisions WHERE detector = :detector", self._own)
-        return int(rows[0][0]) if rows else 0
-
-    def versions(self, name: str | None = None) -> list[Version]:
-        """All versions of a feature, or of all, oldest first."""
-        return [each for each in read_versions(self._database.read, self._detector) if name in (None, each.name)]
-
-    def known(self, name: str) -> list[Version]:
-        """All versions of a feature, oldest first.
-
-        Raises:
-            NotFound: there is no such feature.
-        """
-        return _known(self.versions(), name, self._detector)
+        super().__init__(database, detector, clock, four_eyes=four_eyes)
+        self._checks = checks
 
     def wanted(self) -> Wanted:
         """The features to compute, backfilled or not."""
@@ -77,22 +130,20 @@ class FeatureStore:
 
     # ------------------------------------------------------------ changing
 
-    def add(self, name: str, body: dict[str, Any], *, who: str, why: str = "") -> Version:
+    def add(self, name: str, body: dict[str, Any], *, who: str, why: str = "") -> StoredFeature:
         """Add a version, as a draft.
 
         Raises:
             DeclarationError: it is invalid.
         """
-        with self._steps() as steps:
-            known = [each for each in steps.all() if each.name == name]
-            now = self._clock()
-            number = max((each.version for each in known), default=0) + 1
-            added = Version(name, number, body, who, why, now, "draft", 0, now, who)
-            self._checks.fit(_with(wanted(steps.all()), added))
-            steps.insert(added)
-            return added
+        with self._changes() as changes:
+            number = max((each.version for each in changes.of(name)), default=0) + 1
+            now = self.clock()
+            added = StoredFeature(name, number, body, who, why, now, "draft", 0, now, who)
+            self._checks.fit([*(each for each in wanted(changes.versions) if each.name != name), added])
+            return changes.insert(added, who, "feature.add", {"body": body, "note": why})
 
-    def activate(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:
+    def activate(self, name: str, version: int | None = None, *, who: str, why: str = "") -> StoredFeature | Request:
         """Start the backfill of a version, by default the newest; it becomes active when the backfill is complete.
 
         Returns:
@@ -103,11 +154,11 @@ class FeatureStore:
             Conflict: it is active, or being backfilled.
             DeclarationError, BundleError: the detector cannot work with it.
         """
-        with self._steps() as steps:
-            known, chosen = self._chosen(steps, name, version)
+        with self._changes() as changes:
+            chosen = _chosen(changes, name, version)
             if self.four_eyes and chosen.author == who:
-                return self._ask(steps, chosen, who, why)
-            return self._fill(steps, known, chosen, who, why)
+                return self._ask_for(changes, chosen, who, why)
+            return self._fill(changes, chosen, who, why)
 
     def ask(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Request:
         """Request the activation of a version, for those who may not activate it.
@@ -115,10 +166,10 @@ class FeatureStore:
         Raises:
             NotFound, Conflict: as `activate`.
         """
-        with self._steps() as steps:
-            return self._ask(steps, self._chosen(steps, name, version)[1], who, why)
+        with self._changes() as changes:
+            return self._ask_for(changes, _chosen(changes, name, version), who, why)
 
-    def approve(self, id: str, *, who: str, why: str = "") -> Version:
+    def approve(self, id: str, *, who: str, why: str = "") -> StoredFeature:
         """Approve a request and activate its version.
 
         Raises:
@@ -126,30 +177,27 @@ class FeatureStore:
             Conflict: it was settled before, the approver is its author, or it is no longer possible.
             DeclarationError, BundleError: as `activate`.
         """
-        with self._steps() as steps:
-            request = self.approvals.waiting(steps.transaction, id)
-            known, chosen = self._chosen(steps, request.name, request.details["version"])
-            self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
-            return self._fill(steps, known, chosen, who, why)
+        with self._changes() as changes:
+            request = self.approvals.waiting(changes.transaction, id)
+            chosen = _chosen(changes, request.name, request.details["version"])
+            self.approvals.settle(changes.transaction, request, "approved", who=who, why=why)
+            return self._fill(changes, chosen, who, why)
 
-    def rollback(self, name: str, *, who: str, why: str = "") -> Version:
+    def rollback(self, name: str, *, who: str, why: str = "") -> StoredFeature:
         """Undo the last step: a version in backfill becomes a draft again; else the version before is backfilled to replace
         the active.
 
         Raises:
             Conflict: nothing was active before.
         """
-        with self._steps() as steps:
-            known = _known(steps.all(), name, self._detector)
-            filling = next((each for each in known if each.state == "filling"), None)
-            if filling is not None:
-                back = steps.set(filling, "draft", who, "feature.rollback", why)
-                steps.bump_revision()
-                return back
-            before = [each for each in known if each.was_active and each.state != "active"]
-            if not before:
-                raise Conflict(f"no version of {name!r} was active before, so there is nothing to go back to")
-            return self._fill(steps, known, max(before, key=lambda each: each.was_active), who, why)
+        with self._changes() as changes:
+            known = changes.known(name)
+            filling = in_state(known, "filling")
+            if filling is None:
+                return self._fill(changes, previously_active(known, name), who, why)
+            back = changes.apply("rollback", filling, who=who, why=why)
+            changes.bump_revision()
+            return back
 
     def filled(self, name: str, version: int, reach: dict[str, Any], *, who: str, shard: int = 0, shards: int = 1) -> bool:
         """Record that a shard has backfilled a version; returns whether it was still wanted. The formerly active one is
@@ -157,30 +205,24 @@ class FeatureStore:
 
         shard, shards: which of how many has it: it is active when all of them have, with the history that each covered.
         """
-        with self._steps() as steps:
-            known = _known(steps.all(), name, self._detector)
-            filling = next((each for each in known if (each.version, each.state) == (version, "filling")), None)
+        with self._changes() as changes:
+            filling = _filling(changes, name, version)
             if filling is None:
                 return False
-            reaches = steps.report(filling, shard, reach)
-            if len(reaches) < shards:
-                return True
-            reach = max(reaches, key=lambda each: each.get("since_us") or 0)
-            for each in known:
-                if each.state == "active":
-                    steps.set(each, "archived", who, "feature.replace")
-            count = max(each.was_active for each in known) + 1
-            steps.set(filling, "active", who, "feature.filled", was_active=count, reach=reach)
-            steps.bump_revision()
+            reaches = self._report(changes, filling, shard, reach)
+            if len(reaches) >= shards:
+                reach = max(reaches, key=lambda each: each.get("since_us") or 0)
+                changes.apply("filled", filling, who=who, reach=reach)
+                changes.bump_revision()
             return True
 
     def failed(self, name: str, version: int, trouble: str, *, who: str) -> None:
         """Record a failed backfill: the version becomes a draft again, with the reason."""
-        with self._steps() as steps:
-            for each in _known(steps.all(), name, self._detector):
-                if (each.version, each.state) == (version, "filling"):
-                    steps.set(each, "draft", who, "feature.failed", trouble, trouble=trouble)
-                    steps.bump_revision()
+        with self._changes() as changes:
+            filling = _filling(changes, name, version)
+            if filling is not None:
+                changes.apply("failed", filling, who=who, why=trouble, trouble=trouble)
+                changes.bump_revision()
 
     def archive(self, name: str, *, who: str, why: str = "") -> None:
         """Archive a feature: it is no longer computed.
@@ -189,63 +231,69 @@ class FeatureStore:
             NotFound: there is no such feature.
             Conflict: something reads it; names the readers.
         """
-        with self._steps() as steps:
-            known = _known(steps.all(), name, self._detector)
-            rest = [each for each in wanted(steps.all()) if each.name != name]
-            readers = self._checks.readers(name, rest)
+        with self._changes() as changes:
+            known = changes.known(name)
+            readers = self._checks.readers(name, [each for each in wanted(changes.versions) if each.name != name])
             if readers:
                 raise Conflict(f"feature {name!r} is read by {', '.join(readers)}; change or archive that first")
             for each in known:
                 if each.state != "archived":
-                    steps.set(each, "archived", who, "feature.archive", why)
-            steps.bump_revision()
+                    changes.apply("archive", each, who=who, why=why)
+            changes.bump_revision()
 
     # ------------------------------------------------------------ inside a transaction
 
-    def _chosen(self, steps: FeatureSteps, name: str, version: int | None) -> tuple[Sequence[Version], Version]:
-        """All versions of a feature, and the version to backfill."""
-        known = _known(steps.all(), name, self._detector)
-        chosen = next((each for each in reversed(known) if version in (None, each.version)), None)
-        if chosen is None:
-            raise NotFound(f"feature {name!r} has no version {version}; it has 1 to {len(known)}")
-        if chosen.state in ("active", "filling"):
-            told = "is active" if chosen.state == "active" else "is being filled"
-            raise Conflict(f"version {chosen.version} of {chosen.name!r} {told} already")
-        return known, chosen
+    def _ask_for(self, changes: Changes[StoredFeature], chosen: StoredFeature, who: str, why: str) -> Request:
+        details = {"version": chosen.version}
+        return self._ask(changes, chosen.name, "activate", details, author=chosen.author, who=who, why=why)
 
-    def _ask(self, steps: FeatureSteps, chosen: Version, who: str, why: str) -> Request:
-        told = {"version": chosen.version}
-        by = {"author": chosen.author, "who": who, "why": why}
-        return self.approvals.ask(steps.transaction, "feature", chosen.name, "activate", told, **by)
-
-    def _fill(self, steps: FeatureSteps, known: Sequence[Version], chosen: Version, who: str, why: str) -> Version:
-        for each in known:
-            if each.state == "filling":
-                steps.set(each, "draft", who, "feature.withdraw")
-        steps.begin(chosen)
-        changed = steps.set(chosen, "filling", who, "feature.activate", why)
-        self._checks.fit(wanted(steps.all()))
-        steps.bump_revision()
+    def _fill(self, changes: Changes[StoredFeature], chosen: StoredFeature, who: str, why: str) -> StoredFeature:
+        """Start the backfill of a version: no shard has filled it yet."""
+        changes.transaction.run(
+            "DELETE FROM feature_shards WHERE detector = :detector AND name = :name AND version = :version",
+            self._of(chosen),
+        )
+        changed = changes.apply("activate", chosen, who=who, why=why)
+        self._checks.fit(wanted(changes.versions))
+        changes.bump_revision()
         return changed
 
-    @property
-    def _own(self) -> dict[str, Any]:
-        return {"detector": self._detector}
+    def _report(
+        self, changes: Changes[StoredFeature], version: StoredFeature, shard: int, reach: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Record that a shard has filled a version; returns the history covered by all shards that have."""
+        changes.transaction.run(
+            "INSERT INTO feature_shards (detector, name, version, shard, reach)"
+            " VALUES (:detector, :name, :version, :shard, :reach)"
+            " ON CONFLICT (detector, name, version, shard) DO UPDATE SET reach = excluded.reach",
+            self._of(version) | {"shard": shard, "reach": msgspec.json.encode(reach).decode()},
+        )
+        rows = changes.transaction.run(
+            "SELECT reach FROM feature_shards WHERE detector = :detector AND name = :name AND version = :version",
+            self._of(version),
+        )
+        return [msgspec.json.decode(row[0]) for row in rows]
 
-    @contextmanager
-    def _steps(self) -> Iterator[FeatureSteps]:
-        with self._database.write() as transaction:
-            yield FeatureSteps(transaction, self._detector, self._clock)
+    def _of(self, version: StoredFeature) -> dict[str, Any]:
+        return {"detector": self.detector, "name": version.name, "version": version.version}
 
 
-def _with(versions: Sequence[Version], added: Version) -> list[Version]:
-    return [*(each for each in versions if each.name != added.name), added]
+def wanted(versions: Sequence[StoredFeature]) -> list[StoredFeature]:
+    """The active versions by name, replaced by those that are being backfilled."""
+    found = {each.name: each for each in versions if each.state == "active"}
+    found |= {each.name: each for each in versions if each.state == "filling"}
+    return [found[name] for name in sorted(found)]
 
 
-def _known(versions: Sequence[Version], name: str, detector: str) -> list[Version]:
-    found = [each for each in versions if each.name == name]
-    if not found:
-        names = sorted({each.name for each in versions})
-        told = f"detector {detector!r} has no feature {name[:100]!r} that was made at run time"
-        raise NotFound(f"{told}.{did_you_mean(name, names)}")
-    return found
+def _chosen(changes: Changes[StoredFeature], name: str, version: int | None) -> StoredFeature:
+    """The version to backfill, by default the newest."""
+    known = changes.known(name)
+    chosen = next((each for each in reversed(known) if version in (None, each.version)), None)
+    if chosen is None:
+        raise NotFound(f"feature {name!r} has no version {version}; it has 1 to {len(known)}")
+    changes.check("activate", chosen)
+    return chosen
+
+
+def _filling(changes: Changes[StoredFeature], name: str, version: int) -> StoredFeature | None:
+    return next((each for each in changes.known(name) if (each.version, each.state) == (version, "filling")), None)

@@ -7,24 +7,107 @@ A detector may run several trials, at most one of them a rollout. Callers name t
 who end the same one, the second changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import msgspec
 
-from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database
-from penstock.errors import MalformedEvent
-from penstock.governance.approvals import Approvals, Request
-from penstock.governance.audit import AuditLog
-from penstock.governance.trial_steps import MOST, SCHEMA, Beginning, ModelTrial, TrialSteps, read_trials, running
+from penstock.database.sqlite import Schema
+from penstock.errors import Conflict, MalformedEvent
+from penstock.governance.approvals import Request
+from penstock.governance.versions import Changes, Kind, Transition, VersionStore, checked_percent
+
+TrialState = Literal["shadow", "rollout", "promoted", "rolled_back", "withdrawn"]
+RUNNING = ("shadow", "rollout")
+"""The states of a running trial."""
+
+MOST = 4
+"""Maximum of concurrent trials of a detector's models."""
 
 REGISTRY = "registry"
 """The author of trials of versions that became challenger by alias alone, as after a retraining."""
 
+SCHEMA = Schema(
+    "model_trials",
+    [
+        [
+            """CREATE TABLE model_trials (id TEXT PRIMARY KEY, detector TEXT NOT NULL, version TEXT NOT NULL, champion TEXT,
+            state TEXT NOT NULL, percent DOUBLE PRECISION NOT NULL, share_of TEXT, guards TEXT, who TEXT NOT NULL,
+            note TEXT NOT NULL, at_us BIGINT NOT NULL, ended_us BIGINT, ended_by TEXT, reason TEXT)""",
+            "CREATE INDEX model_trials_by_detector ON model_trials (detector, at_us)",
+            "CREATE TABLE model_revisions (detector TEXT PRIMARY KEY, revision BIGINT NOT NULL)",
+        ]
+    ],
+)
 
-class ModelTrials:
+
+class Beginning(msgspec.Struct, frozen=True):
+    """A trial to start: its version, the current champion, kind, author and reason. guards: None for the policy's."""
+
+    version: str
+    champion: str | None
+    who: str
+    why: str = ""
+    guards: Sequence[dict[str, Any]] | None = None
+    state: TrialState = "shadow"
+    percent: float = 0.0
+    share_of: str | None = None
+
+
+class ModelTrial(msgspec.Struct, frozen=True):
+    """One trial. champion: the version that decided when it began. percent, share_of: of a rollout. guards: given with it,
+    as JSON values; None if those of the detector's policy apply.
+    """
+
+    id: str
+    version: str
+    champion: str | None
+    state: TrialState
+    percent: float
+    share_of: str | None
+    guards: list[dict[str, Any]] | None
+    who: str
+    note: str
+    at_us: int
+    ended_us: int | None = None
+    ended_by: str | None = None
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The version that is tried; a model has no other name."""
+        return self.version
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in RUNNING
+
+
+MODEL = Kind(
+    name="model",
+    struct=ModelTrial,
+    table="model_trials",
+    key=("id",),
+    subject="models/{0.version}",
+    resets={},
+    audited=(),
+    json=("guards",),
+    order="at_us DESC, id",
+    revisions=("model_revisions",),
+    schemas=(SCHEMA,),
+    transitions={
+        "shadow": Transition(RUNNING, "shadow"),
+        "rollout": Transition(RUNNING, "rollout"),
+        "promote": Transition(RUNNING, "promoted"),
+        "return": Transition(RUNNING, "promoted"),
+        "rollback": Transition(RUNNING, "rolled_back"),
+    },
+)
+
+
+class ModelTrials(VersionStore[ModelTrial]):
     """The trials of one detector's models. Every change is audited in the same transaction.
 
     >>> from penstock.database.sqlite import SqliteDatabase
@@ -44,27 +127,15 @@ class ModelTrials:
         four_eyes: who began a trial cannot let its version decide: their request waits for another person.
     """
 
-    def __init__(self, database: Database, detector: str, clock: Clock = system_clock, *, four_eyes: bool = False) -> None:
-        AuditLog(database)
-        database.prepare(SCHEMA)
-        self._database, self._detector, self._clock, self.four_eyes = database, detector, clock, four_eyes
-        self.approvals = Approvals(database, detector, clock)
-
-    # ------------------------------------------------------------ reading
-
-    def revision(self) -> int:
-        """Grows with every change; polled often, by every follower."""
-        sql = "SELECT revision FROM model_revisions WHERE detector = :detector"
-        rows = self._database.read(sql, {"detector": self._detector})
-        return int(rows[0][0]) if rows else 0
+    kind = MODEL
 
     def running(self) -> list[ModelTrial]:
         """The running trials, oldest first."""
-        return running(self.all())
+        return running(self.versions())
 
     def all(self, limit: int = 100) -> list[ModelTrial]:
         """Trials, newest first."""
-        return read_trials(self._database.read, self._detector, limit)
+        return self.versions()[:limit]
 
     # ------------------------------------------------------------ changing
 
@@ -82,8 +153,8 @@ class ModelTrials:
         Raises:
             Conflict: it is the champion, or too many trials run.
         """
-        with self._steps() as steps:
-            return steps.begin(Beginning(version, champion, who, why, guards))
+        with self._changes() as changes:
+            return _begin(changes, Beginning(version, champion, who, why, guards))
 
     def rollout(
         self,
@@ -105,22 +176,20 @@ class ModelTrials:
             MalformedEvent: an invalid percentage.
             Conflict: it is the champion, too many trials run, or another version is rolled out.
         """
-        beginning = Beginning(version, champion, who, why, guards, "rollout", _percent(percent), share_of)
-        with self._steps() as steps:
-            told = {"percent": beginning.percent, "of": share_of, "guards": None if guards is None else list(guards)}
-            waits = self._waits(steps, version, "rollout", told, who, why)
-            return waits or steps.begin(beginning)
+        beginning = Beginning(version, champion, who, why, guards, "rollout", checked_percent(percent), share_of)
+        with self._changes() as changes:
+            details = {"percent": beginning.percent, "of": share_of, "guards": None if guards is None else list(guards)}
+            return self._waits(changes, version, "rollout", details, who, why) or _begin(changes, beginning)
 
     def adopt(self, version: str, *, champion: str | None) -> bool:
         """Start a shadow trial of a version that became challenger by its alias alone, unless it was tried before, or there
         is no room.
         """
-        with self._steps() as steps:
-            known = steps.all()
-            tried = any(trial.version == version for trial in known)
-            if version == champion or tried or len(running(known)) >= MOST:
+        with self._changes() as changes:
+            tried = any(trial.version == version for trial in changes.versions)
+            if version == champion or tried or len(running(changes.versions)) >= MOST:
                 return False
-            steps.insert(Beginning(version, champion, REGISTRY, "is the challenger"))
+            _insert(changes, Beginning(version, champion, REGISTRY, "is the challenger"))
             return True
 
     def promote(self, version: str, *, who: str, why: str = "", then: Callable[[], None]) -> Request | None:
@@ -129,10 +198,10 @@ class ModelTrials:
         Returns:
             None, or with four eyes, for the person who began the trial, a request that waits.
         """
-        with self._steps() as steps:
-            request = self._waits(steps, version, "promote", {}, who, why)
+        with self._changes() as changes:
+            request = self._waits(changes, version, "promote", {}, who, why)
             if request is None:
-                steps.crown(version, who, why, action="model.promote")
+                _make_champion(changes, "promote", version, who, why)
                 then()
             return request
 
@@ -145,9 +214,9 @@ class ModelTrials:
         if action not in ("promote", "rollout"):
             raise MalformedEvent(f"{action!r} cannot be asked for; promote and rollout can", "action")
         if action == "rollout":
-            details["percent"] = _percent(details.get("percent") or 0.0)
-        with self._steps() as steps:
-            return self._ask(steps, version, action, details, who, why)
+            details["percent"] = checked_percent(details.get("percent") or 0.0)
+        with self._changes() as changes:
+            return self._ask_for(changes, version, action, details, who, why)
 
     def approve(self, id: str, *, champion: str | None, who: str, why: str = "", then: Callable[[str], None]) -> Request:
         """Approve a request and apply it: `then` makes a version the champion; its exception rolls the change back.
@@ -156,59 +225,131 @@ class ModelTrials:
             NotFound: there is no such request.
             Conflict: it was settled before, the approver is its author, or it is no longer possible.
         """
-        with self._steps() as steps:
-            request = self.approvals.waiting(steps.transaction, id)
-            settled = self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
+        with self._changes() as changes:
+            request = self.approvals.waiting(changes.transaction, id)
+            settled = self.approvals.settle(changes.transaction, request, "approved", who=who, why=why)
             if request.action == "promote":
-                steps.crown(request.name, who, why, action="model.promote")
+                _make_champion(changes, "promote", request.name, who, why)
                 then(request.name)
                 return settled
-            told = request.details
-            beginning = Beginning(request.name, champion, request.author, request.note, told.get("guards"), "rollout")
-            share = {"percent": float(told["percent"]), "share_of": str(told["of"])}
-            steps.begin(msgspec.structs.replace(beginning, **share))
+            details = request.details
+            beginning = Beginning(request.name, champion, request.author, request.note, details.get("guards"), "rollout")
+            share = {"percent": float(details["percent"]), "share_of": str(details["of"])}
+            _begin(changes, msgspec.structs.replace(beginning, **share))
             return settled
 
     def rolled_back(self, version: str, *, who: str, why: str = "", then: Callable[[], None]) -> None:
         """Return to an earlier champion: `then` makes it so; its exception rolls the change back."""
-        with self._steps() as steps:
-            steps.crown(version, who, why, action="model.return")
+        with self._changes() as changes:
+            _make_champion(changes, "return", version, who, why)
             then()
 
     def stop(self, id: str, *, who: str, why: str) -> bool:
         """Roll a trial back if it still runs; returns whether it did."""
-        with self._steps() as steps:
-            trial = next((each for each in running(steps.all()) if each.id == id), None)
+        with self._changes() as changes:
+            trial = next((each for each in running(changes.versions) if each.id == id), None)
             if trial is not None:
-                steps.end(trial, "rolled_back", who, why)
+                _end(changes, "rollback", trial, who, why)
             return trial is not None
 
     # ------------------------------------------------------------ inside a transaction
 
-    @contextmanager
-    def _steps(self) -> Iterator[TrialSteps]:
-        with self._database.write() as transaction:
-            yield TrialSteps(transaction, self._detector, self._clock)
-
     def _waits(
-        self, steps: TrialSteps, version: str, action: str, details: dict[str, Any], who: str, why: str
+        self, changes: Changes[ModelTrial], version: str, action: str, details: dict[str, Any], who: str, why: str
     ) -> Request | None:
         """A request, if the actor may not make the change alone."""
-        if not self.four_eyes or _author(steps.of(version), who) != who:
+        if not self.four_eyes or _author(changes, version, who) != who:
             return None
-        return self._ask(steps, version, action, details, who, why)
+        return self._ask_for(changes, version, action, details, who, why)
 
-    def _ask(self, steps: TrialSteps, version: str, action: str, details: dict[str, Any], who: str, why: str) -> Request:
-        author = _author(steps.of(version), who)
-        return self.approvals.ask(steps.transaction, "model", version, action, details, author=author, who=who, why=why)
+    def _ask_for(
+        self, changes: Changes[ModelTrial], version: str, action: str, details: dict[str, Any], who: str, why: str
+    ) -> Request:
+        return self._ask(changes, version, action, details, author=_author(changes, version, who), who=who, why=why)
 
 
-def _author(trial: ModelTrial | None, who: str) -> str:
+def running(trials: Sequence[ModelTrial]) -> list[ModelTrial]:
+    """The running ones, oldest first."""
+    return sorted((trial for trial in trials if trial.running), key=lambda trial: trial.at_us)
+
+
+def _of(changes: Changes[ModelTrial], version: str) -> ModelTrial | None:
+    """The running trial of a version, if any."""
+    return next((trial for trial in running(changes.versions) if trial.version == version), None)
+
+
+def _author(changes: Changes[ModelTrial], version: str, who: str) -> str:
     """The person who must not approve: who began the trial, or the requester if no person did."""
+    trial = _of(changes, version)
     return who if trial is None or trial.who == REGISTRY else trial.who
 
 
-def _percent(percent: float) -> float:
-    if not 0 < percent <= 100:
-        raise MalformedEvent(f"a rollout to {percent:g} per cent cannot be; more than 0, and at most 100", "percent")
-    return float(percent)
+def _begin(changes: Changes[ModelTrial], asked: Beginning) -> ModelTrial:
+    """Start a trial of a version, or change its kind.
+
+    Raises:
+        Conflict: it is the champion, or conflicts with other trials.
+    """
+    if asked.version == asked.champion:
+        raise Conflict(f"version {asked.version} decides already, so there is nothing to try; name another one")
+    _refuse_concurrent([trial for trial in running(changes.versions) if trial.version != asked.version], asked)
+    trial = _of(changes, asked.version)
+    if trial is None:
+        return _insert(changes, asked)
+    guards = trial.guards if asked.guards is None else list(asked.guards)
+    fields: dict[str, Any] = {"percent": asked.percent, "share_of": asked.share_of, "guards": guards}
+    details = _details(msgspec.structs.replace(trial, **fields)) | {"from": trial.state, "note": asked.why}
+    changed = changes.apply(asked.state, trial, who=asked.who, details=details, **fields)
+    changes.bump_revision()
+    return changed
+
+
+def _insert(changes: Changes[ModelTrial], asked: Beginning) -> ModelTrial:
+    """Insert a new trial."""
+    guards = None if asked.guards is None else list(asked.guards)
+    share = asked.state, asked.percent, asked.share_of
+    number, now = f"m{secrets.token_hex(6)}", changes.clock()
+    trial = ModelTrial(number, asked.version, asked.champion, *share, guards, asked.who, asked.why, now)
+    changes.insert(trial, trial.who, f"model.{trial.state}", _details(trial) | {"note": trial.note})
+    changes.bump_revision()
+    return trial
+
+
+def _make_champion(changes: Changes[ModelTrial], action: str, version: str, who: str, why: str) -> None:
+    """Record that a version is the champion; its trial ends."""
+    trial = _of(changes, version)
+    if trial is not None:
+        return _end(changes, action, trial, who, why)
+    changes.note(who, f"model.{action}", f"models/{version}", {"note": why})
+    changes.bump_revision()
+    return None
+
+
+def _end(changes: Changes[ModelTrial], action: str, trial: ModelTrial, who: str, why: str) -> None:
+    details = _details(trial) | {"from": trial.state, "why": why}
+    changes.apply(action, trial, who=who, details=details, ended_us=changes.clock(), ended_by=who, reason=why)
+    changes.bump_revision()
+
+
+def _refuse_concurrent(others: Sequence[ModelTrial], asked: Beginning) -> None:
+    """Raises Conflict if this trial conflicts with the others."""
+    rolled = [trial.version for trial in others if trial.state == "rollout"]
+    if asked.state == "rollout" and rolled:
+        raise Conflict(
+            f"version {rolled[0]} is rolled out, and only one can be at a time; promote it or roll it back first, or let"
+            f" {asked.version} watch in shadow"
+        )
+    if len(others) >= MOST:
+        names = ", ".join(trial.version for trial in others)
+        raise Conflict(f"{MOST} versions are tried already ({names}); roll one of them back first")
+
+
+def _details(trial: ModelTrial) -> dict[str, Any]:
+    """The audit details of a trial."""
+    return {
+        "trial": trial.id,
+        "champion": trial.champion,
+        "percent": trial.percent,
+        "of": trial.share_of,
+        "guards": trial.guards,
+    }

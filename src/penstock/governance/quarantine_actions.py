@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock import audit
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Row, Schema
 from penstock.errors import Conflict
-from penstock.governance import audit
 
 SCHEMA = Schema(
     "quarantine",
@@ -80,15 +80,15 @@ class QuarantineActions:
             )
             if not added:
                 raise Conflict(f"somebody has handled {event} meanwhile; look at it again")
-            told = {"reason": reason, "transaction_id": transaction_id, **(details or {})}
-            told = {name: value for name, value in told.items() if value is not None}
+            details = {"reason": reason, "transaction_id": transaction_id, **(details or {})}
+            details = {name: value for name, value in details.items() if value is not None}
             verb = "resubmit" if outcome == "resubmitted" else "dismiss"
             audit.note(
                 transaction,
                 who=who,
                 action=f"quarantine.{verb}",
                 subject=f"quarantine/{event}",
-                details=told,
+                details=details,
                 at_us=handled.at_us,
             )
         return handled

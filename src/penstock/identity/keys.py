@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from penstock import audit
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Row, Schema
 from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.governance import audit
 from penstock.identity.roles import known_roles
 from penstock.identity.users import Check, check_name, digest
 
@@ -89,8 +89,8 @@ class Keys:
             )
             if not added:
                 raise Conflict(f"the number {key.id} was drawn before; ask again")
-            told = {"name": name, "roles": key.roles, "expires_us": expires_us}
-            audit.note(transaction, who=who, action="keys.add", subject=f"keys/{key.id}", details=told, at_us=now)
+            details = {"name": name, "roles": key.roles, "expires_us": expires_us}
+            audit.note(transaction, who=who, action="keys.add", subject=f"keys/{key.id}", details=details, at_us=now)
             check(transaction)
         return secret, key
 
@@ -107,8 +107,8 @@ class Keys:
             if not rows:
                 raise NotFound(f"there is no key {id[:100]!r} that could be revoked; `penstock keys list` shows them")
             revoked = _key(rows[0])
-            told = {"name": revoked.name}
-            audit.note(transaction, who=who, action="keys.revoke", subject=f"keys/{id}", details=told, at_us=now)
+            details = {"name": revoked.name}
+            audit.note(transaction, who=who, action="keys.revoke", subject=f"keys/{id}", details=details, at_us=now)
             check(transaction)
         return revoked
 

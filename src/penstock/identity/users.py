@@ -11,10 +11,10 @@ import msgspec
 from argon2 import PasswordHasher, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from penstock import audit
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Row, Schema, Transaction
 from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.governance import audit
 from penstock.identity.roles import is_reserved, known_roles
 
 SCHEMA = Schema(
@@ -155,8 +155,8 @@ class Users:
                 self._note(transaction, who, "users.password", name, {})
             if given is not None:
                 transaction.run("UPDATE people SET roles = :roles WHERE name = :name", {"roles": " ".join(given), "name": name})
-                told = {"roles": given, "changed": {"roles": [before.roles, given]}}
-                self._note(transaction, who, "users.roles", name, told)
+                details = {"roles": given, "changed": {"roles": [before.roles, given]}}
+                self._note(transaction, who, "users.roles", name, details)
             if disabled is not None:
                 self._let_in(transaction, before, who, disabled=disabled)
             check(transaction)
@@ -168,8 +168,8 @@ class Users:
         transaction.run(sql, {"at_us": at_us, "name": before.name})
         if disabled:
             self._end_all(transaction, before.name)
-        told = {"changed": {"disabled": [before.disabled_us is not None, disabled]}}
-        self._note(transaction, who, "users.disable" if disabled else "users.enable", before.name, told)
+        details = {"changed": {"disabled": [before.disabled_us is not None, disabled]}}
+        self._note(transaction, who, "users.disable" if disabled else "users.enable", before.name, details)
 
     def all(self) -> list[User]:
         """All users, sorted by name."""
@@ -181,7 +181,7 @@ class Users:
         An unknown name takes as long as a wrong password.
         """
         hashed = self._password_of(name)
-        if not _fits(hashed or _nobody(), password) or hashed is None:
+        if not _fits(hashed or _unknown_user(), password) or hashed is None:
             return None
         return self._begin(name, None, {})
 
@@ -301,7 +301,7 @@ def _fits(hashed: str, password: str) -> bool:
 _made: list[str] = []
 
 
-def _nobody() -> str:
+def _unknown_user() -> str:
     """A hash without a password, made once: an unknown name costs as much as a wrong password."""
     if not _made:
         _made.append(hasher.hash(secrets.token_urlsafe()))

@@ -99,10 +99,11 @@ class Form:
 
     def part(self, events: Sequence[Any], arrived_us: int | NDArray[np.int64]) -> Part:
         """The columns of decoded events that arrived at this time, or each at its own."""
+        n = len(events)
         columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
-        batch = self.blank(len(events), arrived_us)
-        bad = np.zeros(len(events), np.bool_)
-        part = Part(batch, np.empty(len(events), np.int64))
+        batch = self.blank(n, arrived_us)
+        bad = np.zeros(n, np.bool_)
+        part = Part(batch, np.empty(n, np.int64))
         for k in self.personal:
             part.spoil(self._too_long(self.texts[k], columns[1 + k]))
             columns[1 + k] = self._hidden(columns[1 + k])

@@ -121,13 +121,10 @@ class Reader:
         (['1'], [[5000000.0, 2.5]], 'amount is missing; expected a number')
         """
         self.said.clear()
-        try:
-            events = list(map(self.forms[0].decode, bodies))
-        except _REFUSING:
+        read = self._at_once(bodies, arrived_us)
+        if read is None:
             decoded = self._one_by_one(bodies, self._decode, self._refused_body)
-        else:
-            decoded = self._sorted(events, bodies)
-        read = self._batch(decoded, arrived_us, lambda i: self._refused_body(bodies[i], None))
+            read = self._batch(decoded, arrived_us, lambda i: self._refused_body(bodies[i], None))
         if self.schema.keep_unknown:
             read.extras = [self._unknown(msgspec.json.decode(bodies[i], type=dict[str, msgspec.Raw])) for i in read.rows]
         return read
@@ -143,13 +140,22 @@ class Reader:
     def _refused_body(self, body: bytes, cause: BaseException | None) -> Refusal:
         return refused_body(self.schema, body, cause)
 
-    def _sorted(self, events: list[Any], bodies: Sequence[bytes]) -> _Decoded:
-        """Events that all fit the transaction; those marked as another type are read again as that."""
+    def _at_once(self, bodies: Sequence[bytes], arrived_us: Arrived) -> Read | None:
+        """Transactions that are all valid, as nearly always; None where one is not, or is of another type."""
+        form = self.forms[0]
+        try:
+            events = list(map(form.decode, bodies))
+        except _REFUSING:
+            return None
+        if not events or (self._several and any(getattr(event, form.mark) is not None for event in events)):
+            return None
+        part = form.part(events, arrived_us)
+        if part.bad is not None:
+            return None
+        self._name(part)
         if self._several:
-            mark = self.forms[0].mark
-            if any(getattr(event, mark) is not None for event in events):
-                return self._one_by_one(bodies, self._decode, self._refused_body)
-        return _Decoded(len(events), {0: (range(len(events)), events)} if events else {})
+            self._complete(part.batch)
+        return Read(part.batch, [], np.arange(len(events)), part.id_codes)
 
     # ---- Python objects
 
@@ -285,10 +291,6 @@ class Reader:
         return decoded
 
     def _batch(self, decoded: _Decoded, arrived_us: Arrived, refuse: Callable[[int], Refusal]) -> Read:
-        if not decoded.refused and list(decoded.forms) == [0]:  # as nearly always
-            part = self.forms[0].part(decoded.forms[0][1], arrived_us)
-            if part.bad is None:
-                return self._whole(part)
         parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         refused = decoded.refused
         for kind, (positions, events) in decoded.forms.items():
@@ -299,17 +301,9 @@ class Reader:
             parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
         return self._merged(parts, refused, decoded.n)
 
-    def _whole(self, part: Part) -> Read:
-        """A batch of which nothing is left out."""
-        self._name(part)
-        if self._several:
-            self._complete(part.batch)
-        return Read(part.batch, [], np.arange(len(part.batch)), part.id_codes)
-
     def _name(self, part: Part) -> None:
         """Make ids for the events without one."""
-        missing = part.batch.ids.count("")
-        if missing:
+        if missing := part.batch.ids.count(""):
             fill(part, self._new_ids.make(missing, int(part.batch.arrived_us[0])))
 
     def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:

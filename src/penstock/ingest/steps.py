@@ -36,9 +36,9 @@ class Steps:
 
     def times_us(self, steps: NDArray[np.float64], otherwise_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """The time of each step, and `otherwise_us` for none."""
-        told = ~np.isnan(steps)
-        since_us = np.rint(np.where(told, steps, 0.0) * self.every_us).astype(np.int64)
-        return np.where(told, self.start_us + since_us, otherwise_us)
+        present = ~np.isnan(steps)
+        since_us = np.rint(np.where(present, steps, 0.0) * self.every_us).astype(np.int64)
+        return np.where(present, self.start_us + since_us, otherwise_us)
 
     def check(self, names: list[str], numbers: list[str], *, optional: bool) -> None:
         """Check the declaration.

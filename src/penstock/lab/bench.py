@@ -26,8 +26,8 @@ from penstock.offline.replay import placed
 from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.thresholds import Scored
-from penstock.wiring.changes.active_features import as_grown
 from penstock.wiring.detectors import load_detector
+from penstock.wiring.governance import with_stored_features
 from penstock.wiring.registries import open_registry
 from penstock.wiring.traffic.events import profile_of, read_recorded, simulation
 
@@ -65,8 +65,8 @@ class Bench:
 
     settings: where models are kept, and the office.
 
-    >>> from penstock.lab.asked import Asked
-    >>> bench = Bench(Asked().settings)
+    >>> from penstock.lab.options import LabOptions
+    >>> bench = Bench(LabOptions().settings)
     >>> source = bench.source("banking", World(events=200))
     >>> len(bench.recorded(source).frame), bench.decided(source, None)["decision"].n_unique() >= 1
     (200, True)
@@ -94,7 +94,7 @@ class Bench:
         Raises:
             PenstockError: there is none, or its file cannot be loaded.
         """
-        return as_grown(self._loaded(reference), self.settings)
+        return with_stored_features(self._loaded(reference), self.settings)
 
     def can_simulate(self, reference: str) -> bool:
         """Whether the simulator knows how to make its events."""

@@ -40,8 +40,8 @@ def decisions_over_time(frame: pl.DataFrame, height: int = HEIGHT) -> Drawing:
     """Stacked bars of `events` by `at` and `decision`, each as wide as its period."""
     there = frame["decision"].unique().to_list()
     colour = alt.Color("decision:N", scale=scale(DECISIONS, there), title=None, legend=_LEGEND)
-    told = [_WHEN, "decision:N", alt.Tooltip("events:Q", format=",")]
-    return _bars(stacked(ranked(frame)), height).encode(color=colour, tooltip=told)
+    tooltip = [_WHEN, "decision:N", alt.Tooltip("events:Q", format=",")]
+    return _bars(stacked(ranked(frame)), height).encode(color=colour, tooltip=tooltip)
 
 
 def ranked(frame: pl.DataFrame) -> pl.DataFrame:
@@ -115,7 +115,7 @@ def by_outcome(frame: pl.DataFrame, title: str, height: int = HEIGHT) -> Drawing
     there = frame["outcome"].unique().to_list()
     colour = alt.Color("outcome:N", scale=scale(OUTCOMES, there), title=None, legend=_LEGEND)
     share = alt.Y("share:Q", title="share of its outcome", axis=_PERCENT, stack=None)
-    told = ["outcome:N", alt.Tooltip("share:Q", format=".2%"), alt.Tooltip("events:Q", format=",")]
+    tooltip = ["outcome:N", alt.Tooltip("share:Q", format=".2%"), alt.Tooltip("events:Q", format=",")]
     if "value" in frame.columns:
         return (
             _chart(frame, height)
@@ -130,14 +130,14 @@ def by_outcome(frame: pl.DataFrame, title: str, height: int = HEIGHT) -> Drawing
                 xOffset="outcome:N",
                 y=share,
                 color=colour,
-                tooltip=["value:N", *told],
+                tooltip=["value:N", *tooltip],
             )
         )
     return (
         _chart(frame, height)
         .mark_bar(opacity=0.55)
         .encode(
-            x=alt.X("from:Q", title=title, bin="binned"), x2="to:Q", y=share, color=colour, tooltip=["from:Q", "to:Q", *told]
+            x=alt.X("from:Q", title=title, bin="binned"), x2="to:Q", y=share, color=colour, tooltip=["from:Q", "to:Q", *tooltip]
         )
     )
 
@@ -155,11 +155,11 @@ def lines(
 ) -> Drawing:
     """A line of y over x for each value of the column `name`."""
     colour = alt.Color(f"{name}:N", scale=several(names), title=None, legend=legend)
-    told = [_WHEN if field is TIME or field is CLOCK else alt.Tooltip(field.shorthand, format=".4~g") for field in (x, y)]
+    tooltip = [_WHEN if field is TIME or field is CLOCK else alt.Tooltip(field.shorthand, format=".4~g") for field in (x, y)]
     return (
         _chart(frame, height)
         .mark_line(point=points)
-        .encode(x=x, y=y, color=colour, order=x.shorthand, tooltip=[f"{name}:N", *told])
+        .encode(x=x, y=y, color=colour, order=x.shorthand, tooltip=[f"{name}:N", *tooltip])
     )
 
 

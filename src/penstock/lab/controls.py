@@ -11,8 +11,8 @@ import streamlit as st
 from penstock.clock import iso, to_us
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.lab.api import Service
-from penstock.lab.asked import VARIABLE, Asked, asked
 from penstock.lab.bench import Bench
+from penstock.lab.options import VARIABLE, LabOptions, options_of_lab
 from penstock.lab.source import File, Source, World
 from penstock.offline.registry import Entry
 from penstock.offline.simulate import known
@@ -38,12 +38,12 @@ def bench() -> Bench:
 
 @lru_cache(1)
 def _bench(_asked: str) -> Bench:
-    return Bench(asked().settings)
+    return Bench(options_of_lab().settings)
 
 
 def service() -> Service:
     """The service that is looked at."""
-    wanted: Asked = asked()
+    wanted: LabOptions = options_of_lab()
     return Service(wanted.url, wanted.settings.key)
 
 
@@ -76,7 +76,7 @@ def choose() -> Chosen:
         PenstockError: the detector cannot be loaded, or there is no file.
     """
     with st.sidebar:
-        reference = st.selectbox("Detector", asked().offered, key=KEPT + "detector")
+        reference = st.selectbox("Detector", options_of_lab().offered, key=KEPT + "detector")
         what = _kind(reference)
         events = _world() if what == SIMULATED else _file()
     return Chosen(bench().source(reference, events), bench().versions(reference))
@@ -97,7 +97,7 @@ def choose_world() -> Chosen:
         PenstockError: the detector cannot be loaded.
     """
     with st.sidebar:
-        reference = st.selectbox("Detector", asked().offered, key=KEPT + "detector")
+        reference = st.selectbox("Detector", options_of_lab().offered, key=KEPT + "detector")
         events = _world()
     return Chosen(bench().source(reference, events), bench().versions(reference))
 
@@ -154,7 +154,7 @@ def named(entry: Entry) -> str:
 
 def no_models(chosen: Chosen) -> str:
     """The message for a detector without models."""
-    folder = asked().settings.models_folder
+    folder = options_of_lab().settings.models_folder
     return (
         f"there are no models of {chosen.source.detector!r} in {folder}: `penstock train {chosen.source.detector} --data FILE"
         " --save` makes some, `penstock lab --models DIR` names another folder"

@@ -20,7 +20,7 @@ from penstock.wiring.traffic.events import recorded_items
 _decision = msgspec.json.Decoder(Decision)
 
 
-class Seen(NamedTuple):
+class PlayedEvent(NamedTuple):
     """One decided event."""
 
     id: str
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     why: str
 
 
-def play(bench: Bench, source: Source, version: str | None, portions: int) -> Iterator[list[Seen]]:
+def play(bench: Bench, source: Source, version: str | None, portions: int) -> Iterator[list[PlayedEvent]]:
     """Decide the events of a source in order, and return them in this many portions.
 
     Raises:
@@ -42,7 +42,7 @@ def play(bench: Bench, source: Source, version: str | None, portions: int) -> It
     with Engine(detector, wait_for_models=True) as engine:
         if version is not None:
             engine.use(bench.ensemble(source.detector, version))
-        portion: list[Seen] = []
+        portion: list[PlayedEvent] = []
         for path, items in groupby(recorded_items(source.detector, recorded, labels=True), attrgetter("path")):
             bodies = [item.body for item in items]
             if path == "/labels":
@@ -50,7 +50,7 @@ def play(bench: Bench, source: Source, version: str | None, portions: int) -> It
             elif path == "/events":
                 engine.inform_json(bodies)
             else:
-                portion += map(_seen, engine.decide_json(bodies))
+                portion += map(_played, engine.decide_json(bodies))
             while len(portion) >= size:
                 yield portion[:size]
                 portion = portion[size:]
@@ -58,15 +58,17 @@ def play(bench: Bench, source: Source, version: str | None, portions: int) -> It
             yield portion
 
 
-def _seen(answer: bytes | Refusal) -> Seen:
+def _played(answer: bytes | Refusal) -> PlayedEvent:
     if isinstance(answer, Refusal):
         raise MalformedEvent(answer.detail)
-    told = _decision.decode(answer)
-    why = told.explanation.reasons[0].text if told.explanation.reasons else ""
-    return Seen(told.transaction_id, datetime.fromisoformat(told.event_time), told.decision, told.fraud_probability, why)
+    decision = _decision.decode(answer)
+    why = decision.explanation.reasons[0].text if decision.explanation.reasons else ""
+    return PlayedEvent(
+        decision.transaction_id, datetime.fromisoformat(decision.event_time), decision.decision, decision.fraud_probability, why
+    )
 
 
-def beside_truth(bench: Bench, source: Source, seen: list[Seen]) -> pl.DataFrame:
+def with_truth(bench: Bench, source: Source, events: list[PlayedEvent]) -> pl.DataFrame:
     """What was seen, with `fraud`, `attack`, `amount` and the keys of entities as the simulator knows them."""
     assert isinstance(source.events, World)
     detector = bench.detector(source.detector)
@@ -81,11 +83,11 @@ def beside_truth(bench: Bench, source: Source, seen: list[Seen]) -> pl.DataFrame
         (pl.col(amount) if amount else pl.lit(None, pl.Float64)).alias("amount"),
         *(pl.col(name).alias(f"key:{name}") for name in keys),
     )
-    frame = pl.DataFrame(seen, schema=_SEEN, orient="row").with_columns(stopped=pl.col("decision") != "APPROVE")
+    frame = pl.DataFrame(events, schema=_COLUMNS_PLAYED, orient="row").with_columns(stopped=pl.col("decision") != "APPROVE")
     return frame.join(truth, on="id", how="left", maintain_order="left")
 
 
-_SEEN: dict[str, Any] = {
+_COLUMNS_PLAYED: dict[str, Any] = {
     "id": pl.String,
     "time": pl.Datetime("us", "UTC"),
     "decision": pl.String,

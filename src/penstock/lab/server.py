@@ -13,7 +13,7 @@ try:
 except ImportError as error:
     raise MissingExtra("lab", "the lab") from error
 
-from penstock.lab.asked import Asked, hand_over
+from penstock.lab.options import LabOptions, hand_over
 
 _LOOK_AGAIN_S = 0.1
 APP = Path(__file__).with_name("app.py")
@@ -42,9 +42,9 @@ OPTIONS = {
 """How Streamlit is set up, whatever a configuration file of the user's says."""
 
 
-def run(asked: Asked, *, host: str, port: int, on_ready: Callable[[], None] = lambda: None) -> None:
+def run(options: LabOptions, *, host: str, port: int, on_ready: Callable[[], None] = lambda: None) -> None:
     """Show the pages at this address until SIGINT or SIGTERM; `on_ready` is called once they are there."""
-    hand_over(asked)
+    hand_over(options)
     threading.Thread(target=_when_ready, args=(host, port, on_ready), daemon=True).start()
     given = {**OPTIONS, "server.address": host, "server.port": str(port)}
     flags = [text for name, value in given.items() for text in (f"--{name}", value)]

@@ -11,7 +11,7 @@ from penstock.ledger.embedded import FileLedger
 from penstock.ledger.identities import INDEXED
 from penstock.ledger.memory import MemoryLedger
 from penstock.ledger.port import Ledger
-from penstock.ledger.recent_records import RecentRecords
+from penstock.ledger.recent_records import KeepsRecent, RecentRecords
 from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised, Tables
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "DetectorVersion",
     "Field",
     "FileLedger",
+    "KeepsRecent",
     "Label",
     "Ledger",
     "MemoryLedger",

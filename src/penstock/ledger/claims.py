@@ -127,6 +127,8 @@ class Claims:
         if self.dedupe_us >= EVER_US:
             return
         self._sweep_due += rows / _SWEEP_ROWS + self._blocks * min(1.0, 2 * elapsed_us / max(self.dedupe_us, 1))
+        if self._sweep_due < 1:
+            return
         now = self._in_units(newest_us)
         for _ in range(min(int(self._sweep_due), self._blocks)):
             self._deal(self._sweep_at, self._sweep_at, 0, now)

@@ -27,7 +27,7 @@ from penstock.ledger.encoding import check_shape, detector_code
 from penstock.ledger.identities import INDEXED, SEAL_ROWS, Identities
 from penstock.ledger.log import REMEDY, SEGMENT_BYTES, Log
 from penstock.ledger.port import DECISIONS, Done
-from penstock.ledger.recent_records import RecentRecords
+from penstock.ledger.recent_records import MOST_RECORDS, RecentRecords
 from penstock.ledger.sqlite import SqliteTables
 from penstock.ledger.tables import Field, Tables
 from penstock.ledger.writer import Writer
@@ -72,9 +72,6 @@ class FolderLock:
 
 
 _LOG_ID = "log.number"
-_RECENT_ROWS = 8_192
-"""Durable rows that stay in memory for whoever follows the ledger: some seconds of a busy service."""
-
 _TEND_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -86,6 +83,7 @@ class FileLedger:
     Args:
         folder: made if it is not there.
         read_only: read the records durable at this moment, without a lock.
+        following: of one that is read only: read on behind its owner, with `refresh`. Ids are those of the beginning.
         pending_rows: `append` blocks while more rows than this wait.
         accept_loss: continue without acknowledged records, or tables, that are missing or damaged; see `losses`.
         disk: the calls that write; tests give one that fails.
@@ -102,6 +100,7 @@ class FileLedger:
         folder: Path | str,
         *,
         read_only: bool = False,
+        following: bool = False,
         pending_rows: int = 65_536,
         segment_bytes: int = SEGMENT_BYTES,
         seal_rows: int = SEAL_ROWS,
@@ -110,7 +109,7 @@ class FileLedger:
         disk: Disk | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self._read_only = read_only
+        self._read_only, self._following = read_only, following
         disk = disk or Disk()
         log_folder, ids_folder = self.folder / "log", self.folder / "ids"
         if read_only and not log_folder.is_dir():
@@ -123,7 +122,14 @@ class FileLedger:
                     make_private(made)
                 if not read_only:
                     keep_private(self.folder)
-                self.log = Log(log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes, accept_loss=accept_loss)
+                self.log = Log(
+                    log_folder,
+                    read_only=read_only,
+                    following=following,
+                    disk=disk,
+                    segment_bytes=segment_bytes,
+                    accept_loss=accept_loss,
+                )
                 opened.callback(self.log.close)
                 self._tables = self._opened_tables(accept_loss=accept_loss)
                 opened.callback(self._tables.close)
@@ -258,18 +264,29 @@ class FileLedger:
         self._refuse_if_read_only()
         self.writer.when_durable(done)
 
+    def refresh(self) -> int:
+        """Read what the owner has made durable since, where this follows it; returns the position after that.
+
+        Raises:
+            LedgerDamaged: what it wrote cannot be read.
+        """
+        return self.log.refresh()
+
     def flush(self) -> None:
         """See `Ledger.flush`."""
-        told = threading.Event()
+        if self._following:
+            self.refresh()
+            return
+        settled = threading.Event()
         errors: list[BaseException] = []
 
         def done(error: BaseException | None) -> None:
             if error is not None:
                 errors.append(error)
-            told.set()
+            settled.set()
 
         self.when_durable(done)
-        told.wait()
+        settled.wait()
         if errors:
             raise errors[0]
 
@@ -349,7 +366,7 @@ class FileLedger:
     def recent_records(self) -> RecentRecords:
         """The newest durable records, kept in memory from the first call on."""
         if self._recent_records is None:
-            self._recent_records = RecentRecords(_RECENT_ROWS)
+            self._recent_records = RecentRecords(MOST_RECORDS)
         return self._recent_records
 
     def recent(

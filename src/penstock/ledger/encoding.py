@@ -105,7 +105,8 @@ def renumbered(data: bytes, position: int, first_seq: int) -> bytes:
 
 
 def _pack(record: Record, position: int, back: int, length: int, raw_length: int, *, crc: int) -> bytes:
-    newest_us = int(record.arrived_us.max()) if len(record) else 0
+    arrived_us = record.arrived_us
+    newest_us = int(arrived_us.max() if len(arrived_us) > 1 else arrived_us[0]) if len(record) else 0
     kind = KINDS.index(record.kind)
     detector = detector_code(record.detector)
     rows = len(record)
@@ -122,17 +123,27 @@ def _raw(record: Record) -> bytes:
             arrays["." + name] = column
         else:
             texts[name] = column
-    described = [(name, array.dtype.str, list(array.shape)) for name, array in arrays.items()]
+    described = [(name, _dtype_name(array.dtype), list(array.shape)) for name, array in arrays.items()]
     body = _encoder.encode(_Body(record.detector, record.ids, record.meta, texts, described))
     parts = [_NO_CRC.pack(len(body)), body]
     parts += [shuffle(array) for array in arrays.values()]
     return b"".join(parts)
 
 
+@lru_cache
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    """What an array is called in the body, by its type.
+
+    Raises:
+        ValueError: it holds objects.
+    """
+    if dtype.hasobject:
+        raise ValueError(f"a column of type {dtype} has no bytes of its own; use a list of texts")
+    return dtype.str
+
+
 def shuffle(array: NDArray[Any]) -> bytes:
     """The bytes of an array, byte by byte across its rows."""
-    if array.dtype.hasobject:
-        raise ValueError(f"a column of type {array.dtype} has no bytes of its own; use a list of texts")
     rows = array.shape[0]
     if rows <= 1 or array.size == 0:
         return array.tobytes()

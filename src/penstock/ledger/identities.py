@@ -7,18 +7,19 @@ the log is, and each id is rewritten a handful of times. All of it can be made a
 
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.errors import LedgerDamaged
 from penstock.ledger.claims import Claims
 from penstock.ledger.cursors import BEGINNING, Cursor, checksum_of, discarded
 from penstock.ledger.disk import Disk
 from penstock.ledger.encoding import detector_code
-from penstock.ledger.runs import Run, Stretch, open_run, write_run
+from penstock.ledger.runs import Columns, Run, Stretch, open_run, write_run
 from penstock.ledger.segments import write_whole
 from penstock.messages import Record
 
@@ -27,6 +28,7 @@ INDEXED = ("decisions", "informing", "loaded")
 
 SEAL_ROWS = 131_072
 _FAN = 4
+_NO_ROWS = (np.empty(0, np.int64), np.empty(0, np.int64))
 _WIDEST = 1 << 32
 
 
@@ -48,27 +50,29 @@ class _Buffer:
         self.count = 0
         self.first_seq = -1
 
-    def add(self, record: Record) -> None:
+    def add(self, rows: Columns) -> None:
+        codes, arrived_us, seqs = rows
         if self.first_seq < 0:
-            self.first_seq = record.first_seq
-        stop = self.count + len(record)
+            self.first_seq = int(seqs[0])
+        stop = self.count + len(seqs)
         if stop > len(self.codes):
             self._grow(2 * stop)
         here = slice(self.count, stop)
-        self.codes[here] = record.codes
-        self.arrived_us[here] = record.arrived_us
-        self.seqs[here] = np.arange(record.first_seq, record.first_seq + len(record))
+        self.codes[here], self.arrived_us[here], self.seqs[here] = codes, arrived_us, seqs
         self.count = stop
 
     def _grow(self, rows: int) -> None:
         for name in ("codes", "arrived_us", "seqs"):
-            grown = np.zeros(rows, np.int64)
-            grown[: self.count] = getattr(self, name)[: self.count]
-            setattr(self, name, grown)
+            larger = np.zeros(rows, np.int64)
+            larger[: self.count] = getattr(self, name)[: self.count]
+            setattr(self, name, larger)
 
     def find(self, code: int) -> list[int]:
+        return [int(seq) for seq in self.of(code)[1][::-1]]
+
+    def of(self, code: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         places = np.flatnonzero(self.codes[: self.count] == code)
-        return [int(seq) for seq in self.seqs[places[::-1]]]
+        return self.arrived_us[places], self.seqs[places]
 
     def stretch(self) -> Stretch:
         here = slice(0, self.count)
@@ -99,17 +103,21 @@ class Identities:
         first, stop: the oldest position of the log and the one after the last. read: the log's records of the indexed
         kinds from a position on.
         """
+        for position, record in read(self.load(first, stop, read)):
+            self.add(record, position)
+            self.tend()
+
+    def load(self, first: int, stop: int, read: Callable[[int], Iterable[tuple[int, Record]]]) -> int:
+        """Load the runs alone; from the position that is returned on, records are to be added. See `open`."""
         self._newest, self._full, self._newest_us, self._discarded = {}, [], {}, False
         tries = 1 if self._writable else 3  # the owner may be merging runs while a reader opens them
         if not any(self._load(first, stop, read) for _ in range(tries)):
             self._runs, self._covered = [], Cursor(first)
         for run in self._runs:
             self._newest_us[run.detector] = max(self._newest_us.get(run.detector, 0), run.newest_us)
-        for position, record in read(max(self._covered.position, first)):
-            self.add(record, position)
-            self.tend()
         if self._writable:
             self._remove_strays()
+        return max(self._covered.position, first)
 
     def _load(self, first: int, stop: int, read: Callable[[int], Iterable[tuple[int, Record]]]) -> bool:
         try:
@@ -130,6 +138,10 @@ class Identities:
             return False
         return True
 
+    def clear(self) -> None:
+        """Begin again, at the beginning of the log."""
+        self._runs, self._covered, self._newest, self._full = [], BEGINNING, {}, []
+
     def discard(self) -> None:
         """Declare the runs invalid; the next `open` makes them again from the log."""
         self._discarded = True
@@ -145,17 +157,23 @@ class Identities:
 
     def add(self, record: Record, position: int) -> None:
         """Take the ids of a durable record; positions come in order."""
-        if record.kind not in INDEXED or not len(record):
-            return
-        detector = detector_code(record.detector)
+        if record.kind in INDEXED and len(record):
+            seqs = np.arange(record.first_seq, record.first_seq + len(record))
+            self.add_rows({detector_code(record.detector): (record.codes, record.arrived_us, seqs)}, record, position)
+
+    def add_rows(self, rows: Mapping[int, Columns], record: Record, position: int) -> None:
+        """Take what is to be found of a durable record: codes, arrivals and sequence numbers, by the code of a detector."""
+        sealed = False
         with self._lock:
-            buffer = self._newest.get(detector)
-            if buffer is None:
-                buffer = self._newest[detector] = _Buffer(min(self._seal_rows * 2, 1 << 18))
-            buffer.add(record)
-            newest_us = int(record.arrived_us.max())
-            self._newest_us[detector] = max(self._newest_us.get(detector, 0), newest_us)
-            if buffer.count >= self._seal_rows and self._writable:
+            for detector, columns in rows.items():
+                buffer = self._newest.get(detector)
+                if buffer is None:
+                    buffer = self._newest[detector] = _Buffer(min(self._seal_rows * 2, 1 << 18))
+                buffer.add(columns)
+                newest_us = int(columns[1].max())
+                self._newest_us[detector] = max(self._newest_us.get(detector, 0), newest_us)
+                sealed = sealed or buffer.count >= self._seal_rows
+            if sealed and self._writable:
                 self._full.append((self._newest, Cursor(position + 1, checksum_of(record))))
                 self._newest = {}
 
@@ -194,7 +212,8 @@ class Identities:
         for run in crowded:
             run.check()
         merged = self._write(crowded[0].detector, crowded)
-        kept = [run for run in self._runs if run not in crowded]
+        replaced = {run.path for run in crowded}
+        kept = [run for run in self._runs if run.path not in replaced]
         self._publish([*kept, merged], self._covered, sealed=False)
         for run in crowded:
             run.path.unlink(missing_ok=True)
@@ -229,6 +248,15 @@ class Identities:
         yield from found
         for run in reversed(runs):
             yield from run.find(code)
+
+    def rows(self, detector: int, code: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Arrivals and sequence numbers of all rows with a code, by the code of a detector, in the order of the log."""
+        with self._lock:
+            groups = [*(group for group, _ in self._full), self._newest]
+            found = [group[detector].of(code) for group in groups if detector in group]
+            runs = sorted((run for run in self._runs if run.detector == detector), key=lambda run: run.base_seq)
+        arrived_us, seqs = zip(_NO_ROWS, *(run.of(code) for run in runs), *found, strict=True)
+        return np.concatenate(arrived_us), np.concatenate(seqs)
 
     def claims(self, detector: str, dedupe_us: int) -> Claims:
         """A table of the ids that are younger than `dedupe_us`; called while nothing is being appended.

@@ -37,6 +37,7 @@ class Log:
     accept_loss: go on without what was acknowledged and is missing or damaged; it is put aside as `*.lost`.
     cut_bytes: what recovery removed from the end when the log was opened: a group that no one was told about.
     losses: what `accept_loss` accepted, a sentence each.
+    following: of one that is read only: end where the owner has said that records are durable, and go on with `refresh`.
 
     Raises:
         LedgerDamaged: acknowledged records are missing or damaged.
@@ -47,6 +48,7 @@ class Log:
         folder: Path,
         *,
         read_only: bool = False,
+        following: bool = False,
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         accept_loss: bool = False,
@@ -59,7 +61,7 @@ class Log:
         self._disk = disk or Disk()
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
-        self._read_only = read_only
+        self._read_only, self._following = read_only, following
         self.cut_bytes = 0
         self.segments = self._opened()
         if not self.segments and self.end is not None and self.end.position > self.end.first_position:
@@ -80,7 +82,7 @@ class Log:
                 segments.append(_opened(path))
             except LedgerDamaged as error:
                 self._accept(error)
-                self._put_aside(paths[paths.index(path) :])
+                self._move_lost(paths[paths.index(path) :])
                 break
         return segments
 
@@ -167,7 +169,7 @@ class Log:
             self.losses.append(str(error))
             _log.warning("accepted: %s", error)
 
-    def _put_aside(self, paths: Sequence[Path]) -> None:
+    def _move_lost(self, paths: Sequence[Path]) -> None:
         for path in paths:
             self._disk.rename(path, path.with_name(path.name + ".lost"))
             path.with_suffix(".marks").unlink(missing_ok=True)
@@ -180,10 +182,36 @@ class Log:
         self._end_file.begin(self.end)
 
     def _read_last(self) -> None:
-        if not self.segments[-1].sealed:
-            self.segments[-1].scan(being_written=True)
+        last = self.segments[-1]
+        if self._following and self.end is not None:
+            last.extend(self.end.position)  # what lies behind it may still be undone
+        elif not last.sealed:
+            last.scan(being_written=True)
         self._check_order()
         self._check_end()
+
+    def refresh(self) -> int:
+        """Go on to what the owner has made durable since, of a log that follows it; returns the position after that.
+
+        Raises:
+            LedgerDamaged: it began another segment, which cannot be read.
+        """
+        end = read_end(self.folder / "end")
+        if end is None or end == self.end:
+            return self.next_position
+        with self._lock:
+            kept = [segment for segment in self.segments[:-1] if segment.next_position > end.first_position]
+            self.segments = [*kept, *self.segments[-1:]]
+            while self.next_position < end.position:
+                if self.segments:
+                    self.segments[-1].extend(end.position)
+                following = self.folder / f"{self.next_position:016d}.log"
+                if self.next_position >= end.position or not following.exists():
+                    break
+                if not self.segments or self.segments[-1].path != following:
+                    self.segments.append(open_segment(following))
+            self.end = end if self.next_position >= end.position else self.end
+        return self.next_position
 
     def _check_order(self) -> None:
         """Every segment must begin where the one before it ends; one without a sidecar is read for that."""
@@ -198,7 +226,7 @@ class Log:
                     )
             except LedgerDamaged as error:
                 self._accept(error)
-                self._put_aside([segment.path for segment in self.segments[k:]])
+                self._move_lost([segment.path for segment in self.segments[k:]])
                 self.segments = [*self.segments[: k - 1], earlier if earlier.sealed else open_segment(earlier.path)]
                 return
 

@@ -4,10 +4,13 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 from penstock.messages import Record
 
 KEPT_ROWS = 65_536
+MOST_RECORDS = 8_192
+"""Durable rows that a ledger keeps in memory for whoever follows it: some seconds of a busy service."""
 
 
 class RecentRecords:
@@ -39,3 +42,11 @@ class RecentRecords:
             if not self._records or self._records[0][0] > position:
                 return None
             return list(islice(self._records, position - self._records[0][0], None))
+
+
+@runtime_checkable
+class KeepsRecent(Protocol):
+    """A ledger that can keep its newest durable records in memory."""
+
+    def recent_records(self) -> RecentRecords:
+        """These records, from the first call on."""

@@ -26,6 +26,8 @@ _ROW_BYTES = 20
 _SLAB_ROWS = 1 << 17
 _SYNC_SLABS = 8
 _LOWEST = -(2**63)
+_FEW = 8
+"""Up to so many rows of one code are counted one by one; an id has one."""
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Codes, arrivals and sequence numbers, row by row."""
@@ -60,12 +62,19 @@ class Run(Stretch):
 
     def find(self, code: int) -> list[int]:
         """The sequence numbers of a code, newest first."""
+        _, seqs = self.of(code)
+        return sorted(seqs.tolist(), reverse=True)
+
+    def of(self, code: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Arrivals and sequence numbers of a code; those of one stretch in its order."""
         low, high = self._near(code)
         first = low + int(np.searchsorted(self.codes[low:high], code))
         stop = first
-        while stop < len(self) and self.codes[stop] == code:
+        while stop < len(self) and self.codes[stop] == code and stop - first < _FEW:
             stop += 1
-        return sorted((self.base_seq + int(offset) for offset in self.offsets[first:stop]), reverse=True)
+        if stop - first == _FEW:
+            stop = first + int(np.searchsorted(self.codes[first:], code, side="right"))
+        return self.arrived_us[first:stop], self.base_seq + self.offsets[first:stop].astype(np.int64)
 
     def _near(self, code: int) -> tuple[int, int]:
         """A short range that must hold the first place of a code, guessed from its size."""
@@ -171,5 +180,5 @@ def _slabs(stretches: Sequence[Stretch], count: int) -> Iterable[Columns]:
 def _sorted(stretch: Stretch) -> Stretch:
     if isinstance(stretch, Run):
         return stretch
-    order = np.argsort(stretch.codes)
+    order = np.argsort(stretch.codes, kind="stable")
     return Stretch(stretch.base_seq, stretch.codes[order], stretch.arrived_us[order], stretch.offsets[order])

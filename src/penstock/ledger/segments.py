@@ -152,6 +152,18 @@ class Segment:
             raise damaged(self.path, offset)
         return len(data[offset:].rstrip(b"\0"))
 
+    def extend(self, stop: int) -> None:
+        """Note the records before position `stop` that its owner has written since; ends earlier where they are elsewhere."""
+        data, base, size = b"", self.end, _MARK_BYTES
+        while self.next_position < stop:
+            if self.end - base + HEADER_BYTES > len(data):
+                data, base = read_at(self.path, self.end, size), self.end
+                size = _LARGE_BYTES
+            header = header_of(data, self.end - base)
+            if header is None or header.position != self.next_position:
+                return
+            self.note(header, self.end)
+
     def load_sidecar(self) -> bool:
         """Load the sidecar of a sealed segment; False if it is missing or does not match."""
         path = _sidecar_path(self.path)

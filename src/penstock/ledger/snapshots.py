@@ -1,16 +1,18 @@
 """Snapshots of engine state on disk: arrays and metadata, as of one position of the log.
 
-    magic "PENSTOCK-STATE" + 2 | header length | crc32 of the header | header (msgpack) | padding | array | padding | ...
+    magic "PENSTOCK-STATE" + 2 | header offset | header length | crc32 of the header | padding | array | padding | ... | header
 
 A snapshot is written whole under another name, synced, renamed, and the folder synced; a crash leaves the one before.
 The newest two are kept, so that one damaged file costs a longer replay and nothing else. Arrays lie at multiples of
-4,096 bytes and are mapped copy-on-write when loaded: changing them does not change the file.
+4,096 bytes and are mapped copy-on-write when loaded: changing them does not change the file. The header (msgpack) comes last,
+because arrays are written while later ones are still being taken from the state. Format 1 had it behind the magic; it is read.
 """
 
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -25,8 +27,10 @@ from penstock.private_files import make_private
 
 KEPT = 2
 
-_HEAD = Struct("<16sQI4x")
-_MAGIC = b"PENSTOCK-STATE\1\0"
+_HEAD = Struct("<16sQQI4x")
+_MAGIC = b"PENSTOCK-STATE\2\0"
+_FIRST_HEAD = Struct("<16sQI4x")
+_FIRST_MAGIC = b"PENSTOCK-STATE\1\0"
 _PAGE = 4096
 _PIECE_BYTES = 8 << 20
 
@@ -53,57 +57,71 @@ class _Header(msgspec.Struct, array_like=True):
     size: int
 
 
-def save(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, disk: Disk | None = None) -> Path:
-    """Write a snapshot; `meta["position"]` orders them: the log's records before it are in the state.
+def save(
+    folder: Path,
+    arrays: Mapping[str, NDArray[Any]] | Iterable[tuple[str, NDArray[Any]]],
+    meta: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    *,
+    position: int | None = None,
+    disk: Disk | None = None,
+) -> Path:
+    """Write a snapshot; its position orders them: the log's records before it are in the state.
 
-    The arrays must not change meanwhile: a caller that continues to change them passes copies. Written in pieces of 8 MiB,
-    each synced, so that the log's own small writes never wait behind gigabytes.
+    arrays: taken one after another while they are written, in pieces of 8 MiB, each synced, so that the log's own small writes
+    never wait behind gigabytes. meta: may be a function that is called when all arrays are written; position: then given, else
+    that of `meta`.
 
     Raises:
         LedgerFull: no room; existing snapshots stay.
         LedgerError: the device refused; likewise.
     """
     disk = disk or Disk()
-    path = folder / f"{meta['position']:016d}.state"
+    position = meta["position"] if position is None and not callable(meta) else position
+    path = folder / f"{position:016d}.state"
     fresh = path.with_name(path.name + ".tmp")
     try:
         make_private(folder)
         fresh.unlink(missing_ok=True)
-        _write(disk, fresh, {name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(meta))
+        _write(disk, fresh, arrays.items() if isinstance(arrays, Mapping) else arrays, meta)
         disk.rename(fresh, path)
         for old in _paths(folder)[KEPT:]:
             old.unlink()
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise trouble_of(error, path) from error
+    except BaseException as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise trouble_of(error, path) from error
+        raise
     return path
 
 
-def _write(disk: Disk, path: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
-    described = [_Described(name, a.dtype.str, list(a.shape), 0, _crcs(a)) for name, a in arrays.items()]
-    header = _placed(described, arrays, meta)
-    body = msgspec.msgpack.encode(header)
+def _write(
+    disk: Disk,
+    path: Path,
+    arrays: Iterable[tuple[str, NDArray[Any]]],
+    meta: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+) -> None:
+    described, offset, unsynced = [], _PAGE, 0
     fd = disk.create(path)
     try:
-        disk.write(fd, _HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body, 0)
-        for array, place in zip(arrays.values(), described, strict=True):
+        for name, given in arrays:
+            array = np.asarray(given, order="C")
+            crcs = []
             for at, piece in _pieces(array):
-                disk.write(fd, piece, place.offset + at)
-                disk.sync(fd)
-        disk.truncate(fd, header.size)
+                crcs.append(zlib.crc32(piece))
+                disk.write(fd, piece, offset + at)
+                unsynced += len(piece)
+                if unsynced >= _PIECE_BYTES:
+                    disk.sync(fd)
+                    unsynced = 0
+            described.append(_Described(name, array.dtype.str, list(array.shape), offset, crcs))
+            offset = _padded(offset + array.nbytes)
+        body = msgspec.msgpack.encode(_Header(dict(meta() if callable(meta) else meta), described, offset))
+        disk.write(fd, body, offset)
+        disk.write(fd, _HEAD.pack(_MAGIC, offset, len(body), zlib.crc32(body)), 0)
         disk.sync(fd)
     finally:
         os.close(fd)
-
-
-def _placed(described: list[_Described], arrays: Arrays, meta: dict[str, Any]) -> _Header:
-    """Give every array its place; offsets take at most 9 bytes each in the header, which therefore has a known limit."""
-    draft = msgspec.msgpack.encode(_Header(meta, described, 0))
-    offset = _padded(_HEAD.size + len(draft) + 9 * (len(described) + 1))
-    for place, array in zip(described, arrays.values(), strict=True):
-        place.offset = offset
-        offset = _padded(offset + array.nbytes)
-    return _Header(meta, described, offset)
 
 
 def load_newest(
@@ -136,7 +154,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
         OSError: it cannot be read.
     """
     header = _header(path)
-    if path.stat().st_size != header.size:
+    if path.stat().st_size < header.size:
         raise LedgerDamaged(f"{path} is damaged: it is {path.stat().st_size} bytes long and should be {header.size}")
     arrays: Arrays = {}
     for place in header.arrays:
@@ -149,11 +167,14 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
 
 def _header(path: Path) -> _Header:
     head = read_at(path, 0, _HEAD.size)
+    offset, length, crc = 0, 0, -1
     if len(head) == _HEAD.size and head.startswith(_MAGIC):
-        _, length, crc = _HEAD.unpack(head)
-        body = read_at(path, _HEAD.size, min(length, path.stat().st_size))
-        if zlib.crc32(body) == crc:
-            return msgspec.msgpack.decode(body, type=_Header)
+        _, offset, length, crc = _HEAD.unpack(head)
+    elif len(head) == _HEAD.size and head.startswith(_FIRST_MAGIC):
+        offset, (_, length, crc) = _FIRST_HEAD.size, _FIRST_HEAD.unpack(head[: _FIRST_HEAD.size])
+    body = read_at(path, offset, min(length, path.stat().st_size))
+    if zlib.crc32(body) == crc:
+        return msgspec.msgpack.decode(body, type=_Header)
     raise LedgerDamaged(f"{path} is damaged: its header is not one")
 
 

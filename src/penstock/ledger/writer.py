@@ -194,7 +194,7 @@ class Writer:
             self.trouble = None
             self.changed.notify_all()
         for item in taken:
-            _tell(item.done, None)
+            _complete(item.done, None)
 
     def _fail(self, trouble: LedgerError) -> None:
         """Report the error to all callbacks; records stay queued, callbacks without a record do not."""
@@ -203,16 +203,16 @@ class Writer:
                 _log.error("%s", trouble)
             self.trouble = trouble
             waiting = list(self._queue)
-            told = [item.done for item in waiting]
+            callbacks = [item.done for item in waiting]
             for item in waiting:
                 item.done = None
             self._queue = deque(item for item in waiting if item.record is not None)
             self.changed.notify_all()
-        for done in told:
-            _tell(done, trouble)
+        for done in callbacks:
+            _complete(done, trouble)
 
 
-def _tell(done: Done | None, error: LedgerError | None) -> None:
+def _complete(done: Done | None, error: LedgerError | None) -> None:
     if done is None:
         return
     try:

@@ -170,8 +170,8 @@ METRICS: tuple[Metric, ...] = (
         labels=("reason",),
         unit="requests",
         text="Requests and connections that a bound refused, by reason: request_line, header_line, header_count, head, "
-        "head_timeout, body_size, body_timeout, waiting_requests, connections; malformed where it was no HTTP; host and origin "
-        "while the service is open.",
+        "head_timeout, body_size, body_timeout, waiting_requests, connections, tls_handshake; malformed where it was no HTTP; "
+        "host and origin while the service is open.",
         watch="a rise: somebody floods the service, or a client needs a wider bound",
     ),
     Metric(
@@ -347,6 +347,15 @@ METRICS: tuple[Metric, ...] = (
         unit="records",
         text="Records that a store does not have yet.",
         watch="one that grows for minutes",
+    ),
+    Metric(
+        name="penstock_sink_behind_seconds",
+        kind="gauge",
+        source="worker",
+        labels=("detector", "shard", "sink"),
+        unit="seconds",
+        text="How long the oldest record that a store does not have has waited, at most.",
+        watch="minutes",
     ),
     Metric(
         name="penstock_sink_up",

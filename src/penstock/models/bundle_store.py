@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from penstock.models.ensemble import Ensemble
 
 Alias = Literal["champion", "challenger"]
-"""What a version can be: the one that decides, or the one that is to be held against it."""
+"""Aliases of versions: the deciding one, and the one compared with it."""
 
 Why = Literal["promoted", "rolled back"]
 """How a version became the champion."""

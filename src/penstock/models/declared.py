@@ -1,11 +1,11 @@
-"""What all kinds of models have in common: a name and a weight, checks of both, and the treatment of training rows."""
+"""The base of all model kinds: a name and a weight, checks of both, and the treatment of training rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from penstock.errors import DeclarationError
+from penstock.errors import DeclarationError, MissingExtra
 from penstock.models.imbalance import Imbalance, treat
 from penstock.models.port import Matrix, Member, Note, Vector, check_rows, ignore_note
 
@@ -54,11 +54,18 @@ class DeclaredModel(msgspec.Struct, frozen=True, kw_only=True):
         categorical: Sequence[int] = (),
         note: Note = ignore_note,
     ) -> Member:
-        """Train; see the port."""
+        """Train; see the port.
+
+        Raises:
+            MissingExtra: the library that trains it is not installed.
+        """
         check_rows(x, y, feature_names, weights)
         treatment: Imbalance = getattr(self, "imbalance", "none")
-        x, y, weights = treat(x, y, weights, treatment, categorical=categorical, seed=seed, note=note)
-        return self._fitted(TrainingRows(x, y, weights, feature_names, seed, note))
+        try:
+            x, y, weights = treat(x, y, weights, treatment, categorical=categorical, seed=seed, note=note)
+            return self._fitted(TrainingRows(x, y, weights, feature_names, seed, note))
+        except ModuleNotFoundError as error:
+            raise MissingExtra("train", f"training {self.name!r}") from error
 
     def _fitted(self, rows: TrainingRows) -> Member:
         """The member that is trained on these rows."""

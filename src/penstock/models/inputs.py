@@ -1,4 +1,4 @@
-"""What models read of a batch: the one place where a row becomes numbers, live, in a replay and in training."""
+"""The model inputs of a batch, built here for live decisions, replays and training."""
 
 from collections.abc import Mapping, Sequence
 

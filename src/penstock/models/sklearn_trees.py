@@ -15,7 +15,7 @@ It sorts as they would.
 """
 
 
-class Grown(NamedTuple):
+class FittedTree(NamedTuple):
     """One tree grown by scikit-learn, with the value of each node as a leaf."""
 
     tree: Any
@@ -34,25 +34,25 @@ def unequal(weights: Vector | None) -> Vector | None:
     return None if weights is None or (weights == weights[0]).all() else weights
 
 
-def forest_of(grown: Sequence[Grown], width: int, *, base: float = 0.0, average: bool = False) -> Forest:
+def forest_of(trees: Sequence[FittedTree], width: int, *, base: float = 0.0, average: bool = False) -> Forest:
     """Trees over `width` features. A tree that was given only some of the features says which in `columns`; where missing
     values go is the tree's own affair unless `missing_left` says otherwise.
     """
-    nodes = [_nodes(each) for each in grown]
+    nodes = [_nodes(each) for each in trees]
     roots = np.cumsum([0, *map(len, nodes[:-1])], dtype=np.int64)
     return Forest(np.concatenate(nodes), roots, base=base, width=width, inclusive=True, compare32=True, average=average)
 
 
-def _nodes(grown: Grown) -> NDArray[np.void]:
-    tree = grown.tree
+def _nodes(trees: FittedTree) -> NDArray[np.void]:
+    tree = trees.tree
     nodes = np.zeros(tree.node_count, NODE)
     nodes["left"], nodes["right"] = tree.children_left, tree.children_right
     split = nodes["left"] >= 0
     feature = np.where(split, tree.feature, 0)
-    nodes["feature"] = feature if grown.columns is None else np.where(split, grown.columns[feature], 0)
-    left = tree.missing_go_to_left if grown.missing_left is None else grown.missing_left
+    nodes["feature"] = feature if trees.columns is None else np.where(split, trees.columns[feature], 0)
+    left = tree.missing_go_to_left if trees.missing_left is None else trees.missing_left
     nodes["default_left"] = np.where(split, left, 0)
     nodes["threshold"] = np.where(split, tree.threshold, 0.0)
-    nodes["value"] = np.where(split, 0.0, grown.value)
+    nodes["value"] = np.where(split, 0.0, trees.value)
     nodes["cover"] = tree.weighted_n_node_samples
     return nodes

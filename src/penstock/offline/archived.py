@@ -31,7 +31,7 @@ def as_recorded(frames: Mapping[str, pl.DataFrame], detector: Detector) -> pl.Da
         said = _said(
             frames.get("labels"), events.select("seq", pl.col(detector.id).alias("id"), pl.col(detector.time).alias("at"))
         )
-        events = events.join(_told(said, detector.label.field), on="seq", how="left", maintain_order="left")
+        events = events.join(_newest_labels(said, detector.label.field), on="seq", how="left", maintain_order="left")
     return events.drop("seq")
 
 
@@ -73,7 +73,7 @@ def _said(labels: pl.DataFrame | None, events: pl.DataFrame) -> pl.DataFrame:
     return said.sort(happened, "seq").unique("said", keep="last", maintain_order=True).drop("at", "id")
 
 
-def _told(said: pl.DataFrame, label: str) -> pl.DataFrame:
+def _newest_labels(said: pl.DataFrame, label: str) -> pl.DataFrame:
     """The label of each labelled event: the verdict with precedence, and since when it holds."""
     if said.is_empty():
         return pl.DataFrame(schema={"seq": pl.Int64, label: pl.Boolean, "label_known_at": _TIME})
@@ -82,5 +82,5 @@ def _told(said: pl.DataFrame, label: str) -> pl.DataFrame:
     agrees, known_us = pl.col("fraud") == pl.col("verdict"), pl.col("known_us")
     before = known_us.filter(~agrees & (known_us < pl.col("known"))).max()
     since = known_us.filter(agrees & (known_us > before.fill_null(-(2**62)))).min()
-    told = said.join(counts, on="seq").group_by("seq")
-    return told.agg(pl.col("verdict").first().alias(label), since.cast(_TIME).alias("label_known_at"))
+    newest = said.join(counts, on="seq").group_by("seq")
+    return newest.agg(pl.col("verdict").first().alias(label), since.cast(_TIME).alias("label_known_at"))

@@ -140,7 +140,7 @@ def readings(frame: pl.DataFrame, detector: "Detector") -> dict[str, str]:
 
 def _frame(data: Any) -> tuple[str, pl.DataFrame]:
     if isinstance(data, str | Path):
-        return str(data), _read_file(Path(data))
+        return str(data), read_file(Path(data))
     if isinstance(data, pl.LazyFrame):
         return "the frame", data.collect()
     if isinstance(data, pl.DataFrame):
@@ -153,7 +153,12 @@ def _frame(data: Any) -> tuple[str, pl.DataFrame]:
         ) from error
 
 
-def _read_file(path: Path) -> pl.DataFrame:
+def read_file(path: Path) -> pl.DataFrame:
+    """The columns of a recorded file as they stand there; those of a CSV file are texts.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
     if not path.is_file():
         raise DataError(f"there is no file {path}.{_neighbours(path)}")
     try:
@@ -161,12 +166,24 @@ def _read_file(path: Path) -> pl.DataFrame:
             case ".parquet":
                 return pl.read_parquet(path)
             case ".csv":
-                return _of_csv(pl.read_csv(path, infer_schema=False))  # as texts, so that a key 007 stays 007
+                return _of_csv(
+                    pl.read_csv(path, infer_schema=False, separator=_separator(path))
+                )  # as texts, so that a key 007 stays 007
             case ".ndjson" | ".jsonl":
                 return pl.read_ndjson(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
     raise DataError(f"{path}: a recorded file ends in .csv, .parquet, .ndjson or .jsonl")
+
+
+def _separator(path: Path) -> str:
+    """What separates the columns of a CSV file: in countries with a decimal comma, that is a semicolon."""
+    with path.open("rb") as file:
+        header = file.readline(_LONGEST_HEADER).decode("utf-8", "replace")
+    return max(",;\t|", key=header.count)  # the comma, where there is none of them
+
+
+_LONGEST_HEADER = 1 << 20
 
 
 def as_csv(frame: pl.DataFrame) -> pl.DataFrame:

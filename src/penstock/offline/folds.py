@@ -35,7 +35,7 @@ class Fold:
         weights = None if period is None else weights_of(fit, period)
         return cls(fit.encoded_by_others(features), weights, judge.encoded(encodings, features), encodings)
 
-    def taught(self, model: Model, features: tuple[str, ...], *, seed: int, notes: list[str]) -> Member:
+    def fit_model(self, model: Model, features: tuple[str, ...], *, seed: int, notes: list[str]) -> Member:
         """Fit the model on this fold; caveats are added to `notes`."""
         return fit_member(
             model,
@@ -53,20 +53,20 @@ class Fold:
 class Folds:
     """Folds, and the one whose fit is kept: the last one, or with several, all rows."""
 
-    lessons: tuple[Fold, ...]
+    folds: tuple[Fold, ...]
     final: Fold
     features: tuple[str, ...]
 
     @property
     def judged(self) -> Rows:
         """The validation rows of all folds, one after another, each with inputs encoded by its own fold."""
-        return joined([lesson.judge for lesson in self.lessons])
+        return joined([fold.judge for fold in self.folds])
 
 
 def held_out(fit: Rows, judge: Rows, features: tuple[str, ...], *, period: Rows | None = None) -> Folds:
     """One fold: fit on the training rows, validate on the validation rows."""
-    lesson = Fold.of(fit, judge, features, period=period)
-    return Folds((lesson,), lesson, features)
+    fold = Fold.of(fit, judge, features, period=period)
+    return Folds((fold,), fold, features)
 
 
 def in_time_order(rows: Rows, folds: int, features: tuple[str, ...]) -> Folds:
@@ -84,17 +84,17 @@ def in_time_order(rows: Rows, folds: int, features: tuple[str, ...]) -> Folds:
             f"cross-validation in time order begins with {len(first)} events that hold {int(first.sum())} frauds: it needs "
             f"both classes; use fewer folds than {folds}, or more events"
         )
-    lessons = tuple(
+    stretched = tuple(
         Fold.of(rows.take(np.concatenate(stretches[: at + 1])), rows.take(stretches[at + 1]), features) for at in range(folds)
     )
-    return Folds(lessons, Fold.of(rows, rows.take(order[:0]), features), features)
+    return Folds(stretched, Fold.of(rows, rows.take(order[:0]), features), features)
 
 
 # ---------------------------------------------------------------- fitting
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class FittedEnsemble:
     """An ensemble, and the probabilities (n,) that it, or each lesson's own fit, gave the judged rows of the study."""
 
     ensemble: Ensemble
@@ -102,8 +102,8 @@ class Learned:
 
 
 def learn(
-    models: Sequence[Model], study: Folds, *, seed: int, progress: Callable[[float], None] = lambda _share: None
-) -> Learned:
+    models: Sequence[Model], folds: Folds, *, seed: int, progress: Callable[[float], None] = lambda _share: None
+) -> FittedEnsemble:
     """Fit the models and combine them; the same arguments give the same ensemble, to the last bit.
 
     With one fold, the calibrated models are the ones kept. With several, calibration, weights and thresholds rest on the
@@ -112,27 +112,27 @@ def learn(
     Raises:
         DataError: a fold's training rows cannot be fitted.
     """
-    final, notes = study.final, list[str]()
-    check_rows(final.fit.x, final.fit.fraud, study.features, final.weights)
-    fits = len(models) * (len(study.lessons) + (len(study.lessons) > 1))
+    final, notes = folds.final, list[str]()
+    check_rows(final.fit.x, final.fit.fraud, folds.features, final.weights)
+    fits = len(models) * (len(folds.folds) + (len(folds.folds) > 1))
     fitted, done = [], 0
     for model in models:
         raws = []
-        for lesson in study.lessons:
-            member = lesson.taught(model, study.features, seed=seed, notes=notes if lesson is final else [])
-            raws.append(outputs(member, lesson.judge.x))
+        for fold in folds.folds:
+            member = fold.fit_model(model, folds.features, seed=seed, notes=notes if fold is final else [])
+            raws.append(outputs(member, fold.judge.x))
             progress((done := done + 1) / fits)
-        if len(study.lessons) > 1:
-            member = final.taught(model, study.features, seed=seed, notes=notes)
+        if len(folds.folds) > 1:
+            member = final.fit_model(model, folds.features, seed=seed, notes=notes)
             progress((done := done + 1) / fits)
         fitted.append(Fitted(model, member, np.concatenate(raws)))
     ensemble = combine(
         fitted,
         final.fit.x,
         final.fit.fraud,
-        study.judged.fraud,
-        study.features,
+        folds.judged.fraud,
+        folds.features,
         notes=notes,
         encodings=final.encodings,
     )
-    return Learned(ensemble, ensemble.scores_of(np.column_stack([each.raw for each in fitted])).ensemble)
+    return FittedEnsemble(ensemble, ensemble.scores_of(np.column_stack([each.raw for each in fitted])).ensemble)

@@ -44,8 +44,8 @@ class Fold:
         compromised = {*rows.card[train[rows.fraud[train] > 0]].tolist()}
         test = []
         for k in range(TEST_DAYS):
-            since_told = (day == start + TRAIN_DAYS + k - 1) & (rows.fraud > 0)
-            compromised |= {*rows.card[since_told].tolist()}
+            since_labelled = (day == start + TRAIN_DAYS + k - 1) & (rows.fraud > 0)
+            compromised |= {*rows.card[since_labelled].tolist()}
             today = np.flatnonzero((day == start + TRAIN_DAYS + DELAY_DAYS + k) & rows.known)
             test.append(today[~np.isin(rows.card[today], list(compromised))])
         return cls(train, np.concatenate(test))

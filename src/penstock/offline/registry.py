@@ -73,7 +73,7 @@ class Registry(Protocol):
         """
         ...
 
-    def crown(self, detector: str, version: str, why: Why) -> None:
+    def set_champion(self, detector: str, version: str, why: Why) -> None:
         """Make a published version the champion, and record the change. A concurrent reader sees the old one or the new."""
         ...
 
@@ -126,7 +126,7 @@ class FolderRegistry:
     def publish(self, detector: str, version: str, attached: Mapping[str, str] | None = None) -> None:
         """Nothing: it lies there already."""
 
-    def crown(self, detector: str, version: str, why: Why) -> None:
+    def set_champion(self, detector: str, version: str, why: Why) -> None:
         """Write the file `champion`, and a line of history."""
         promote(self.folder, detector, version, why=why, clock=self._clock)
 
@@ -165,7 +165,7 @@ def register(
     assert version is not None
     registry.publish(detector.name, version, attached(kept) if attached is not None else None)
     if not kept.report.unconfirmed and (make_champion or champion_of(registry, detector) is None):
-        registry.crown(detector.name, version, "promoted")
+        registry.set_champion(detector.name, version, "promoted")
     return replace(kept, report=replace(kept.report, champion=registry.alias(detector.name, "champion")))
 
 
@@ -201,7 +201,7 @@ def promote_to(registry: Registry, detector: Detector, version: str, name: Alias
     """
     fitting(registry, detector, version)
     if name == "champion":
-        registry.crown(detector.name, version, "promoted")
+        registry.set_champion(detector.name, version, "promoted")
     else:
         registry.challenge(detector.name, version)
 
@@ -220,7 +220,7 @@ def roll_back(registry: Registry, detector: Detector) -> str:
             "`penstock models list` shows what could be promoted"
         )
     fitting(registry, detector, past[-1])
-    registry.crown(detector.name, past[-1], "rolled back")
+    registry.set_champion(detector.name, past[-1], "rolled back")
     return past[-1]
 
 

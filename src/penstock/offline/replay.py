@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from penstock.detector import Detector
 from penstock.engine import BatchResult, Pipeline
 from penstock.engine.labels.queue import stream_clock
-from penstock.engine.reads import take
 from penstock.features.compiled.background import speed_up
 from penstock.ingest import Read, Reader, SeriesTexts
 from penstock.ingest.labels import Labels
+from penstock.ingest.selection import take
 from penstock.ledger import Claims
 from penstock.messages import Action, Batch, Column, Type
 from penstock.models import Ensemble, load_champion

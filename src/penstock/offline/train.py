@@ -14,6 +14,7 @@ from typing import Any
 
 from penstock.clock import Clock, system_clock
 from penstock.detector import Detector
+from penstock.extras import require_training
 from penstock.models import Ensemble, Model, metrics
 from penstock.models.reference import Reference
 from penstock.offline import measure, thresholds
@@ -75,6 +76,7 @@ def train(
     Raises:
         ConfigurationError: a model that is not declared.
         DataError: no label, too little time for the split, a part without both classes, a file that does not fit.
+        MissingExtra: what trains is not installed.
     """
     options = Options(train_from, valid_from, test_from, test_to, models=tuple(models or ()), seed=seed)
     trained = run(detector, data, options, progress=progress)
@@ -85,6 +87,7 @@ def train(
 
 def run(detector: Detector, data: Any, options: Options | None = None, *, progress: Progress = _silent) -> Trained:
     """Train and measure without writing anything. For errors see `train`."""
+    require_training()
     options = options or Options()
     models = chosen_models(detector, options)
     check_accepted(detector, options.accept_inputs)
@@ -108,11 +111,11 @@ def _stretch(progress: Progress, start: float, width: float) -> Progress:
 
 def _last_of(folds: Sequence[Trained]) -> Trained:
     """The last fold, whose report covers all."""
-    told = [
+    by_fold = [
         {"periods": each.periods.as_json(), "rows": each.rows, "fraud": each.fraud, "test": each.test}
         for each in (fold.report for fold in folds)
     ]
-    return replace(folds[-1], report=replace(folds[-1].report, folds=told, tuning=folds[0].report.tuning))
+    return replace(folds[-1], report=replace(folds[-1].report, folds=by_fold, tuning=folds[0].report.tuning))
 
 
 # ---------------------------------------------------------------- one split

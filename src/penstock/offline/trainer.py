@@ -131,7 +131,7 @@ class Trainer:
         every_us: int | None,
         asked: Callable[[], str | None],
         wait: Callable[[float], bool],
-        told: Callable[[Round], None],
+        on_training: Callable[[Round], None],
         failed: Callable[[PenstockError], None],
         drifted: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -141,7 +141,7 @@ class Trainer:
             every_us: time between trainings; None: only without a champion, or on request.
             asked: the reason for a requested training, once; None for none.
             wait: sleeps that many seconds; true ends the loop.
-            told: called with the result of each training.
+            on_training: called with the result of each training.
             failed: called with the error of a failed one, which is repeated later.
             drifted: the drift that calls for a training, once; None for none.
         """
@@ -152,7 +152,7 @@ class Trainer:
                 why, by_itself = self._due(due_us) or drifted(), not self._unserved
             if why is not None:
                 try:
-                    told(self.train(why, by_itself=by_itself))
+                    on_training(self.train(why, by_itself=by_itself))
                     due_us = None if every_us is None else self.clock() + every_us
                 except PenstockError as error:
                     failed(error)

@@ -24,7 +24,7 @@ QUALIFY row_number() OVER (PARTITION BY transaction_id, seq ORDER BY rank DESC, 
 CASE
     WHEN known.fraud = 1 THEN 'fraud'
     WHEN known.fraud = 0 THEN 'good'
-    WHEN NOT ${told} THEN 'untold'
+    WHEN NOT ${has_labels} THEN 'untold'
     WHEN event_time > make_timestamptz(${mature_us}) THEN 'young'
     WHEN decision = 'APPROVE' THEN 'unobjected'
     ELSE 'untold'

@@ -75,7 +75,7 @@ class Tuned:
 
 
 def tune(
-    model: Model, study: Folds, trials: int, *, seed: int, progress: Callable[[float], None] = lambda _share: None
+    model: Model, folds: Folds, trials: int, *, seed: int, progress: Callable[[float], None] = lambda _share: None
 ) -> Tuned:
     """Search for the hyperparameters with the highest average precision on the validation rows, averaged over the folds.
 
@@ -95,7 +95,7 @@ def tune(
         trial = search.ask()
         chosen = {name: _suggested(trial, name, allowed) for name, allowed in space.items()}
         candidate = model if at == 0 else msgspec.structs.replace(model, **chosen)  # type: ignore[type-var]  # every kind is a Struct
-        worth = _worth(candidate, study, seed)
+        worth = _worth(candidate, folds, seed)
         search.tell(trial, worth)
         shown = {name: getattr(candidate, name) for name in space}
         done.append({**shown, "average_precision": worth})
@@ -127,11 +127,11 @@ def _suggested(trial: Any, name: str, allowed: Range) -> float:
     return float(trial.suggest_float(name, allowed.low, allowed.high, log=allowed.log))
 
 
-def _worth(model: Model, study: Folds, seed: int) -> float:
+def _worth(model: Model, folds: Folds, seed: int) -> float:
     """Mean average precision on the validation rows; folds without fraud among them are left out."""
     found = []
-    for lesson in study.lessons:
-        member = lesson.taught(model, study.features, seed=seed, notes=[])
-        found.append(metrics.average_precision(outputs(member, lesson.judge.x), lesson.judge.fraud))
+    for fold in folds.folds:
+        member = fold.fit_model(model, folds.features, seed=seed, notes=[])
+        found.append(metrics.average_precision(outputs(member, fold.judge.x), fold.judge.fraud))
     known = [each for each in found if not np.isnan(each)]
     return float(np.mean(known)) if known else 0.0

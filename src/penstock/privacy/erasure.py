@@ -2,9 +2,9 @@
 
 import msgspec
 
+from penstock import audit
 from penstock.cases import tables
 from penstock.database.sqlite import Database, Transaction
-from penstock.governance import audit
 from penstock.privacy.vault import Vault
 
 GONE = "[erased]"
@@ -47,8 +47,8 @@ def erase_person(
     """
     database.prepare(tables.SCHEMA)
     with database.write() as transaction:
-        told = {"entity": entity} | ({} if reason is None else {"reason": reason})
-        erasure, values = vault.erase(transaction, detector, person, who=who, details=told)
+        details = {"entity": entity} | ({} if reason is None else {"reason": reason})
+        erasure, values = vault.erase(transaction, detector, person, who=who, details=details)
         cases = _cases_with_notes(transaction, detector, entity, key)
         for case in cases:
             _blank(transaction, case)

@@ -16,10 +16,10 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from penstock import audit
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Schema, Transaction
 from penstock.errors import NotFound
-from penstock.governance import audit
 
 SCHEMA = Schema(
     "vault",
@@ -38,7 +38,7 @@ ERASED = "personal.erase"
 
 _NONCE = 12
 _KEY_BITS = 256
-Said = tuple[str, str, str]
+PersonalValue = tuple[str, str, str]
 """The token of a person, the token of a value, and the value."""
 
 
@@ -70,7 +70,7 @@ class Vault:
         self._master = AESGCM(hashlib.blake2b(secret, digest_size=32, person=b"penstock vault").digest())
         self._clock = clock
 
-    def keep(self, detector: str, said: Iterable[Said]) -> None:
+    def keep(self, detector: str, said: Iterable[PersonalValue]) -> None:
         """Store values, each once; nothing about erased persons."""
         by_person = groupby(sorted(said), key=lambda each: each[0])
         with self._database.write() as transaction:
@@ -153,8 +153,8 @@ class Vault:
             "WHERE detector = :detector AND person = :person",
             {**at, "now": now, "who": who},
         )
-        told = {**details, "values": len(deleted)}
-        audit.note(transaction, who=who, action=ERASED, subject=f"personal/{detector}/{person}", details=told, at_us=now)
+        details = {**details, "values": len(deleted)}
+        audit.note(transaction, who=who, action=ERASED, subject=f"personal/{detector}/{person}", details=details, at_us=now)
         return Erasure(now, who), len(deleted)
 
     def _sealed_key(self, detector: str, person: str) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from penstock.errors import PenstockError
-from penstock.privacy.vault import Said, Vault
+from penstock.privacy.vault import PersonalValue, Vault
 
 _log = logging.getLogger("penstock.database")
 
@@ -22,11 +22,11 @@ class VaultWriter:
     def __init__(self, vault: Vault) -> None:
         self.lost = 0
         self.vault = vault
-        self._waiting: queue.Queue[tuple[str, Said] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[tuple[str, PersonalValue] | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="penstock-personal", daemon=True)
         self._thread.start()
 
-    def hand_on(self, detector: str, said: Sequence[Said]) -> None:
+    def enqueue(self, detector: str, said: Sequence[PersonalValue]) -> None:
         """Queue values for writing."""
         for each in said:
             try:
@@ -55,7 +55,7 @@ class VaultWriter:
             if ended:
                 return
 
-    def _keep(self, waiting: Sequence[tuple[str, Said]]) -> None:
+    def _keep(self, waiting: Sequence[tuple[str, PersonalValue]]) -> None:
         try:
             for detector in sorted({name for name, _ in waiting}):
                 self.vault.keep(detector, [said for name, said in waiting if name == detector])

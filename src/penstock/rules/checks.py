@@ -68,7 +68,7 @@ def check(
         if alone is None:
             sound.append((rule, condition))
     for at in range(len(sound)):
-        findings[sound[at][0].name] += list(_beside(at, sound, known))[:1]
+        findings[sound[at][0].name] += list(_compared_with_others(at, sound, known))[:1]
     return [finding for each in findings.values() for finding in each]
 
 
@@ -92,7 +92,7 @@ def _alone(rule: Rule, condition: Expression, known: Collection[str]) -> Finding
     return None
 
 
-def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection[str]) -> Iterator[Finding]:
+def _compared_with_others(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection[str]) -> Iterator[Finding]:
     """Findings about a rule in relation to the others: equal earlier rules, and rules that always decide first."""
     rule, condition = rules[at]
     for place, (other, wider) in enumerate(rules):

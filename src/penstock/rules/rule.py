@@ -7,10 +7,10 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.rules.share import Share
 
 ACTIONS = ("allow", "challenge", "review", "block")
-"""What a rule can ask for."""
+"""The actions of rules."""
 
 RESERVED_CODES = ("ml_probability", "normal_behavior", "degraded", "control_share")
-"""What `decision_reason` says where no rule decided."""
+"""Values of `decision_reason` for decisions without a deciding rule."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 

@@ -2,20 +2,23 @@
 
 from penstock.service.app import Service, ServiceParts, create_app
 from penstock.service.decide.batcher import MicroBatcher
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
+from penstock.service.live.preparation import Preparation
 from penstock.service.live.replay_jobs import Replay, Replays
 from penstock.service.live.traffic import Traffic
-from penstock.service.server import bind, serve
+from penstock.service.server import bind, serve, url_of
 
 __all__ = [
     "MicroBatcher",
+    "Preparation",
     "Replay",
     "Replays",
+    "ServedDetector",
     "Service",
     "ServiceParts",
-    "Serving",
     "Traffic",
     "bind",
     "create_app",
     "serve",
+    "url_of",
 ]

@@ -15,25 +15,30 @@ from starlette.requests import Request
 import penstock
 from penstock.cases.store import Cases
 from penstock.config import Settings
+from penstock.engine.following import ModelFollower, Newer, RulesFollower, TrialFollower
+from penstock.engine.trials.challenger import NewerTrial
 from penstock.errors import PenstockError
+from penstock.governance.administration import RuleAdministration
+from penstock.governance.feature_activation import FeatureActivation
+from penstock.governance.trials import TrialWork
 from penstock.rules import NewerRules
 from penstock.service.access.authorize import Access, Rights
 from penstock.service.access.users_keys import UsersAndKeys
 from penstock.service.asgi import EntryPoint
 from penstock.service.changes.administration import Administration
 from penstock.service.changes.backtests import Backtests
-from penstock.service.changes.features import FeatureAdministration
-from penstock.service.changes.followers import FeaturesFollower, Follower, Newer, RulesFollower
+from penstock.service.changes.followers import FollowerTask
 from penstock.service.changes.models import Models
 from penstock.service.changes.trials import Trials
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.decide.predict import Predict
 from penstock.service.http.openapi import document
 from penstock.service.http.problems import RequestRefused, headers, of_error
 from penstock.service.http.tracing import Tracing
 from penstock.service.insights.routes import Insights
 from penstock.service.investigate.cases import Verdicts
+from penstock.service.live.preparation import Preparation
 from penstock.service.live.replay_jobs import ReplayJobs, Replays
 from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
@@ -49,9 +54,6 @@ from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import RiskProfiles
 from penstock.service.records.verification import Verifying
 from penstock.service.routes import ROUTES, TABLE
-from penstock.wiring.changes.feature_activation import FeatureActivation
-from penstock.wiring.changes.rule_administration import RuleAdministration
-from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.health import ServiceHealth
 from penstock.wiring.reports.drift import DriftWork
 
@@ -67,6 +69,7 @@ class ServiceParts:
 
     Args:
         traffic: simulated traffic for one of the detectors.
+        preparation: the progress of what is made before the detectors open, shown in place of the console.
         replays: sources for `POST /stream`; none unless given.
         champions: by detector, the source of newer models; without it those of the start decide for ever.
         rules: by detector, the source of newer rules; without it those of its file decide for ever.
@@ -74,14 +77,15 @@ class ServiceParts:
         cases: the case store.
         drift: measures the drift of the served models; made from the settings unless given.
         trials: running trials of candidates.
-        books: by detector, the rule and list services.
-        features: by detector, the feature services; their routes need `books`.
+        administrations: by detector, the rule and list services.
+        features: by detector, the feature services; their routes need `administrations`.
         personal: original values of personal fields, for those who may see them; unavailable unless given.
         operating: operations data, users and keys.
         tracing: traces decision requests.
     """
 
     traffic: Traffic | None = None
+    preparation: Preparation | None = None
     replays: Replays | None = None
     champions: Mapping[str, Newer] = field(default_factory=dict)
     rules: Mapping[str, NewerRules] = field(default_factory=dict)
@@ -89,7 +93,7 @@ class ServiceParts:
     cases: Cases | None = None
     drift: DriftWork | None = None
     trials: TrialWork | None = None
-    books: Mapping[str, RuleAdministration] | None = None
+    administrations: Mapping[str, RuleAdministration] | None = None
     features: Mapping[str, FeatureActivation] = field(default_factory=dict)
     personal: Unmasking | None = None
     operating: ServiceHealth | None = None
@@ -101,36 +105,36 @@ class Background:
     """The background work of one application, from its start to its end; every part adds its own.
 
     first: runs in this order when the detectors are open, before any decision. following: tasks started after that.
-    beside: tasks that run from the start, whether detectors are open or not. closing: runs in this order at the end,
+    always: tasks that run from the start, whether detectors are open or not. closing: runs in this order at the end,
     before the detectors are closed.
 
     Args:
-        desks: opened at the start, closed at the end.
+        router: the detectors; opened at the start, closed at the end.
         on_ready: called once when they are open, and `first` is done.
         on_failure: called when opening fails, and nothing is followed then; and when a part cannot be closed.
     """
 
-    desks: DetectorRouter
+    router: DetectorRouter
     on_ready: Callable[[], None] = lambda: None
     on_failure: Callable[[BaseException], None] = lambda _error: None
     first: list[Work] = field(default_factory=list)
     following: list[Work] = field(default_factory=list)
-    beside: list[Work] = field(default_factory=list)
+    always: list[Work] = field(default_factory=list)
     closing: list[Work] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:
         """The context of the running application."""
         async with contextlib.AsyncExitStack() as ending:  # last in, first out; each runs whatever became of the others
-            ending.push_async_callback(self._close_desks)
+            ending.push_async_callback(self._close_detectors)
             for close in reversed(self.closing):
                 ending.push_async_callback(self._closed, close)
-            for work in (self._run, *self.beside):
+            for work in (self._run, *self.always):
                 ending.push_async_callback(_cancel, asyncio.ensure_future(work()))
             yield
 
-    async def _close_desks(self) -> None:
-        await asyncio.gather(*(self._closed(desk.close) for desk in self.desks.values()))
+    async def _close_detectors(self) -> None:
+        await asyncio.gather(*(self._closed(served.close) for served in self.router.values()))
 
     async def _closed(self, close: Work) -> None:
         """Close one part; a failure goes to `on_failure`."""
@@ -150,7 +154,7 @@ class Background:
         await asyncio.gather(*(work() for work in self.following))
 
     def _opening(self) -> Sequence[Work]:
-        return [*(desk.open for desk in self.desks.values()), *self.first]
+        return [*(served.open for served in self.router.values()), *self.first]
 
 
 async def _cancel(task: "asyncio.Future[object]") -> None:
@@ -162,30 +166,31 @@ async def _cancel(task: "asyncio.Future[object]") -> None:
 class Service(EntryPoint):
     """The ASGI application. `stopping()` ends streams and waiting requests before a graceful stop."""
 
-    def __init__(self, app: FastAPI, desks: DetectorRouter, settings: Settings, live: Live, parts: ServiceParts) -> None:
+    def __init__(self, app: FastAPI, router: DetectorRouter, settings: Settings, live: Live, parts: ServiceParts) -> None:
         timeout_s = settings.body_timeout_s
-        super().__init__(app, desks, Predict(desks, settings), parts.access, parts.tracing, body_timeout_s=timeout_s)
-        self._served = desks
+        super().__init__(app, router, Predict(router, settings), parts.access, parts.tracing, body_timeout_s=timeout_s)
+        self._router = router
         self.live = live
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document, with the events of the detectors that are open."""
-        events = {name: desk.engine.detector.event if desk.not_ready is None else None for name, desk in self._served.items()}
+        open_ = {name: each.not_ready is None for name, each in self._router.items()}
+        events = {name: each.engine.detector.event if open_[name] else None for name, each in self._router.items()}
         return document(self.app, ROUTES, events)
 
-    def desk(self, name: str) -> Serving:
-        """The serving side of this detector."""
-        return self._served[name]
+    def served(self, name: str) -> ServedDetector:
+        """The served detector of this name."""
+        return self._router[name]
 
     def stopping(self) -> None:
         """Prepare for the stop: end live streams, and answer callers who wait for a status."""
         self.live.stop()
-        for desk in self._served.values():
-            desk.feed.watch.cancel_all()
+        for served in self._router.values():
+            served.feed.watch.cancel_all()
 
 
 def create_app(
-    desks: Mapping[str, Serving],
+    detectors: Mapping[str, ServedDetector],
     settings: Settings,
     parts: ServiceParts | None = None,
     *,
@@ -195,15 +200,15 @@ def create_app(
     """Build the service for these detectors.
 
     Args:
-        desks: the serving side of each detector, by name. Those not open yet are opened when the application starts.
+        detectors: the served detectors by name. Those not open yet are opened when the application starts.
         settings: limits.
         parts: optional parts of the service; none unless given.
         on_ready: called once when all detectors are open.
         on_failure: called when one cannot be opened, or not be closed; until the process ends, /ready says why.
     """
-    served, parts = DetectorRouter(desks), parts or ServiceParts()
-    background = Background(served, on_ready, on_failure)
-    composition = _Composition(served, settings, parts)
+    router, parts = DetectorRouter(detectors), parts or ServiceParts()
+    background = Background(router, on_ready, on_failure)
+    composition = _Composition(router, settings, parts)
     composition.work(background)
     app = FastAPI(
         title="Penstock",
@@ -216,9 +221,9 @@ def create_app(
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
-    service = Service(app, served, settings, composition.live, parts)
+    service = Service(app, router, settings, composition.live, parts)
     found = composition.parts() | {
-        Exposition: Exposition(served, service, composition.drifting),
+        Exposition: Exposition(router, service, composition.drifting),
         ApiDocument: ApiDocument(service.document),
     }
     for route in ROUTES:
@@ -231,61 +236,68 @@ def create_app(
 class _Composition:
     """The wired parts of a service, and their background work."""
 
-    def __init__(self, desks: DetectorRouter, settings: Settings, parts: ServiceParts) -> None:
-        self.desks, self.settings, self.given = desks, settings, parts
-        self.live = Live(desks)
+    def __init__(self, router: DetectorRouter, settings: Settings, parts: ServiceParts) -> None:
+        self.router, self.settings, self.given = router, settings, parts
+        self.live = Live(router)
         self.unmasking = parts.personal or Unmasking()
-        self.replays = ReplayJobs(desks, parts.replays)
-        self.backtests = Backtests(desks, settings)
-        self.verifying = Verifying(desks, settings, self.unmasking)
-        self.drifting = Drifting(desks, parts.drift or DriftWork(settings))
+        self.replays = ReplayJobs(router, parts.replays)
+        self.backtests = Backtests(router, settings)
+        self.verifying = Verifying(router, settings, self.unmasking)
+        self.drifting = Drifting(router, parts.drift or DriftWork(settings))
         every_s = settings.follow_every_s
-        self.models = {name: Follower(desks[name], newer, every_s) for name, newer in parts.champions.items()}
-        self.rules = {name: RulesFollower(desks[name], newer) for name, newer in parts.rules.items()}
-        self.features = {name: FeaturesFollower(desks[name], growing) for name, growing in parts.features.items()}
-        self.trials = None if parts.trials is None else Trials(desks, parts.trials, self.models)
+        self.models = {
+            name: FollowerTask(router[name], ModelFollower(name, newer, every_s)) for name, newer in parts.champions.items()
+        }
+        self.rules = {name: FollowerTask(router[name], RulesFollower(name, newer)) for name, newer in parts.rules.items()}
+        self.features = {name: FollowerTask(router[name], feature) for name, feature in parts.features.items()}
+        self.trials = None if parts.trials is None else Trials(router, parts.trials)
+        self.tried = {} if self.trials is None else {name: self._tried(name, newer) for name, newer in self.trials.newer()}
         self.challengers = {} if parts.trials is None else parts.trials.challengers
         of_rules = self.rules, parts.features, self.challengers
-        self.administration = None if parts.books is None else Administration(parts.books, desks, *of_rules, settings)
-        self.verdicts = None if parts.cases is None else Verdicts(parts.cases, desks)
-        self.board = None if parts.operating is None else Board(desks, parts.operating, self.rules)
+        self.administration = (
+            None if parts.administrations is None else Administration(parts.administrations, router, *of_rules, settings)
+        )
+        self.verdicts = None if parts.cases is None else Verdicts(parts.cases, router)
+        self.board = None if parts.operating is None else Board(router, parts.operating, self.rules)
+
+    def _tried(self, name: str, newer: NewerTrial) -> FollowerTask:
+        """Follows the trials of a detector; a promotion is in force as soon as the trial has ended."""
+        model = self.models.get(name)
+        return FollowerTask(self.router[name], TrialFollower(name, newer), None if model is None else model.look)
 
     def work(self, background: Background) -> None:
         """Register background work, in the order in which it starts and ends."""
-        background.first += [each.look for each in self.rules.values()]
-        for followers in (self.models, self.features, self.rules):
+        background.first += [each.look for each in (*self.rules.values(), *self.tried.values())]
+        for followers in (self.models, self.features, self.rules, self.tried):
             background.following += [each.run for each in followers.values()]
-        background.beside.append(self.drifting.run)
+        background.always.append(self.drifting.run)
         background.closing += [self.replays.close, self.backtests.close, *(each.close for each in self.features.values())]
         background.closing += [each.close for each in (self.administration, self.trials, self.drifting) if each is not None]
-        background.beside += [each.run for each in (self.verdicts, self.board) if each is not None]
+        background.always += [each.run for each in (self.verdicts, self.board) if each is not None]
         if self.given.access is not None:
-            background.beside.append(self.given.access.follow)
+            background.always.append(self.given.access.follow)
         if self.trials is not None:
-            background.first.append(self.trials.begin)
             background.following.append(self.trials.run)
         if self.given.traffic is not None:
-            background.following.append(partial(_send, self.given.traffic, self.desks))
+            background.following.append(partial(_send, self.given.traffic, self.router))
 
     def parts(self) -> dict[type, object]:
         """By type, the parts that routes name, without those that this service lacks."""
-        desks, given, operating = self.desks, self.given, self.given.operating
-        found = [desks, self.settings, self.live, self.unmasking, self.replays, self.backtests, self.verifying, self.drifting]
-        found += [Console(), Insights(desks, given.cases), RiskProfiles(desks)]
+        router, given, operating = self.router, self.given, self.given.operating
+        found = [router, self.settings, self.live, self.unmasking, self.replays, self.backtests, self.verifying, self.drifting]
+        found += [Console(preparation=given.preparation), Insights(router, given.cases), RiskProfiles(router)]
         found += [given.access, given.traffic, given.cases, self.trials, self.administration, self.verdicts, self.board]
         if given.trials is not None:
-            found.append(Models(desks, self.challengers))
-        if self.administration is not None:
-            found.append(FeatureAdministration(given.features, desks))
+            found.append(Models(router, self.challengers))
         if operating is not None:
-            quarantine = Quarantine(desks, operating.office)
-            found += [quarantine, Resubmission(desks, quarantine), Deliveries(operating), Reports(desks, operating.settings)]
+            quarantine = Quarantine(router, operating.office)
+            found += [quarantine, Resubmission(router, quarantine), Deliveries(operating), Reports(router, operating.settings)]
             found += [UsersAndKeys(operating.office, given.access), Audit(operating.office)]
         return {type(part): part for part in found if part is not None}
 
 
-async def _send(traffic: Traffic, desks: DetectorRouter) -> None:
-    await traffic.run(desks.named(traffic.detector))
+async def _send(traffic: Traffic, router: DetectorRouter) -> None:
+    await traffic.run(router.named(traffic.detector))
 
 
 def _handlers() -> dict[Any, Any]:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Coroutine, Iterator, Mapping
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -12,17 +13,20 @@ from starlette.routing import Match
 
 from penstock.config import Settings
 from penstock.identity.roles import LOCAL
+from penstock.messages import Refusal
 from penstock.service.access.authorize import Access
 from penstock.service.access.credentials import REFRESH_S
 from penstock.service.access.sign_ins import OUTCOMES, WAYS
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
-from penstock.service.decide.predict import Predict
+from penstock.service.decide.port import Answer, ServedDetector
+from penstock.service.decide.predict import Predict, answer_headers
 from penstock.service.http.bodies import BODY_TIMEOUT
 from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
-from penstock.service.http.requests import ACTOR
+from penstock.service.http.protocol import Respond
+from penstock.service.http.requests import ACTOR, REQUEST_ID, request_id
 from penstock.service.http.tracing import CURRENT, Tracing
 
+_VERSION = "/v1/"
 _BEFORE, _AFTER = "/detectors/", "/predict"
 _LASTING = "/live"
 _POLICY = 1008
@@ -42,7 +46,7 @@ class EntryPoint:
     def __init__(
         self,
         app: Any,
-        desks: DetectorRouter,
+        router: DetectorRouter,
         predict: Predict,
         access: Access | None = None,
         tracing: Tracing | None = None,
@@ -56,7 +60,7 @@ class EntryPoint:
         self.requests: Counter[tuple[str, int]] = Counter()
         self.rejected: Counter[str] = Counter()
         self.connections: Collection[object] = ()
-        self._desks = desks
+        self._router = router
         self._predict = predict
 
     def sign_ins(self) -> Iterator[tuple[str, str, int]]:
@@ -69,20 +73,18 @@ class EntryPoint:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        scope = _unversioned(scope)
         scope[BODY_TIMEOUT] = self._body_timeout_s
+        if scope["type"] == "http":
+            send = _naming(request_id(scope["headers"]), send)
         hot = scope["path"] == _AFTER or _names_detector(scope["path"])
         try:
-            if self.access is None:
-                scope[ACTOR] = LOCAL
-            else:
-                if self.access.sign_on is not None:
-                    await self.access.authenticate(scope)
-                self.access.authorize(scope, hot=hot)
+            if self.access is not None and self.access.sign_on is not None:
+                await self.access.authenticate(scope)
+            self._authorize(scope, hot=hot)
         except RequestRefused as refused:
             await _refuse(scope, send, refused)
-            if refused.reason is not None:
-                self.rejected[refused.reason] += 1
-            self._answered(scope, _AFTER if hot else "other", refused.status)
+            self._answered(scope, _AFTER if hot else "other", refused.status, refused.reason)
             return
         if not hot:
             _unquote_cookies(scope)
@@ -95,6 +97,35 @@ class EntryPoint:
         else:
             await self._ordinary(scope, receive, send)
 
+    def _authorize(self, scope: Any, *, hot: bool) -> None:
+        if self.access is None:
+            scope[ACTOR] = LOCAL
+        else:
+            self.access.authorize(scope, hot=hot)
+
+    def ask(self, scope: Any, body: bytes, respond: Respond) -> bool:
+        """Answer a `POST /predict` as the protocol of a connection asks: see `Ask`. Only one plain event is taken."""
+        slow = self._tracing is not None or (self.access is not None and self.access.sign_on is not None)
+        if slow or not self._predict.is_plain(scope["headers"], body):
+            return False
+        on_answer = partial(self._respond, scope, respond)
+        try:
+            self._authorize(scope, hot=True)
+            self._predict.ask(body, on_answer)
+        except Exception as error:  # noqa: BLE001 - as in `_hot`
+            on_answer(error)
+        return True
+
+    def _respond(self, scope: Any, respond: Respond, answer: Answer | Exception) -> None:
+        named = REQUEST_ID, request_id(scope["headers"])
+        if isinstance(answer, bytes):
+            respond(200, [*answer_headers(len(answer)), named], answer)
+            self._answered(scope, _AFTER, 200)
+        else:
+            said = RequestRefused.of(answer) if isinstance(answer, Refusal) else of_error(answer)
+            respond(said.status, [*headers(said.status, len(said.problem), said.headers), named], said.problem)
+            self._answered(scope, _AFTER, said.status, said.reason)
+
     async def _hot(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] == "OPTIONS":
             await send_options(send, {"POST", "OPTIONS"})
@@ -102,7 +133,7 @@ class EntryPoint:
         traced = None if self._tracing is None else self._tracing.begin(scope["headers"])
         token = None if traced is None else CURRENT.set(traced)
         try:
-            status = await self._predict(scope, receive, send, self._desk(scope["path"]))
+            status = await self._predict(scope, receive, send, self._served_by(scope["path"]))
         except Exception as error:  # noqa: BLE001 - this is where every error of the hot path becomes an answer
             refused = of_error(error)
             status = refused.status
@@ -112,31 +143,33 @@ class EntryPoint:
             CURRENT.reset(token)
             self._tracing.end(traced, _AFTER, status)
 
-    def _answered(self, scope: Any, route: str, status: int) -> None:
+    def _answered(self, scope: Any, route: str, status: int, reason: str | None = None) -> None:
         """Count a request, and log it at debug level, without keys and values."""
         self.requests[route, status] += 1
+        if reason is not None:
+            self.rejected[reason] += 1
         if status in _REJECTED:
             self.rejected[_REJECTED[status]] += 1
         if _log.isEnabledFor(logging.DEBUG):
             said = {"method": scope.get("method", "WEBSOCKET"), "route": route, "status": status}
             _log.debug("answered", extra=said)
 
-    def _desk(self, path: str) -> Serving | None:
-        return None if path == _AFTER else self._desks.named(path[len(_BEFORE) : -len(_AFTER)])
+    def _served_by(self, path: str) -> ServedDetector | None:
+        return None if path == _AFTER else self._router.named(path[len(_BEFORE) : -len(_AFTER)])
 
     async def _ordinary(self, scope: Any, receive: Any, send: Any) -> None:
-        seen = _StatusRecorder(send)
+        recorder = _StatusRecorder(send)
         # HEAD is GET without the body, which the server drops because it knows the requested method.
         asked = scope if scope["method"] != "HEAD" else {**scope, "method": "GET"}
-        answering = self.app(asked, receive, seen)
+        answering = self.app(asked, receive, recorder)
         try:
-            await (self._while_let_in(scope, answering, seen) if scope["path"] == _LASTING else answering)
+            await (self._while_let_in(scope, answering, recorder) if scope["path"] == _LASTING else answering)
         except Exception as error:
-            if not seen.status:
-                await send_problem(seen, of_error(error))
-            elif not seen.complete:
+            if not recorder.status:
+                await send_problem(recorder, of_error(error))
+            elif not recorder.complete:
                 raise
-        self._answered(asked, getattr(asked.get("route"), "path", "other"), seen.status)
+        self._answered(asked, getattr(asked.get("route"), "path", "other"), recorder.status)
 
     async def _while_let_in(self, scope: Any, answering: Coroutine[Any, Any, None], send: Any) -> None:
         """Run a streaming answer until its end, or until its actor loses access."""
@@ -164,6 +197,25 @@ class EntryPoint:
             await send_problem(send, RequestRefused(404, "there is nothing at this path; /docs lists what there is"))
             return
         await send_options(send, methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _unversioned(scope: Any) -> Any:
+    """The scope of a request below /v1: this version of the API, whose paths are answered without the prefix, too."""
+    if not scope["path"].startswith(_VERSION):
+        return scope
+    raw: bytes = scope.get("raw_path") or b""
+    return {**scope, "path": scope["path"][len(_VERSION) - 1 :], "raw_path": raw.removeprefix(_VERSION[:-1].encode())}
+
+
+def _naming(identifier: bytes, send: Any) -> Any:
+    """An ASGI `send` that adds the request's id to the answer."""
+
+    async def naming(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (REQUEST_ID, identifier)]}
+        await send(message)
+
+    return naming
 
 
 class _StatusRecorder:

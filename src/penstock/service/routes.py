@@ -1,5 +1,6 @@
 """All routes of the service, in the order in which requests are matched: a new module of routes needs its line here."""
 
+from penstock.service import search
 from penstock.service.access import oidc, session, users_keys
 from penstock.service.changes import approvals, backtests, features, lists, models, rules, trials
 from penstock.service.decide import ingest, predict, transactions
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *evaluations.route,
     *context.route,
     *links.route,
+    *search.route,
     *personal.route,
     *trials.route,
     *models.route,

@@ -24,20 +24,20 @@ class AlertTopic:
         Raises:
             Undelivered: the broker does not have it.
         """
-        told = threading.Event()
+        settled = threading.Event()
         errors: list[BaseException] = []
 
         def done(error: BaseException | None) -> None:
             if error is not None:
                 errors.append(error)
-            told.set()
+            settled.set()
 
         try:
             self._outlet.put("alerts", alert.key, alert_json(alert), done)
             self._outlet.flush(_WITHIN_S)
         except BrokerError as error:
             raise Undelivered(str(error), again=True) from error
-        if not told.wait(_WITHIN_S):
+        if not settled.wait(_WITHIN_S):
             raise Undelivered("the broker does not answer", again=True)
         if errors:
             raise Undelivered(str(errors[0]), again=True)

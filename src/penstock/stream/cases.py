@@ -1,11 +1,10 @@
-"""The sink that opens cases from ledger records: every decision to review, and a random sample of all others.
+"""Opening of cases from ledger records: every decision to review, and a random sample of all others.
 
 Cases are opened asynchronously; no decision waits for one. Whether a transaction is in the sample follows from its id
 alone, so a ledger that is read again samples the same ones.
 """
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,16 +13,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.cases.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
 from penstock.cases.store import Cases
+from penstock.config import Settings
+from penstock.database import Database
+from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.features.money import Money
+from penstock.engine.summaries import Headline, HeadlineReader
+from penstock.errors import PenstockError
 from penstock.ledger import Ledger
 from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
-from penstock.messages import Action, Record, Type
-
-CURRENCY = "currency"
-"""The text field that names the currency of an event's amount, where no `Money` says another."""
+from penstock.messages import Action, Record
+from penstock.stream.sinks import Feeding, name_of, start_feeding
+from penstock.wording import key_text
 
 _KEPT_EVERY_S = 10.0
 """Seconds between writes of the position alone. Records that are read twice change nothing."""
@@ -35,7 +37,7 @@ class _Explained(msgspec.Struct):
     reasons: list[dict[str, Any]]
 
 
-class _Told(msgspec.Struct):
+class DecisionFields(msgspec.Struct):
     """The fields read from an answered decision."""
 
     decision: str
@@ -122,27 +124,12 @@ class CaseSink:
         if engine is None:
             return
         actions: Any = record.columns["action"]
+        headlines = HeadlineReader(engine.detector)
         for row, decision in zip(rows, engine.queries.render(record, rows), strict=True):
-            yield self._case(engine, record, row, decision, review=int(actions[row]) == Action.REVIEW.value)
-
-    def _case(self, engine: Engine, record: Record, row: int, decision: bytes, *, review: bool) -> NewCase:
-        told = msgspec.json.decode(decision, type=_Told)
-        amount, currency = _worth(engine, record, row)
-        reasons = told.explanation.reasons
-        return NewCase(
-            detector=record.detector,
-            transaction_id=record.ids[row],
-            origin=REVIEW if review else SAMPLE,
-            propensity=1.0 if review else self._sample,
-            decision=told.decision,
-            score=told.fraud_probability,
-            amount=amount,
-            currency=currency,
-            expected_loss=expected_loss(told.fraud_probability, amount, has_amount=engine.detector.schema.amount is not None),
-            reason=reasons[0].get("text") if reasons else None,
-            event_us=int(record.time_us[row]),
-            keys=tuple(_keys(engine, record, row)),
-        )
+            headline = headlines.of(engine.queries, record, row)
+            review = int(actions[row]) == Action.REVIEW.value
+            chosen = (REVIEW, 1.0) if review else (SAMPLE, self._sample)
+            yield _case(engine, record, row, decision, headline, chosen)
 
 
 def sampled(codes: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -163,37 +150,41 @@ def sampled(codes: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     return chosen
 
 
+def case_by_hand(engine: Engine, record: Record, row: int) -> NewCase:
+    """The case of one recorded decision, opened by a person."""
+    [decision] = engine.queries.render(record, [row])
+    headline = HeadlineReader(engine.detector).of(engine.queries, record, row)
+    return _case(engine, record, row, decision, headline, (MANUAL, 1.0))
+
+
+def _case(engine: Engine, record: Record, row: int, decision: bytes, headline: Headline, chosen: tuple[str, float]) -> NewCase:
+    """chosen: the origin of the case, and with which probability it was chosen."""
+    fields = msgspec.json.decode(decision, type=DecisionFields)
+    amount, reasons = headline.amount, fields.explanation.reasons
+    return NewCase(
+        detector=record.detector,
+        transaction_id=record.ids[row],
+        origin=chosen[0],
+        propensity=chosen[1],
+        decision=fields.decision,
+        score=fields.fraud_probability,
+        amount=amount,
+        currency=headline.currency,
+        named=tuple(headline.named),
+        expected_loss=expected_loss(fields.fraud_probability, amount, has_amount=engine.detector.schema.amount is not None),
+        reason=reasons[0].get("text") if reasons else None,
+        event_us=int(record.time_us[row]),
+        keys=tuple(_keys(engine, record, row)),
+    )
+
+
 def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:
     """Every key of the transaction, in every role."""
     for table in engine.pipeline.state.tables:
         for columns in table.plan.keys:
             values = [engine.queries.value(record, row, column.name) for column in columns]
             if None not in values:
-                yield Key(table.plan.entity.name, "|".join(map(_text, values)))
-
-
-def _worth(engine: Engine, record: Record, row: int) -> tuple[float | None, str | None]:
-    """The amount of an event, converted by the detector's `Money`, with its currency if declared.
-
-    Without a rate it is the event's original amount, in the currency of its field.
-    """
-    detector = engine.detector
-    moneys = (each for each in detector.features if isinstance(each, Money))
-    money = next((each for each in moneys if each.amount == detector.schema.amount), None)
-    if money is not None:
-        value = engine.queries.value(record, row, money.name)
-        if isinstance(value, float):
-            return value, money.to
-    value = None if detector.schema.amount is None else engine.queries.value(record, row, detector.schema.amount)
-    if not isinstance(value, float):
-        return None, None
-    field = CURRENCY if money is None else money.currency
-    named = engine.queries.value(record, row, field) if detector.schema.columns.get(field) is Type.TEXT else None
-    return value, named if isinstance(named, str) else None
-
-
-def _text(value: float | str | None) -> str:
-    return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else str(value)
+                yield Key(table.plan.entity.name, "|".join(key_text(value) for value in values if value is not None))
 
 
 def _known(record: Record) -> Iterator[Known]:
@@ -202,3 +193,51 @@ def _known(record: Record) -> Iterator[Known]:
         if columns["source"][row] != SOURCE:
             known_us = int(columns["known_us"][row])
             yield Known(record.detector, transaction_id, bool(columns["fraud"][row]), columns["source"][row], known_us)
+
+
+class CaseWork:
+    """The cases of a service, opened from the ledger of its engines or of a replica.
+
+    office: closed by whoever opened it, after this.
+
+    Raises:
+        LedgerError: the database cannot be used.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], settings: Settings, office: Database) -> None:
+        self._names = {detector.name for detector in detectors}
+        self._sample = settings.case_sample
+        self._engines: dict[str, Engine] = {}
+        self._feeding: Feeding | None = None
+        self.cases = Cases(office, lock_minutes=settings.case_lock_minutes)
+
+    def watch(self, engine: Engine) -> None:
+        """Open cases for this engine's decisions."""
+        self._engines[engine.detector.name] = engine
+
+    def start(self, ledger: Ledger) -> None:
+        """Follow a ledger from the stored position; once, and not before every engine is open."""
+        if self._feeding is None and self._names <= self._engines.keys():
+            sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample, ledger=ledger)
+            self._feeding = start_feeding(sink, ledger, 0, _ended)
+
+    @property
+    def feeding(self) -> Feeding | None:
+        """The running sink; None before every engine is open."""
+        return self._feeding
+
+    def close(self) -> None:
+        """Process durable records, and stop; idempotent."""
+        if self._feeding is not None:
+            self._feeding.finish(5.0)
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop at once; the rest is processed after the next start."""
+        if self._feeding is not None:
+            self._feeding.close()
+            self._feeding = None
+
+
+def _ended(error: PenstockError) -> None:
+    _log.error("no more cases are opened: %s", error)

@@ -100,7 +100,7 @@ class JournalLedger:
         mine = threading.get_ident() == self._appender and unit
         last = self._position - (len(unit) if mine and unit else 0)
         with self._changed:
-            self._changed.wait_for(lambda: not self._flying or self._flying[0][0] >= last)
+            self._changed.wait_for(lambda: self._abandoned or not self._flying or self._flying[0][0] >= last)
             if self._abandoned and self.local.position < last:
                 raise LedgerError("another owner has taken over; what was decided last does not count")
         self.local.flush()

@@ -11,19 +11,16 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from penstock.engine import Engine
 from penstock.engine.pipeline import BatchResult
-from penstock.engine.trials.challenger import InTrial
-from penstock.errors import BundleError, DeclarationError, Fenced, PenstockError
+from penstock.errors import Fenced, PenstockError
 from penstock.ingest import masked_event
 from penstock.ledger import Answered, Quarantined
 from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
-from penstock.models import Ensemble
-from penstock.rules import RuleSetRevision
 from penstock.stream.entry import Entry
 from penstock.stream.entry import encode as encode_entry
 from penstock.stream.journal_ledger import Gathered
+from penstock.stream.outgoing import decided, outgoing_of, quarantined
 from penstock.stream.port import Inbox, Message, Outgoing, Unit
 from penstock.stream.replica import Replica
 from penstock.stream.trace_context import with_trace_context
@@ -40,8 +37,14 @@ LARGEST_BODY = 1 << 20
 KEPT_OF_A_BODY = 4_096
 """Bytes kept of such a message."""
 
+UNIT_EVERY_S = 0.004
+"""Seconds from the beginning of a small unit to that of the next: a few events more in each cost less than more units."""
+
 HEARTBEAT_S = 1.0
 """Seconds between ownership checks of an idle owner."""
+
+SIGN_OF_LIFE_S = 0.6
+"""Seconds without a commit after which the committing thread shows that the owner lives, whatever the deciding thread does."""
 
 BEAT_S = 2.0
 """Seconds without a journal entry after which an owner writes an empty one, as a heartbeat for followers."""
@@ -59,17 +62,8 @@ _IN_FLIGHT = 2
 _log = logging.getLogger(__name__)
 _answer = msgspec.json.Decoder(Answered).decode
 _refused = msgspec.json.Decoder(Quarantined).decode
-_encode = msgspec.json.Encoder().encode
 
 OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
-
-
-def try_beside(engine: Engine, trial: InTrial) -> None:
-    """Start a shadow trial; if it does not fit another version of the detector's file, continue without."""
-    try:
-        engine.challenge(*trial.challengers)
-    except (BundleError, DeclarationError) as error:
-        _log.error("what was tried goes on as it was: %s", error)
 
 
 class _Ready(NamedTuple):
@@ -115,11 +109,7 @@ class Owner:
         self._alone = alone
         self._on_committed = on_committed
         self._between = between
-        self._rules_trouble: str | None = None
-        self._newer: Ensemble | None = None
-        self._newer_rules: RuleSetRevision | None = None
-        self._newer_trial: InTrial | None = None
-        self._told_of: tuple[str, object] | None = None
+        self._announced: tuple[str, object] | None = None
         self._held: list[Message] = []
         self._seen_us = 0
         self._out: list[Outgoing] = []
@@ -131,18 +121,6 @@ class Owner:
         self._large = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._commit_all, name="penstock-commit", daemon=True)
-
-    def use(self, ensemble: Ensemble) -> None:
-        """Decide with these models from the next unit on; thread-safe."""
-        self._newer = ensemble
-
-    def use_rules(self, rules: RuleSetRevision) -> None:
-        """Decide with these rules and lists from the next unit on; thread-safe."""
-        self._newer_rules = rules
-
-    def use_trial(self, trial: InTrial) -> None:
-        """Run these models in shadow from the next unit on; thread-safe."""
-        self._newer_trial = trial
 
     def fail(self, error: BaseException) -> None:
         """End ownership with this error; thread-safe."""
@@ -158,12 +136,12 @@ class Owner:
             Fenced: another owner has taken over.
             PenstockError: deciding is not possible, for instance for want of memory.
         """
-        self.inbox.begin(self.replica.places)
         decider = self._engine.decider
         observers = decider.observers
         decider.observers = (self, *observers)
-        self._thread.start()
+        self._thread.start()  # followers see signs of life from here on
         try:
+            self.inbox.begin(self.replica.places, lambda entry: outgoing_of(self._engine, entry))
             while not stop.is_set():
                 self._step()
         finally:
@@ -180,6 +158,8 @@ class Owner:
             return
         if not self._large and not self._idle.wait(0.5):
             return
+        if not self._large:
+            time.sleep(max(0.0, self._last_unit + UNIT_EVERY_S - time.monotonic()))
         full = len(self._held) > MOST_HELD
         messages = self.inbox.poll(MOST_EVENTS, 0.1 if self._held else 0.5, transactions_only=full)
         self._large = len(messages) >= WORTH_A_UNIT
@@ -190,14 +170,6 @@ class Owner:
     def _unit(self, messages: list[Message]) -> _Ready:
         """Decide the events of these messages."""
         self._between()
-        if self._newer is not None:
-            self._engine.use(self._newer)
-            self._newer = None
-        if self._newer_rules is not None:
-            self._use_rules(self._newer_rules)
-        if self._newer_trial is not None:
-            trial, self._newer_trial = self._newer_trial, None
-            try_beside(self._engine, trial)
         self._describe()
         transactions = [message for message in messages if message.role == "transactions"]
         self._held += [message for message in messages if message.role != "transactions"]
@@ -210,7 +182,7 @@ class Owner:
             self._take_labels([message for message in others if message.role == "labels"])
             for message in others:
                 if message.role == "answers":
-                    self._take_told(message)
+                    self._record_answer(message)
         except BaseException:
             self._ledger.abandon()
             raise
@@ -219,19 +191,6 @@ class Owner:
         out, self._out = self._out, []
         entry.places = {message.role: message.place for message in (*transactions, *others)}
         return _Ready(records, out, [*transactions, *others], entry)
-
-    def _use_rules(self, rules: RuleSetRevision) -> None:
-        """Apply rules; if they do not fit, retry before the next unit: a feature that they read may be activated."""
-        try:
-            self._engine.use_rules(rules.rules, rules.lists)
-        except DeclarationError as error:  # or another version of the detector's file wrote them
-            if str(error) != self._rules_trouble:
-                _log.error("the rules in force stay in force: %s", error)
-            self._rules_trouble = str(error)
-            return
-        self._rules_trouble = None
-        if self._newer_rules is rules:
-            self._newer_rules = None
 
     def _due(self) -> list[Message]:
         """The labels and answers whose transactions have been decided: those that arrived before a decided one, and all of
@@ -264,7 +223,7 @@ class Owner:
 
     def decided(self, record: Record, _result: BatchResult, rendered: list[bytes]) -> None:
         """Publish new decisions with the unit."""
-        self._out += map(Outgoing, ["decisions"] * len(rendered), record.ids, rendered)
+        self._out += decided(record, rendered)
 
     def _take_labels(self, messages: list[Message]) -> None:
         """Apply labels in portions, each of which becomes one record."""
@@ -276,7 +235,7 @@ class Owner:
                     if isinstance(answer, Refusal) and (self._alone or answer.status != 404):
                         self._quarantine([self._unread(message, f"label: {answer.detail}")])
 
-    def _take_told(self, message: Message) -> None:
+    def _record_answer(self, message: Message) -> None:
         """Record a fallback decision that a caller got, or quarantine an event that a service refused."""
         try:
             self._entry.answered.append(_answer(message.body))
@@ -293,16 +252,13 @@ class Owner:
 
     def _quarantine(self, events: list[Quarantined]) -> None:
         self._entry.quarantined += events
-        for event in events:
-            said = {"detector": event.detector, "cause": event.cause, "field": event.field}
-            body = event.body.decode(errors="replace")
-            self._out.append(Outgoing("quarantine", event.detector, _encode(said | {"body": body})))
+        self._out += map(quarantined, events)
 
     def _describe(self) -> None:
         """Announce to followers the layout of coming records."""
         engine = self._engine
-        if self._told_of != (engine.active.format.layout_id, engine.active.format.versions):
-            self._told_of = engine.active.format.layout_id, engine.active.format.versions
+        if self._announced != (engine.active.format.layout_id, engine.active.format.versions):
+            self._announced = engine.active.format.layout_id, engine.active.format.versions
             self._entry.layouts = {engine.active.format.layout_id: engine.ledger.layouts()[engine.active.format.layout_id]}
             self._entry.versions = engine.ledger.tables.versions(engine.detector.name)
 
@@ -318,7 +274,14 @@ class Owner:
 
     def _commit_all(self) -> None:
         try:
-            while (ready := self._ready.get()) is not None:
+            while True:
+                try:
+                    ready = self._ready.get(timeout=SIGN_OF_LIFE_S)
+                except queue.Empty:
+                    self.inbox.commit(Unit())
+                    continue
+                if ready is None:
+                    return
                 self._commit(ready)
                 if self._ready.empty():
                     self._idle.set()

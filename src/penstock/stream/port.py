@@ -1,9 +1,9 @@
 """Contracts of brokers and sinks.
 
 The *journal* is the log that everything behind a broker follows: the encoded records of the ledger, in order. One
-process at a time owns a detector (or a shard of it). It reads the inbox, decides, and commits each *unit* atomically:
-the journal's next entry, the outgoing messages, and the inbox positions. Every reader of committed messages therefore
-sees every decision once, and the journal and the inbox never disagree, wherever a crash falls.
+process at a time owns a detector (or a shard of it). It reads the inbox, decides, and commits each *unit*: the journal's
+next entry, which holds the inbox positions, and the messages that follow from it, at once or soon after. Every reader of
+committed messages sees every decision once, and the journal and the inbox never disagree, wherever a crash falls.
 
 Ownership is settled by the broker. Candidates stand for election; one is elected; before it reads it *claims*, and from
 then on commits of earlier owners are rejected. A process that was frozen and wakes up gets `Fenced`.
@@ -21,7 +21,7 @@ INBOX = ("transactions", "labels", "answers")
 """The topics that an owner reads, by their roles."""
 
 
-Told = Callable[[BaseException | None], None]
+OnAcknowledged = Callable[[BaseException | None], None]
 """Called, from any thread, when the broker has a message, or with the error."""
 
 
@@ -72,11 +72,20 @@ class Outgoing(NamedTuple):
     body: bytes
 
 
+Derive = Callable[[bytes], Sequence[Outgoing]]
+"""Derives from a journal entry the outgoing messages that were committed with it."""
+
+
+def nothing(_entry: bytes) -> Sequence[Outgoing]:
+    """No outgoing messages."""
+    return ()
+
+
 @dataclass(slots=True)
 class Unit:
-    """What is committed atomically.
+    """What is committed together.
 
-    entry: for the journal, empty if there is none. out: outgoing messages. read: the consumed messages.
+    entry: for the journal, empty if there is none. out: the messages that follow from it. read: the consumed messages.
     """
 
     entry: bytes = b""
@@ -92,8 +101,11 @@ class Inbox(Protocol):
 
     shard: int
 
-    def begin(self, places: dict[str, str]) -> None:
-        """Start reading after these positions, by role, or after those that the broker has stored."""
+    def begin(self, places: dict[str, str], derive: Derive = nothing) -> None:
+        """Start reading after these positions, by role, or after those that the broker has stored.
+
+        derive: for a broker that publishes behind the journal, and may have to publish what an earlier owner committed.
+        """
 
     def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
         """New messages, in the order of each topic: at once if there are any, else after at most `timeout_s`.
@@ -109,7 +121,8 @@ class Inbox(Protocol):
 
     def commit(self, unit: Unit) -> str | None:
         """Return when the unit is committed, with the position of its entry in the journal; waits while the broker does not
-        answer. An empty unit checks the ownership, if the broker answers.
+        answer. Its outgoing messages are published then, or soon after. An empty unit checks the ownership, if the broker
+        answers, and shows that the owner lives.
 
         Raises:
             Fenced: another owner has claimed; the unit is discarded.
@@ -167,6 +180,12 @@ class Journal(Protocol):
         """Whether everything that was committed at the time of this call has been returned."""
 
     @property
+    def abandoned(self) -> bool:
+        """Whether the owner has let go, or has been silent for so long that another should claim; False on a broker whose
+        election notices that itself.
+        """
+
+    @property
     def trouble(self) -> str | None:
         """Why the broker cannot be reached; None if it can."""
 
@@ -177,7 +196,7 @@ class Journal(Protocol):
 class Outlet(Protocol):
     """Publishes messages to topics, from a producer or a service."""
 
-    def put(self, role: str, key: str, body: bytes, done: Told | None = None, *, trace: bytes = b"") -> None:
+    def put(self, role: str, key: str, body: bytes, done: OnAcknowledged | None = None, *, trace: bytes = b"") -> None:
         """Send; `done` is called once the broker has it, or with the error. trace: see `Message`.
 
         Raises:

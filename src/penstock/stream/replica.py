@@ -24,7 +24,7 @@ class Replica:
 
     fence: the number of the newest owner. places: the inbox positions, by role. place: the journal position read here.
     taken_over: the newest owner claimed while another lived. on_followed: called with records once they are in state.
-    lag: messages that wait in the inbox, if it is owned here.
+    lag: messages that wait in the inbox, if it is owned here. stores_lag_s: for how long stores fed here lack a record.
 
     Args:
         local: the ledger of this machine, which mirrors the journal. It is closed with the replica.
@@ -36,6 +36,7 @@ class Replica:
         self.engine = open_engine(self.ledger)
         self.on_followed: OnFollowed = lambda _records: None
         self.lag: Callable[[], int] = lambda: 0
+        self.stores_lag_s: Callable[[], float] = lambda: 0.0
         self._setting = f"journal.{self.engine.detector.name}"
         saved: dict[str, Any] = local.tables.setting(self._setting, {})
         self.place: str | None = saved.get("place")

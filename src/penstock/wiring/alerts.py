@@ -19,9 +19,9 @@ from penstock.ledger import Ledger
 from penstock.ledger.tables import Field
 from penstock.stream.alert_topic import AlertTopic
 from penstock.stream.port import Outlet
-from penstock.stream.sinks import Feeding, feed_beside
+from penstock.stream.sinks import Feeding, start_feeding
 
-Told = Callable[[str, bytes], None]
+OnAlert = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""
 
 Others = Callable[[], Sequence[Alert]]
@@ -119,13 +119,13 @@ class Alerting:
         ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
     """
 
-    def __init__(self, detectors: Sequence[Detector], declared: Declared, *, told_elsewhere: bool = False) -> None:
+    def __init__(self, detectors: Sequence[Detector], declared: Declared, *, delivered_elsewhere: bool = False) -> None:
         self._ledger: Ledger | None = None
         self._engines: dict[str, Engine] = {}
         channels = open_channels(declared)
-        self._channels: list[Channel] = [] if told_elsewhere else channels
+        self._channels: list[Channel] = [] if delivered_elsewhere else channels
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
-        self._told: Told = lambda _detector, _body: None
+        self._on_alert: OnAlert = lambda _detector, _body: None
         self._more: Callable[[], Mapping[str, Mapping[str, float]]] = dict
         self._others: Others = list
         self._feeding: Feeding | None = None
@@ -136,7 +136,7 @@ class Alerting:
     def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
         """Alerting from the settings; None if they name no rules."""
         declared = declared_alerts(settings, detectors)
-        return None if declared is None else cls(detectors, declared, told_elsewhere=settings.stream is not None)
+        return None if declared is None else cls(detectors, declared, delivered_elsewhere=settings.stream is not None)
 
     @property
     def feeding(self) -> Feeding | None:
@@ -152,9 +152,9 @@ class Alerting:
         """Number of alerts waiting for a channel, and why the last attempt failed; None if it succeeded."""
         return (0, None) if self._sink is None else self._sink.on_the_way(channel)
 
-    def listen(self, told: Told) -> None:
+    def listen(self, on_alert: OnAlert) -> None:
         """Register a callback for every new alert, for live viewers."""
-        self._told = told
+        self._on_alert = on_alert
 
     def start(self, ledger: Ledger) -> None:
         """Follow a ledger from the stored position; once."""
@@ -163,19 +163,19 @@ class Alerting:
         self._ledger = ledger
         for raised in reversed(ledger.tables.alerts(limit=_SHOWN)):
             if raised.detector in self._evaluators:
-                self._told(raised.detector, raised.body)
+                self._on_alert(raised.detector, raised.body)
         self._sink = sink = AlertSink(
             self._evaluators,
             ledger.tables,
             self._channels,
             ledger=ledger,
             since=ledger.durable_position,
-            on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
+            on_alert=lambda alert: self._on_alert(alert.detector, alert_json(alert)),
             metrics=self._metrics,
             others=self._others,
         )
         fence = int(ledger.tables.setting(FENCE, 0))  # the owner of the folder is in charge, also after a worker had it
-        self._feeding = feed_beside(sink, ledger, fence, _fenced)
+        self._feeding = start_feeding(sink, ledger, fence, _fenced)
 
     def watch(self, engine: Engine) -> None:
         """Add an engine's figures."""

@@ -16,10 +16,11 @@ from penstock.ledger.archive import Archive
 from penstock.models import Ensemble, champion
 from penstock.offline.datasets import Recorded
 from penstock.privacy.vault_writer import VaultWriter
+from penstock.private_files import personal_key
+from penstock.stream.cases import CaseWork
 from penstock.wiring.alerts import Alerting
-from penstock.wiring.cases import CaseWork
-from penstock.wiring.changes.active_features import as_grown
 from penstock.wiring.detectors import installed, load_detector
+from penstock.wiring.governance import with_stored_features
 from penstock.wiring.stores import EmbeddedStores, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 
 _CHUNK = 1024  # rows of a record: applying a label found in the log costs reading one
@@ -42,7 +43,7 @@ def open_engine(
         BundleError: a declared model has no bundle, unless the engine shall wait for one.
         FolderInUse: another process owns the folder.
     """
-    owned, detector = ExitStack(), as_grown(detector, settings)
+    owned, detector = ExitStack(), with_stored_features(detector, settings)
     if ledger is None and settings.ledger is not None:
         ledger = owned.enter_context(open_ledger([detector], settings))
 
@@ -69,6 +70,8 @@ def open_engine(
         owned.close()
         raise
     warm_up(engine)
+    if settings.index_keys:
+        engine.index_keys()
     return engine
 
 
@@ -187,27 +190,7 @@ def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[floa
 
 def handing_on(keeping: VaultWriter | None, detector: Detector) -> OnPersonal | None:
     """The function that stores original personal values of this detector's events."""
-    return None if keeping is None or not detector.schema.personal else partial(keeping.hand_on, detector.name)
-
-
-def personal_key(path: Path | None) -> bytes | None:
-    """The key of personal fields in a file; None if no file is named.
-
-    Raises:
-        ConfigurationError: it cannot be read, or is too short.
-    """
-    if path is None:
-        return None
-    try:
-        key = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"the key for personal fields cannot be read from {path}: {error.strerror}") from error
-    if len(key) < _SHORTEST_KEY:
-        raise ConfigurationError(f"{path} holds {len(key)} bytes; a key for personal fields has at least {_SHORTEST_KEY}")
-    return key
-
-
-_SHORTEST_KEY = 16
+    return None if keeping is None or not detector.schema.personal else partial(keeping.enqueue, detector.name)
 
 
 @contextmanager
@@ -224,12 +207,14 @@ def open_archive(settings: Settings, detector: str | None = None) -> Iterator[Ar
 
 
 @contextmanager
-def recorded_decisions(settings: Settings, transaction_id: str, reference: str | None) -> Iterator[tuple[Detector, Ledger]]:
+def recorded_decisions(
+    settings: Settings, transaction_id: str | None, reference: str | None
+) -> Iterator[tuple[Detector, Ledger]]:
     """The detector that decided a transaction, and the ledger of the data folder, to read.
 
     Args:
         settings: name the data folder.
-        transaction_id: the transaction.
+        transaction_id: the transaction; None where any will do.
         reference: the DETECTOR that decided; searched among those of this folder unless given.
 
     Raises:
@@ -242,17 +227,19 @@ def recorded_decisions(settings: Settings, transaction_id: str, reference: str |
             (name, log)
             for log, ledger in ledgers.items()
             for name in ([detector.name] if detector else sorted({version.detector for version in ledger.tables.versions()}))
-            if ledger.find(name, transaction_id) is not None
+            if transaction_id is None or ledger.find(name, transaction_id) is not None
         ]
+        about = "a decision" if transaction_id is None else f"a decision about {transaction_id!r}"
         if not found:
-            raise DataError(f"there is no decision about {transaction_id!r} in {_place(settings, ledgers)}")
+            raise DataError(f"there is no {about.removeprefix('a ')} in {_place(settings, ledgers)}")
+        if transaction_id is None and len({name for name, _ in found}) > 1:
+            names = ", ".join(sorted({name for name, _ in found}))
+            raise ConfigurationError(f"{_place(settings, ledgers)} holds decisions of {names}; name one: --detector NAME")
         if len(ledgers) > 1 and len({log for _, log in found}) > 1:
-            raise several_logs(f"a decision about {transaction_id!r}", dict.fromkeys(log for _, log in found))
+            raise several_logs(about, dict.fromkeys(log for _, log in found))
         name, log = found[0]
         if detector is None and name not in installed():
-            raise ConfigurationError(
-                f"{transaction_id!r} was decided by {name!r}, which is not installed; name its file: --detector FILE.py"
-            )
+            raise ConfigurationError(f"{about} was made by {name!r}, which is not installed; name its file: --detector FILE.py")
         yield detector or load_detector(name), ledgers[log]
 
 

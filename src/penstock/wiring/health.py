@@ -13,9 +13,9 @@ from penstock.database import Database
 from penstock.engine import Engine
 from penstock.errors import LedgerError, shown_url
 from penstock.ledger import Ledger
+from penstock.stream.cases import CaseWork
 from penstock.stream.sinks import Feeding
 from penstock.wiring.alerts import Alerting
-from penstock.wiring.cases import CaseWork
 from penstock.wiring.health_part import Part, Status
 from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores

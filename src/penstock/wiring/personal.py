@@ -16,9 +16,9 @@ from penstock.offline.recorded_decisions import Shown
 from penstock.privacy.erasure import Erased, erase_person
 from penstock.privacy.vault import Erasure, Vault, is_used
 from penstock.privacy.vault_writer import VaultWriter
+from penstock.private_files import personal_key
 from penstock.wiring.database import office_of
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.engines import personal_key
 from penstock.wiring.stores import ledger_to_read
 
 

@@ -1,7 +1,8 @@
-"""What is made before anybody needs it: compiled kernels, and the trained models that a wheel brings along.
+"""Builds the compiled kernels and trained models that are shipped in the wheel.
 
     python -m penstock.wiring.prebuilt kernels            # a checkout does this in `make setup`
     python -m penstock.wiring.prebuilt models FOLDER N    # trains every detector on N simulated events
+    python -m penstock.wiring.prebuilt demo FOLDER N      # trains those of the demo alone, and its challenger
 
 Each part runs in a process, side by side. Compiled code goes where `penstock.compilation` has numba keep it; code that is
 there already is not compiled again.
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,11 @@ from typing import Any
 import penstock
 from penstock import detectors
 from penstock.engine.warm import compile_decisions, compile_features
+from penstock.errors import MissingExtra
+from penstock.features.kernel.rare import address_of_rare
+
+DEMONSTRATED = "banking"
+"""The detector of `penstock demo`."""
 
 DAYS = 60.0
 """The time over which simulated events are spread."""
@@ -32,16 +39,25 @@ def main(arguments: Sequence[str]) -> None:
     match arguments:
         case ["kernels"]:
             side_by_side(["kernels", "features"], ["kernels", "others"])
-            compile_engine()
+            side_by_side(["kernels", "rare"], ["kernels", "engine"])  # of parts that lie in the cache by now
         case ["kernels", "features"]:
             compile_features()
         case ["kernels", "others"]:
             compile_decisions()
             compile_models()
+            compile_stores()
+        case ["kernels", "rare"]:
+            address_of_rare()
+        case ["kernels", "engine"]:
+            compile_engine()
         case ["models", folder, events]:
             side_by_side(*(["models", folder, events, each.name] for each in pkgutil.iter_modules(detectors.__path__)))
+            train_challenger(Path(folder), int(events))
         case ["models", folder, events, detector]:
             train_one(detector, Path(folder), int(events))
+        case ["demo", folder, events]:
+            train_one(DEMONSTRATED, Path(folder), int(events))
+            train_challenger(Path(folder), int(events))
         case _:
             raise SystemExit(__doc__)
 
@@ -66,6 +82,14 @@ def compile_engine() -> None:
     from penstock.engine import Engine, warm_up
 
     warm_up(Engine(detector, wait_for_models=True))
+
+
+def compile_stores() -> None:
+    """Compile what a worker's stores need, those whose clients are installed."""
+    with suppress(MissingExtra):
+        from penstock.adapters.redis_sink.profiles import compile_profiles
+
+        compile_profiles()
 
 
 def compile_models() -> None:
@@ -93,21 +117,34 @@ def compile_models() -> None:
 
 def train_one(detector: str, folder: Path, events: int) -> None:
     """Train a detector of the package on simulated events, let it decide some of them, and keep its bundle."""
-    from penstock.adapters.simulated import Simulation
     from penstock.engine import Engine, warm_up
     from penstock.offline.replay import replay
+
+    shown = detector == DEMONSTRATED  # in the demo; half as many events more, and it blocks most attacks of testing cards
+    declared, frame = _train(detector, folder, events * 3 // 2 if shown else events, seed=int(shown))
+    replay(declared, frame.head(2000), models=folder)
+    with Engine(declared, models=folder) as engine:
+        warm_up(engine)
+
+
+def train_challenger(folder: Path, events: int) -> None:
+    """Train the demo's detector once more, on other events: the version that is tried in the demo's history."""
+    _train(DEMONSTRATED, folder, events, seed=0)
+
+
+def _train(detector: str, folder: Path, events: int, *, seed: int) -> tuple[Any, Any]:
+    """Train as declared, and keep the bundle; the detector, and what it was trained on."""
+    from penstock.adapters.simulated import Simulation
     from penstock.offline.train import Options, keep, run
 
     home = f"{detectors.__name__}.{detector}"
     declared, profile = import_module(home).detector, import_module(f"{home}.profile").profile
-    frame = Simulation(profile, events=events, days=DAYS).frame()
+    frame = Simulation(profile, events=events, days=DAYS, seed=seed).frame()
     # As declared: tuning takes many times as long. The simulator makes no field that is known only afterwards, so an input that
     # separates the classes in few events is no leak.
     options = Options(trials=0, accept_inputs=list(declared.plan.inputs))
     keep(declared, run(declared, frame, options), folder)
-    replay(declared, frame.head(2000), models=folder)
-    with Engine(declared, models=folder) as engine:
-        warm_up(engine)
+    return declared, frame
 
 
 def _write_one_by_one() -> None:

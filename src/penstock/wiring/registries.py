@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.audit import AuditLog, note
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.governance.audit import AuditLog, note
 from penstock.models.bundle_store import promote
 from penstock.offline.registry import FolderRegistry, Registry, fitting
 from penstock.wiring.database import has_office, office_of
@@ -62,9 +62,9 @@ class Champion:
         wanted = self._registry.alias(detector.name, "champion")
         if wanted is None or wanted == version:
             return None
-        from penstock.wiring.changes.active_features import as_grown
+        from penstock.wiring.governance import with_stored_features
 
-        ensemble = fitting(self._registry, as_grown(detector, self._settings), wanted)
+        ensemble = fitting(self._registry, with_stored_features(detector, self._settings), wanted)
         ensemble.warm()
         if not isinstance(self._registry, FolderRegistry):
             promote(self._registry.folder, detector.name, wanted)
@@ -108,14 +108,14 @@ def note_challenger(settings: Settings, detector: Detector, done: Round, *, cloc
         return
     with office_of(settings) as office:
         AuditLog(office)
-        told = {"why": done.why, "champion": done.champion, "average_precision": done.average_precision}
+        details = {"why": done.why, "champion": done.champion, "average_precision": done.average_precision}
         with office.write() as transaction:
             note(
                 transaction,
                 who="trainer",
                 action="model.challenge",
                 subject=f"models/{detector.name}/{done.version}",
-                details=told | {"champion_average_precision": done.champion_average_precision},
+                details=details | {"champion_average_precision": done.champion_average_precision},
                 at_us=clock(),
             )
 

@@ -9,24 +9,24 @@ from penstock.config import Settings
 from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine import Engine
+from penstock.governance.administration import RuleAdministration, newer_rules
+from penstock.governance.feature_activation import FeatureActivation, feature_activation
+from penstock.governance.trials import TrialWork
 from penstock.models import Ensemble
 from penstock.privacy.vault import Vault
 from penstock.rules import NewerRules
+from penstock.stream.cases import CaseWork
 from penstock.stream.parts import Parts
 from penstock.wiring.alerts import Alerting
-from penstock.wiring.cases import CaseWork
-from penstock.wiring.changes.feature_activation import FeatureActivation, feature_activation
-from penstock.wiring.changes.rule_administration import RuleAdministration, rule_administration
-from penstock.wiring.changes.rule_stores import newer_rules
-from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.database import office_of
 from penstock.wiring.engines import openers
+from penstock.wiring.governance import rule_administration, trial_work
 from penstock.wiring.health import ServiceHealth
 from penstock.wiring.personal import keeping
 from penstock.wiring.registries import champions
 from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores
-from penstock.wiring.streams import besides
+from penstock.wiring.streams import broker_parts
 from penstock.wiring.traffic.replays import Replays
 
 
@@ -34,20 +34,20 @@ from penstock.wiring.traffic.replays import Replays
 class ServedParts:
     """The parts of a service, by detector name if there is one for each.
 
-    openers: load the models and recover the state of engines in this process. beside: the parts of broker clients, for
+    openers: load the models and recover the state of engines in this process. brokered: the parts of broker clients, for
     detectors decided by a worker. replays: sources for `POST /stream`. champions, rules, features: sources of newer ones
-    while it serves. books: rule and list administration. cases: the case store. trials: running trials. drift: drift
+    while it serves. administrations: rule and list administration. cases: the case store. trials: running trials. drift: drift
     measurements. alerting: alerts, if the settings name rules for them. vault: original values of personal fields.
     operating: the status of all parts.
     """
 
     openers: Mapping[str, Callable[[], Engine]]
-    beside: Mapping[str, Parts]
+    brokered: Mapping[str, Parts]
     replays: Replays
     champions: Mapping[str, Callable[[str | None], Ensemble | None]]
     rules: Mapping[str, NewerRules]
     features: Mapping[str, FeatureActivation]
-    books: Mapping[str, RuleAdministration]
+    administrations: Mapping[str, RuleAdministration]
     cases: Cases
     trials: TrialWork
     drift: DriftWork
@@ -71,19 +71,19 @@ def served_parts(
     alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
     with office_of(settings) as office, keeping(loaded, settings, office) as kept:
         work = CaseWork(loaded, settings, office)
-        beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
+        brokered = broker_parts(loaded, settings, alerting, work) if settings.stream is not None else {}
         trials = _trials(office, loaded, settings, alerting)
         if alerting is not None:
             alerting.also(drift.figures)
-        stores = None if beside else EmbeddedStores(settings)
+        stores = None if brokered else EmbeddedStores(settings)
         yield ServedParts(
-            openers={} if beside else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, stores=stores),
-            beside=beside,
+            openers={} if brokered else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, stores=stores),
+            brokered=brokered,
             replays=replays or Replays(dict(detectors), settings),
             champions=champions(loaded, settings),
             rules=newer_rules(office, loaded),
-            features=feature_activation(office, loaded, settings, decides=not beside),
-            books={detector.name: rule_administration(office, detector, settings) for detector in loaded},
+            features=feature_activation(office, loaded, settings, decides=not brokered),
+            administrations={detector.name: rule_administration(office, detector, settings) for detector in loaded},
             cases=work.cases,
             trials=trials,
             drift=drift,
@@ -94,7 +94,7 @@ def served_parts(
 
 
 def _trials(office: Database, loaded: list[Detector], settings: Settings, alerting: Alerting | None) -> TrialWork:
-    trials = TrialWork(office, loaded, settings, alerted=alerting is not None)
+    trials = trial_work(office, loaded, settings, alerted=alerting is not None)
     if alerting is not None:
         alerting.others(trials.announcements.take)
     return trials

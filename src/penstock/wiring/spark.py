@@ -10,10 +10,11 @@ from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import BrokerError, ConfigurationError, PenstockError, shown_url
 from penstock.ledger import RecentRecords
+from penstock.private_files import personal_key
 from penstock.stream.sinks import Feeding
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.engines import personal_key
-from penstock.wiring.streams import open_broker, open_replica, open_sinks
+from penstock.wiring.store_process import open_stores, plan_of
+from penstock.wiring.streams import open_broker, open_replica, open_watchers
 
 if TYPE_CHECKING:
     from penstock.adapters.spark.backfill import Backfilled
@@ -131,7 +132,8 @@ class _Stores:
 
     def _fed(self) -> list[Feeding]:
         replica, newest = self._replica, RecentRecords()
-        sinks = open_sinks(self._settings, replica, outlet=self._broker.outlet)
+        stores = open_stores(plan_of(replica.engine, self._settings, None), replica.ledger)
+        sinks = [*stores, *open_watchers(self._settings, replica, outlet=self._broker.outlet)]
         return [Feeding(sink, replica.ledger, newest, replica.fence, self._fenced) for sink in sinks]
 
     def _fenced(self, error: PenstockError) -> None:

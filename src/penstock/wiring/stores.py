@@ -1,23 +1,22 @@
 """Stores from the settings: the ledger in PostgreSQL, the archive, Redis."""
 
 import logging
-import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from penstock import audit
 from penstock.clock import system_clock
 from penstock.config import Settings
 from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError
-from penstock.governance import audit
 from penstock.ledger import FileLedger, Ledger
 from penstock.messages import Record
 from penstock.stream.port import Sink
-from penstock.stream.sinks import Feeding, feed_beside
+from penstock.stream.sinks import Feeding, name_of, start_feeding
 
 if TYPE_CHECKING:
     from penstock.adapters.postgres import Status
@@ -31,7 +30,6 @@ FINISH_S = 5.0
 """Seconds that the end of a process waits for the archive to take durable records."""
 
 _IDENTITY = "ledger-identity"
-_ARCHIVED_AS = "archive.name"
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +46,7 @@ def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
         return FileLedger(settings.data / "ledger", segment_bytes=segment_bytes, accept_loss=settings.accept_loss)
     from penstock.adapters.postgres import PostgresLedger
 
-    opened = PostgresLedger(settings.ledger, amounts=_amounts(detectors))
+    opened = PostgresLedger(settings.ledger, amounts=amounts_of(detectors))
     try:
         _check_state(settings, opened.identity)
     except BaseException:
@@ -137,7 +135,8 @@ def _logs(settings: Settings, detector: str | None = None) -> list[str]:
     return [log for log in logs if log in (OWN, detector) or log.startswith(f"{detector}.shard-")] or logs
 
 
-def _amounts(detectors: Sequence[Detector]) -> dict[str, str]:
+def amounts_of(detectors: Sequence[Detector]) -> dict[str, str]:
+    """By detector, which field is the money at stake."""
     return {detector.name: detector.schema.amount for detector in detectors if detector.schema.amount is not None}
 
 
@@ -158,25 +157,6 @@ def _check_state(settings: Settings, identity: str) -> None:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(identity, "utf-8")
-
-
-def open_stores(detector: Detector, settings: Settings, log: str, ledger: Ledger, render: Render) -> list[Sink]:
-    """The stores in the settings for a worker's ledger.
-
-    log: identifies this worker's ledger in shared stores: the detector's name, and the shard's if there are several.
-    ledger: the worker's own. render: makes the JSON of decisions.
-
-    Raises:
-        MissingExtra: the part of the package for a store is not installed.
-    """
-    sinks: list[Sink] = []
-    if settings.ledger is not None:
-        from penstock.adapters.postgres import PostgresSink
-
-        sinks.append(PostgresSink(settings.ledger, log, ledger, amounts=_amounts([detector])))
-    if settings.archive is not None:
-        sinks.append(archive_sink(settings, log, ledger, render))
-    return sinks
 
 
 def archive_sink(settings: Settings, log: str, ledger: Ledger, render: Render) -> Sink:
@@ -205,7 +185,7 @@ def redis_sink(settings: Settings, engine: Engine, owner: str) -> Sink:
         raise ConfigurationError("no Redis is named: the setting redis, redis://HOST:PORT/DATABASE")
     from penstock.adapters.redis_sink import RedisSink
 
-    return RedisSink(settings.redis, engine, owner=owner)
+    return RedisSink.of(settings.redis, engine, owner=owner)
 
 
 class EmbeddedStores:
@@ -216,7 +196,7 @@ class EmbeddedStores:
         self._engines: dict[str, Engine] = {}
         self.archive: Feeding | None = None
         self.redis: dict[str, Feeding] = {}
-        """What feeds Redis, by detector."""
+        """The running Redis sinks by detector."""
 
     def follow(self, engine: Engine, ledger: Ledger) -> None:
         """Feed the stores with this engine's decisions, from the stored position."""
@@ -245,16 +225,7 @@ def _feeding(sink: Sink, ledger: Ledger) -> Feeding:
     def ended(error: PenstockError) -> None:
         _log.error("nothing more is written to %s: %s", sink.name, error)
 
-    return feed_beside(sink, ledger, 0, ended)
-
-
-def name_of(ledger: Ledger) -> str:
-    """The unique name of a ledger: made once, and stored in it."""
-    name = ledger.tables.setting(_ARCHIVED_AS)
-    if name is None:
-        name = f"engine-{secrets.token_hex(6)}"
-        ledger.tables.put_setting(_ARCHIVED_AS, name)
-    return str(name)
+    return start_feeding(sink, ledger, 0, ended)
 
 
 def open_object_archive(settings: Settings, since: datetime | None, until: datetime | None) -> "ObjectArchive":

@@ -2,33 +2,35 @@
 
 import importlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from penstock.config import Settings
 from penstock.database import Database
 from penstock.detector import Detector
+from penstock.engine.following import Follower, ModelFollower, RulesFollower, TrialFollower
 from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean, shown_url
+from penstock.governance.administration import newer_rules
+from penstock.governance.feature_activation import FeatureActivation, feature_store
+from penstock.governance.trials import TrialWork
 from penstock.ledger import FileLedger
 from penstock.privacy.vault_writer import VaultWriter
+from penstock.stream.cases import CaseWork
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
 from penstock.wiring.alerts import Alerting, Others, alert_sink, figures
-from penstock.wiring.cases import CaseWork
-from penstock.wiring.changes.active_features import as_grown
-from penstock.wiring.changes.feature_activation import FeatureActivation, feature_store
-from penstock.wiring.changes.rule_stores import newer_rules
-from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.engines import handing_on, open_engine
+from penstock.wiring.governance import with_stored_features
 from penstock.wiring.registries import champions
 from penstock.wiring.reports.drift import DriftSink, DriftWork
-from penstock.wiring.stores import note_losses, open_stores, redis_sink
+from penstock.wiring.store_process import log_of, plan_of, start_stores
+from penstock.wiring.stores import note_losses
 
-_MOST_BESIDE = 64
+_MOST_COPIES = 64
 """Processes that may share one data folder, each with its own copy."""
 
 
@@ -110,7 +112,7 @@ def open_replica(
     Raises:
         FolderInUse: all of them are in use.
     """
-    detector = as_grown(detector, settings)
+    detector = with_stored_features(detector, settings)
     local, data = _first_free(folders, settings)
     if office is not None:
         note_losses(local, office)
@@ -157,7 +159,7 @@ def _first_free(folders: Iterable[Path], settings: Settings) -> tuple[FileLedger
 def _folders(data: Path, shard: int, shards: int, *, worker: bool) -> list[Path]:
     """The folders for a process's copy of the journal: a worker uses the data folder itself, others subfolders."""
     home = data if shards == 1 else data / f"shard-{shard}"
-    further = [home / f"{'standby' if worker else 'replica'}-{number}" for number in range(1, _MOST_BESIDE + 1)]
+    further = [home / f"{'standby' if worker else 'replica'}-{number}" for number in range(1, _MOST_COPIES + 1)]
     return [home, *further] if worker else further
 
 
@@ -195,27 +197,46 @@ def parts_of(
         open_replica=lambda shard: open_replica(
             detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work, keeping, office
         ),
-        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet, others),
-        newer=champions([detector], settings).get(detector.name),
-        newer_trial=None if trials is None else trials.newer.get(detector.name),
+        open_sinks=lambda shard, replica: open_watchers(
+            settings, replica, shard if shards > 1 else None, broker.outlet, others
+        ),
+        feed_stores=lambda shard, replica, fence, on_end: start_stores(
+            plan_of(replica.engine, settings, shard if shards > 1 else None), replica, fence, on_end
+        ),
+        followers=_followers(detector, settings, shards, office, trials),
         guard=None if trials is None else trials.guards[detector.name].look,
-        newer_rules=None if office is None else newer_rules(office, [detector])[detector.name],
-        growing=None if office is None else partial(_growing, office, detector, settings, shards),
-        follow_every_s=settings.follow_every_s,
     )
 
 
-def _growing(office: Database, detector: Detector, settings: Settings, shards: int, shard: int) -> FeatureActivation:
-    """The source of run-time features for a shard; with several shards, features must be of the shard's keys."""
+def _followers(
+    detector: Detector, settings: Settings, shards: int, office: Database | None, trials: TrialWork | None
+) -> Callable[[int, Callable[[], bool]], list[Follower[Any]]]:
+    """The followers of a shard, which share what they load; with several shards, features must be of the shard's keys."""
+    newer = champions([detector], settings).get(detector.name)
+    newer_trial = None if trials is None else trials.newer.get(detector.name)
+    rules = None if office is None else newer_rules(office, [detector])[detector.name]
 
     def fits(changed: Detector) -> None:
         if shards > 1:
             check_shard_key(changed, settings.shard_key, shards)
 
-    return FeatureActivation(feature_store(office, detector, settings), detector, fits=fits, shard=shard, shards=shards)
+    def followers(shard: int, decides: Callable[[], bool]) -> list[Follower[Any]]:
+        found: list[Follower[Any]] = []
+        if rules is not None:
+            found.append(RulesFollower(detector.name, rules))
+        if newer_trial is not None:
+            found.append(TrialFollower(detector.name, newer_trial))
+        if newer is not None:
+            found.append(ModelFollower(detector.name, newer, settings.follow_every_s))
+        if office is not None:
+            store, place = feature_store(office, detector, settings), {"shard": shard, "shards": shards}
+            found.append(FeatureActivation(store, detector, decides=decides, fits=fits, **place))
+        return found
+
+    return followers
 
 
-def besides(
+def broker_parts(
     detectors: Sequence[Detector], settings: Settings, alerting: Alerting | None = None, work: CaseWork | None = None
 ) -> dict[str, Parts]:
     """The parts of the broker clients of these detectors, by name.
@@ -239,32 +260,30 @@ def besides(
     return found
 
 
-def open_sinks(
+def open_watchers(
     settings: Settings,
     replica: Replica,
     shard: int | None = None,
     outlet: Callable[[], Outlet] | None = None,
     others: Others = list,
 ) -> Sequence[Sink]:
-    """The sinks in the settings, for the only shard or for one of several; outlet: opens a producer.
+    """The sinks in the settings that need the engine that decides, for the only shard or for one of several: alerts and drift.
 
-    others: alerts raised outside the ledger.
+    outlet: opens a producer. others: alerts raised outside the ledger.
     """
     engine = replica.engine
-    log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
-    stores = open_stores(engine.detector, settings, log, replica.ledger, engine.queries.render)
-    if settings.redis is not None:
-        stores.append(redis_sink(settings, engine, str(shard) if shard else ""))
     drift = DriftWork(settings)
     alerts = alert_sink(
         engine.detector,
         settings,
         replica.ledger,
-        log=log,
+        log=log_of(engine, shard),
         outlet=outlet,
-        metrics=lambda: figures(engine) | {"lag": float(replica.lag()), **drift.figures().get(engine.detector.name, {})},
+        metrics=lambda: (
+            figures(engine)
+            | {"lag": float(replica.lag()), "stores_lag_s": replica.stores_lag_s()}
+            | dict(drift.figures().get(engine.detector.name, {}))
+        ),
         others=others,
     )
-    if alerts is not None:
-        stores += [alerts, DriftSink(engine, drift)]
-    return stores
+    return [] if alerts is None else [alerts, DriftSink(engine, drift)]

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from penstock.engine.statistics.meter import Meter, tell
+from penstock.engine.statistics.totals import Meter, add_metrics
 from penstock.errors import ConfigurationError
 from penstock.metrics import Families
 
@@ -150,7 +150,8 @@ class ShardCollector(Collector):
         for name, count in counters.items() if shard["owner"] else ():
             if name.startswith(_DECISIONS):
                 families.add("penstock_decisions_total", [*labels, name.removeprefix(_DECISIONS)], count)
-        tell(families, labels, counters, meter)
+        add_metrics(families, labels, counters, meter)
         for name, sink in shard.get("sinks", {}).items():
             families.add("penstock_sink_behind_records", [*labels, name], sink["behind"])
+            families.add("penstock_sink_behind_seconds", [*labels, name], sink["behind_s"])
             families.add("penstock_sink_up", [*labels, name], sink["trouble"] is None)

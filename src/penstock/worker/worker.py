@@ -1,10 +1,10 @@
-"""One worker process: it stands for election, and runs each shard."""
+"""One worker process: it takes part in elections, and runs each shard."""
 
 import logging
 import threading
 from typing import Any
 
-from penstock.engine.statistics.meter import Meter
+from penstock.engine.statistics.totals import Meter
 from penstock.errors import BrokerError, PenstockError
 from penstock.stream.parts import Parts
 from penstock.worker.shard import ShardRunner

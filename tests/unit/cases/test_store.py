@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from penstock.audit import AuditLog
 from penstock.cases.analysts import analysts
 from penstock.cases.case import Key, Known, NewCase, case_id, expected_loss
 from penstock.cases.queues import Filter, page, queues, sweep
 from penstock.cases.store import Cases
 from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.governance.audit import AuditLog
 from penstock.testing import SetClock
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -228,11 +228,11 @@ def test_verdicts_wait_to_become_labels_until_they_are_and_a_correction_waits_ag
     cases.decide(one, "ana", "fraud", reason="scam")
     cases.decide(two, "ana", "unsure")
     cases.decide(three, "ana", "good")
-    waiting = cases.untold("shop")
+    waiting = cases.pending_verdicts("shop")
     assert {(each.transaction_id, each.fraud, each.kind) for each in waiting} == {("t1", True, "scam"), ("t3", False, "good")}
     cases.decide(one, "bob", "good", version=cases.case(one).version)
-    cases.told(waiting)
-    assert [(each.transaction_id, each.fraud) for each in cases.untold("shop")] == [("t1", False)]
+    cases.mark_submitted(waiting)
+    assert [(each.transaction_id, each.fraud) for each in cases.pending_verdicts("shop")] == [("t1", False)]
 
 
 @pytest.mark.parametrize("order", ["expected_loss", "newest", "oldest"])

@@ -114,4 +114,8 @@ def test_rules_that_people_let_act_are_named_and_drafts_are_not(told, run, tmp_p
 def test_the_detectors_that_come_with_the_package_are_looked_at_as_well(run):
     findings = [each for each in json.loads(run("doctor", "--json")) if each["what"].startswith("detector ")]
     told = [(each["what"], each["found"].split(" asks")[0]) for each in findings if each["found"] != "loads"]
-    assert told == [("detector ecommerce", "rule 'shared_device'"), ("detector ecommerce", "rule 'device_with_frauds'")]
+    assert told == [
+        ("detector banking", "rule 'amount_spike'"),
+        ("detector ecommerce", "rule 'shared_device'"),
+        ("detector ecommerce", "rule 'device_with_frauds'"),
+    ]

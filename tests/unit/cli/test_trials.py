@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from penstock import Engine, cli
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
-from penstock.governance.audit import AuditLog
 from penstock.models import About, fit_ensemble, promote, save
-from penstock.wiring.changes.challenger_source import newer_challengers
 from penstock.wiring.detectors import load_detector
+from penstock.wiring.governance import trial_work
 
 FILE = """
 from datetime import datetime
@@ -101,7 +101,7 @@ def _decide(file, folder):
     detector, rng = load_detector(str(file)), np.random.default_rng(0)
     settings = Settings(data=folder / "data", models=folder / "models")
     with open_office(settings.data) as office, Engine(detector, models=settings.models, data=settings.data) as engine:
-        engine.challenge(*newer_challengers(office, [detector], settings)["tried"](-1).challengers)
+        engine.challenge(*trial_work(office, [detector], settings).newer["tried"](-1).challengers)
         now = datetime.now(UTC) - timedelta(minutes=5)
         engine.decide_many(
             [
@@ -150,7 +150,7 @@ def test_a_challenger_by_alias_is_watched_by_whoever_decides(world, run):
     run("models", "promote", other, "--as", "challenger")
     settings = Settings(data=folder / "data", models=folder / "models")
     with open_office(settings.data) as office:
-        newer = newer_challengers(office, [load_detector(str(file))], settings)["tried"]
+        newer = trial_work(office, [load_detector(str(file))], settings).newer["tried"]
         found = newer(-1)
         assert [(each.version, each.share) for each in found.challengers] == [(other, None)]
         assert newer(found.revision) is None

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import Guard, Policy
-from penstock.decision.guard import GUARDS, Seen, guard_of, guards_of
+from penstock.decision.guard import GUARDS, TrialFigures, guard_of, guards_of
 from penstock.errors import DeclarationError
 
 counts = st.tuples(*[st.integers(0, 1000)] * 4)
@@ -15,7 +15,7 @@ counts = st.tuples(*[st.integers(0, 1000)] * 4)
 @settings(deadline=None)
 @given(counts)
 def test_whoever_decides_the_same_in_sum_breaches_nothing(found):
-    seen = Seen(sum(found), champion=found, candidate=found, p99_ms=(3.0, 3.0), stopped=(600, 600), frauds=(5, 5))
+    seen = TrialFigures(sum(found), champion=found, candidate=found, p99_ms=(3.0, 3.0), stopped=(600, 600), frauds=(5, 5))
     assert [guard.breach(seen) for guard in GUARDS] == [None] * len(GUARDS)
 
 
@@ -26,7 +26,7 @@ def test_a_rate_breaches_where_counting_says_so(champion, candidate, more, least
     champion, candidate = (scaled(each, n) for each in (champion, candidate))
     guard = Guard("block_rate", more=more, least=least)
     breached = n >= least and n > 0 and candidate[3] / n - champion[3] / n > more
-    assert (guard.breach(Seen(n, champion=champion, candidate=candidate)) is not None) == breached
+    assert (guard.breach(TrialFigures(n, champion=champion, candidate=candidate)) is not None) == breached
 
 
 def scaled(counts, n):
@@ -40,27 +40,27 @@ def scaled(counts, n):
     [
         (
             Guard("review_rate", more=0.1, least=10),
-            Seen(100, (100, 0, 0, 0), (80, 0, 20, 0)),
+            TrialFigures(100, (100, 0, 0, 0), (80, 0, 20, 0)),
             "review_rate is 20.0 %, the champion has 0.0 % on the same 100 events; at most 10.0 points more are allowed",
         ),
         (
             Guard("approval_rate", less=0.1, least=10),
-            Seen(100, (100, 0, 0, 0), (80, 0, 20, 0)),
+            TrialFigures(100, (100, 0, 0, 0), (80, 0, 20, 0)),
             "approval_rate is 80.0 %, the champion has 100.0 % on the same 100 events; at most 10.0 points less are allowed",
         ),
         (
             Guard("precision", less=0.2, least=50),
-            Seen(1000, stopped=(60, 80), frauds=(54, 40)),
+            TrialFigures(1000, stopped=(60, 80), frauds=(54, 40)),
             "precision is 50.0 %, the champion has 90.0 % on the same 60 labelled events; at most 20.0 points less are allowed",
         ),
         (
             Guard("error_rate", more=0.01, least=10),
-            Seen(0, errors=20),
+            TrialFigures(0, errors=20),
             "error_rate is 100.0 %, the champion has 0.0 % on the same 20 events; at most 1.0 points more are allowed",
         ),
         (
             Guard("p99_ms", more=5, least=10),
-            Seen(100, p99_ms=(1.0, 7.5)),
+            TrialFigures(100, p99_ms=(1.0, 7.5)),
             "p99_ms is 7.5 ms, the champion has 1.0 ms on the same 100 events; at most 5 ms more are allowed",
         ),
     ],

@@ -59,8 +59,14 @@ def test_a_score_gives_what_moved_it_most_as_reasons():
     decision, why = explain({**CALM, "amount": 4500.0, "is_night": True}, 0.93, moved=[1.25, -0.5, 2.5])
     assert (decision, why["decision_reason"], why["model_confidence"]) == ("BLOCK", "ml_probability", 0.93)
     assert why["reasons"] == [
-        {"code": "is_night", "text": "is night: yes (usually no)", "feature": "is_night", "value": True, "usual": False},
-        {"code": "amount", "text": "amount is 4500 (usually 38.2)", "feature": "amount", "value": 4500, "usual": 38.2},
+        {"code": "is_night", "text": "Is night (typically not)", "feature": "is_night", "value": True, "usual": False},
+        {
+            "code": "amount",
+            "text": "Amount is 4,500 (typically 38.2 overall)",
+            "feature": "amount",
+            "value": 4500,
+            "usual": 38.2,
+        },
     ]
     assert why["contributions"] == [
         {"feature": "is_night", "value": 1, "contribution": 2.5},
@@ -72,12 +78,12 @@ def test_a_score_gives_what_moved_it_most_as_reasons():
 def test_declared_words_stand_in_for_a_features_name():
     bench = make_bench(words={"amount": "the amount paid"})
     _, why = explain({**CALM, "amount": 99.0}, 0.6, bench, moved=[2.0, 0.0, 0.0])
-    assert why["reasons"][0]["text"] == "the amount paid is 99 (usually 38.2)"
+    assert why["reasons"][0]["text"] == "The amount paid is 99 (typically 38.2 overall)"
 
 
 def test_what_is_as_usual_is_no_reason_and_the_next_contribution_is():
     _, why = explain({**CALM, "amount": 4500.0}, 0.6, moved=[0.5, 2.0, 0.0])
-    assert [reason["text"] for reason in why["reasons"]] == ["amount is 4500 (usually 38.2)"]
+    assert [reason["text"] for reason in why["reasons"]] == ["Amount is 4,500 (typically 38.2 overall)"]
     assert [each["feature"] for each in why["contributions"]] == ["amount_ratio", "amount"]
 
 
@@ -104,7 +110,7 @@ def test_contributions_come_with_the_base_that_they_start_from():
 
 def test_a_missing_value_can_be_a_reason():
     _, why = explain({"timestamp": 1}, 0.6, moved=[0.0, 2.0, 0.0])
-    assert why["reasons"][0]["text"] == "amount ratio is unknown (usually 1)"
+    assert why["reasons"][0]["text"] == "Amount ratio is unknown (typically 1 overall)"
     assert why["reasons"][0]["value"] is None
     assert why["contributions"][0]["value"] is None
 

@@ -166,7 +166,7 @@ def test_features_of_banking_have_the_names_people_know():
         "day_of_week",
         "is_night",
     } <= set(detector.plan.features)
-    assert [(rule.name, rule.then) for rule in detector.rules] == [("amount_spike", "block"), ("night_high_value", "block")]
+    assert [(rule.name, rule.then) for rule in detector.rules] == [("amount_spike", "review"), ("night_high_value", "block")]
 
 
 def test_features_of_ecommerce_have_the_names_people_know():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import Detector, Engine, Entity, Label, Rule, derive
-from penstock.engine import verify
+from penstock.engine import verify, verify_sample
 from penstock.errors import CapacityError, DeclarationError
 from penstock.features.definitions import Added, Described
 from penstock.ledger import FileLedger
@@ -170,15 +170,15 @@ def test_state_and_features_are_those_of_an_engine_that_had_them_from_the_beginn
         play(whole, steps)
         play(plain, steps)
         assert engine.pipeline.state.digest() == whole.pipeline.state.digest()
-        grown, expected, before = columns_of(engine), columns_of(whole), columns_of(plain)
+        with_active_features, expected, before = columns_of(engine), columns_of(whole), columns_of(plain)
         for number in range(len(steps)):
             name = f"t{number}"
-            if name not in grown:
+            if name not in with_active_features:
                 continue
-            known = {column: value for column, value in grown[name].items() if column in before[name]}
+            known = {column: value for column, value in with_active_features[name].items() if column in before[name]}
             assert same(known, before[name])
             if number >= grow_at:
-                assert same(grown[name], expected[name])
+                assert same(with_active_features[name], expected[name])
 
 
 def test_a_restart_after_the_change_comes_up_with_the_features_and_their_state(tmp_path):
@@ -214,6 +214,9 @@ def test_decisions_from_before_and_after_the_change_can_be_verified_by_either_de
     with FileLedger(tmp_path / "ledger", read_only=True) as ledger:
         for name in ("t0", "t2", "t6", "t9", "t900", "t901"):
             assert verify(ledger, declared().with_features(now), name, None).identical
+        sample = verify_sample(ledger, declared().with_features(now), 100, None)
+        assert len(sample.verified) == 10
+        assert sample.differing == sample.unverifiable == ()
 
 
 def test_a_rule_may_read_a_feature_as_soon_as_it_is_there_and_its_first_value_is_exact():

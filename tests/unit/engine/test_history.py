@@ -146,12 +146,12 @@ def test_what_was_decided_before_a_restart_comes_back_bit_by_bit(decided):
     before = engine.history.of_key("account", "a0")
     engine.recent_decisions = recent_decisions.RecentDecisions(engine.active, engine.ledger, engine.totals.amount)
     engine.recent_decisions.begin(engine.ledger.next_seq)
-    totals = [engine.recent_decisions.seen(fill_s=0.0).total]
-    while not (seen := engine.recent_decisions.seen(fill_s=0.001)).complete:
-        totals.append(seen.total)
+    totals = [engine.recent_decisions.window(fill_s=0.0).total]
+    while not (window := engine.recent_decisions.window(fill_s=0.001)).complete:
+        totals.append(window.total)
     assert totals[0] == 0
     assert totals == sorted(totals)
-    assert seen.total == 300
+    assert window.total == 300
     assert engine.history.of_key("account", "a0") == before
 
 
@@ -165,7 +165,7 @@ def test_a_key_that_cannot_be_has_no_history(decided):
 
 
 def test_series_count_as_a_list_of_everything_would():
-    random, series, seen = Random(3), TimeSeries(0), []
+    random, series, window = Random(3), TimeSeries(0), []
     now_us = 5_000 * HOUR_US
     for _ in range(2_000):
         now_us += random.randrange(60 * SECOND_US)
@@ -174,13 +174,13 @@ def test_series_count_as_a_list_of_everything_would():
             np.array([float(random.randrange(9)) for _ in Action]),
         )
         series.add(now_us // MINUTE_US * MINUTE_US, counts, amounts)
-        seen.append((now_us, counts, amounts))
+        window.append((now_us, counts, amounts))
     found = series.form(now_us)
     for name, length_us, n in (("minutes", MINUTE_US, 60), ("hours", HOUR_US, 24)):
         assert len(found[name]) == n
         for back, one in enumerate(reversed(found[name])):
             start_us = (now_us // length_us - back) * length_us
-            within = [(c, a) for at, c, a in seen if start_us <= at < start_us + length_us]
+            within = [(c, a) for at, c, a in window if start_us <= at < start_us + length_us]
             assert one["at"] == iso(start_us)
             assert one["block"] == sum(int(c[Action.BLOCK.value]) for c, _ in within)
             assert one["amount"] == pytest.approx(sum(a.sum() for _, a in within))

@@ -147,7 +147,7 @@ def test_a_reason_names_the_text_and_what_is_usual(detector, saved) -> None:
     assert decision.explanation.contributions[0].feature == "category"
     assert decision.explanation.contributions[0].value == "travel"
     (reason,) = [each for each in decision.explanation.reasons if each.feature == "category"]
-    assert (reason.text, reason.value, reason.usual) == ("category is travel (usually grocery)", "travel", "grocery")
+    assert (reason.text, reason.value, reason.usual) == ("Category is travel (typically grocery overall)", "travel", "grocery")
 
 
 def test_an_unseen_and_a_missing_text_are_decided_like_any_other(detector, saved) -> None:

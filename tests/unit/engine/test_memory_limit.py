@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Policy, derive
+from penstock.engine.keys.index import KeyIndex
 from penstock.engine.verification import verify
 from penstock.ledger import FileLedger
 
@@ -209,8 +210,12 @@ def test_decisions_from_before_during_and_after_are_verified(tmp_path):
     degraded = [answer["transaction_id"] for answer in found if answer["degraded"]]
     others = [answer["transaction_id"] for answer in found if not answer["degraded"]]
     ledger = FileLedger(tmp_path / "ledger", read_only=True)
+    index = KeyIndex(ledger, declared(), read_only=True)
     for each in [*degraded[:: len(degraded) // 8], *others[:: len(others) // 8]]:
         assert verify(ledger, declared(), each, None).identical, each
+    for each in [degraded[0], others[-1]]:
+        found = verify(ledger, declared(), each, None, index=index)
+        assert (found.identical, found.way, "memory" in (found.whole_log or "")) == (True, "log", True)
     ledger.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.paid import detector, events
 
 from penstock import Engine
-from penstock.engine.statistics.meter import MOST_RULES, OTHER, Meter, tell
+from penstock.engine.statistics.totals import MOST_RULES, OTHER, Meter, add_metrics
 from penstock.metrics import Families
 
 
@@ -58,6 +58,6 @@ def test_a_metric_that_is_not_declared_cannot_be_told():
 def test_rollbacks_are_told_by_kind():
     meter, families = Meter(), Families("engine")
     meter.rolled_back("rule")
-    tell(families, ["paid"], {}, meter)
+    add_metrics(families, ["paid"], {}, meter)
     [family] = [family for family in families if family.name == "penstock_rollbacks"]
     assert [(sample.labels, sample.value) for sample in family.samples] == [({"detector": "paid", "kind": "rule"}, 1)]

@@ -88,7 +88,7 @@ def test_people_are_erased_as_an_entity_or_by_their_field_and_as_nothing_else():
     engine = Engine(declared(account.count("1h"), user.count("1h")), personal_key=SECRET)
     assert engine.personal.whose("account", "A") == engine.personal.whose("payer", "A")
     assert engine.personal.whose("account", "A").entity == "account"
-    with pytest.raises(DeclarationError, match="not as 'user'"):
+    with pytest.raises(DeclarationError, match="not 'user'"):
         engine.personal.whose("user", "U1")
     with pytest.raises(DeclarationError, match="no personal fields"):
         Engine(declared(user.count("1h"), personal=())).personal.whose("user", "U1")

@@ -83,3 +83,16 @@ def test_an_engine_in_memory_writes_nothing(shipped, tmp_path):
     with engine_in_memory(declared(), Settings(data=tmp_path / "data")) as engine:
         assert engine.model_version == shipped.version
     assert not (tmp_path / "data").exists()
+
+
+def test_a_demo_gets_all_versions_with_their_champion(shipped, tmp_path):
+    challenger = kept(startup.SHIPPED, declared(), 1)
+    promote(startup.SHIPPED, "mine", shipped.version)
+    assert startup.keep_shipped(declared(), tmp_path / "models")
+    assert champion(tmp_path / "models", "mine") == shipped.version
+    assert {each.version for each in versions(tmp_path / "models", "mine")} == {shipped.version, challenger.version}
+
+
+def test_a_demo_gets_none_that_do_not_fit(shipped, tmp_path):
+    assert not startup.keep_shipped(declared(features=[customer.count("2h")]), tmp_path / "models")
+    assert not (tmp_path / "models").exists()

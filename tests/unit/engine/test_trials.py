@@ -45,12 +45,12 @@ def test_a_window_counts_what_a_list_of_all_events_says(steps, window_s):
         now[0] += wait_s * SECOND_US
         trials.add(record(now[0], [a for a, _ in pairs], [b for _, b in pairs]))
         events += [(now[0], a, b) for a, b in pairs]
-    seen = trials.seen("large_v2", window_s * SECOND_US)
+    figures = trials.figures("large_v2", window_s * SECOND_US)
     newest = [(a, b) for at, a, b in events if at > now[0] - window_s * SECOND_US]
     both = [(a, b) for a, b in newest if b != NO_ACTION]
-    assert (seen.events, seen.errors) == (len(both), len(newest) - len(both))
-    assert seen.champion == tuple(sum(a == action for a, _ in both) for action in range(4))
-    assert seen.candidate == tuple(sum(b == action for _, b in both) for action in range(4))
+    assert (figures.events, figures.errors) == (len(both), len(newest) - len(both))
+    assert figures.champion == tuple(sum(a == action for a, _ in both) for action in range(4))
+    assert figures.candidate == tuple(sum(b == action for _, b in both) for action in range(4))
 
 
 def test_counts_of_a_day_take_as_much_memory_as_those_of_an_hour():
@@ -62,7 +62,7 @@ def test_counts_of_a_day_take_as_much_memory_as_those_of_an_hour():
         trials.add(record(now[0], [0], [3]))
     counts = trials.counts["large_v2"].panes
     assert len(counts.seconds) + len(counts.minutes) <= 601 + 1440
-    assert trials.seen("large_v2", 86_400 * SECOND_US).events > 4000
+    assert trials.figures("large_v2", 86_400 * SECOND_US).events > 4000
 
 
 def test_another_candidate_of_the_same_name_begins_anew_and_the_same_one_goes_on():
@@ -70,11 +70,11 @@ def test_another_candidate_of_the_same_name_begins_anew_and_the_same_one_goes_on
     trials.use([LARGE])
     trials.add(record(1, [0], [3]))
     trials.use([LARGE])
-    assert trials.seen("large_v2", 10**9).events == 1
+    assert trials.figures("large_v2", 10**9).events == 1
     trials.use([Trial("large_v2", "b")])
-    assert trials.seen("large_v2", 10**9).events == 0
+    assert trials.figures("large_v2", 10**9).events == 0
     trials.use([])
-    assert (trials.names, trials.seen("large_v2", 10**9).events) == ([], 0)
+    assert (trials.names, trials.figures("large_v2", 10**9).events) == ([], 0)
 
 
 @settings(deadline=None)
@@ -127,7 +127,7 @@ def counted(records, now, window_us, recall=()):
         trials.add(each)
     if recall:
         assert trials.recall("large_v2", window_us, Recorded([*recall, *records]), "shop")
-    return trials.seen("large_v2", window_us), trials.form()
+    return trials.figures("large_v2", window_us), trials.form()
 
 
 @settings(max_examples=60, deadline=None)
@@ -159,8 +159,8 @@ def test_all_that_was_recalled_shows_since_when():
 def test_nothing_of_another_trial_of_the_same_name_is_recalled():
     records, now = numbered([(1, [(0, 3)])] * 6)
     records[1].meta["layout"] = "other"  # it was paused here
-    seen, _ = counted(records[4:], now, 100 * SECOND_US, recall=records[:4])
-    assert seen.events == 4
+    figures, _ = counted(records[4:], now, 100 * SECOND_US, recall=records[:4])
+    assert figures.events == 4
 
 
 def test_nothing_is_recalled_before_the_first_decision_and_nothing_twice():
@@ -171,5 +171,5 @@ def test_nothing_is_recalled_before_the_first_decision_and_nothing_twice():
     trials.add(records[3])
     for _ in range(2):
         assert trials.recall("large_v2", 100 * SECOND_US, Recorded(records), "shop")
-    assert trials.seen("large_v2", 100 * SECOND_US).events == 4
+    assert trials.figures("large_v2", 100 * SECOND_US).events == 4
     assert trials.recall("nothing_v1", 100 * SECOND_US, Recorded(records), "shop")

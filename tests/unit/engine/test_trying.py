@@ -159,7 +159,7 @@ def test_an_error_of_the_challenger_never_touches_what_the_champion_decides(fold
             decision["scores"].pop("deeper")
         assert found == decided(alone)
         assert (column(beside, "would")[:, 1] == NO_ACTION).all()
-        assert beside.trials.seen(model_trial(challenger.version), 10**9).errors == N
+        assert beside.trials.figures(model_trial(challenger.version), 10**9).errors == N
         assert verify(beside.ledger, declared(), "t7", folder).identical
 
 
@@ -263,8 +263,8 @@ def test_of_several_challengers_the_one_that_fails_leaves_the_others_alone(folde
         failing = several[1].ensemble
         monkeypatch.setattr(Ensemble, "fill", _failing(failing, Ensemble.fill))
         assert decided(beside) == found
-        seen = [beside.trials.seen(each.trial, 10**9) for each in several]
-        assert [(each.events, each.errors) for each in seen] == [(N, 0), (0, N), (N, 0), (N, 0)]
+        figures = [beside.trials.figures(each.trial, 10**9) for each in several]
+        assert [(each.events, each.errors) for each in figures] == [(N, 0), (0, N), (N, 0), (N, 0)]
 
 
 def test_decisions_beside_several_challengers_are_verified(folder, challenger, tmp_path) -> None:
@@ -318,9 +318,9 @@ def test_a_candidate_rule_is_held_against_the_active_one_on_the_same_events(fold
         assert tried.trials.names == ["fourth_v2"]
         assert np.array_equal(column(tried, "would")[:, 0], column(before, "action"))
         assert np.array_equal(column(tried, "would")[:, 1], column(after, "action"))
-        seen = tried.trials.seen("fourth_v2", 10**9)
-        assert seen.events == N
-        assert seen.candidate == tuple(np.bincount(column(after, "action"), minlength=4).tolist())
+        figures = tried.trials.figures("fourth_v2", 10**9)
+        assert figures.events == N
+        assert figures.candidate == tuple(np.bincount(column(after, "action"), minlength=4).tolist())
 
 
 @pytest.mark.parametrize("percent", [None, 20.0])
@@ -334,7 +334,7 @@ def test_a_candidate_rule_that_fails_harms_nobody_and_is_counted(folder, percent
         monkeypatch.setattr(tried.detector.plan.rules, "tried_programs", [(candidate, failing)])
         assert [each["decision"] for each in decided(tried)] == [each["decision"] for each in decided(without)]
         assert (column(tried, "would")[:, 1] == NO_ACTION).all()
-        assert tried.trials.seen("fourth_v2", 10**9).errors == N
+        assert tried.trials.figures("fourth_v2", 10**9).errors == N
         [record, *_] = [record for _, record in tried.ledger.read(kinds=["decisions"])]
         assert record.meta["trial_errors"] == {"fourth_v2": "RuntimeError: out of order"}
 

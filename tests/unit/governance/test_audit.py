@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.audit import AuditLog, erase, note
 from penstock.cli import run
 from penstock.database import SqliteDatabase, open_office
-from penstock.governance.audit import AuditLog, erase, note
 
 COLUMNS = ["seq", "at_us", "who", "action", "subject", "digest", "salt", "details", "hash"]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from penstock.audit import AuditLog
 from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, DeclarationError, NotFound
-from penstock.governance.audit import AuditLog
 from penstock.governance.features import FeatureStore
 
 COUNT, SUM = {"kind": "count", "window": "1h"}, {"kind": "sum", "window": "1h"}

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.audit import AuditLog
 from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound
 from penstock.expressions import Member, Members
 from penstock.governance.approvals import Request
-from penstock.governance.audit import AuditLog
-from penstock.governance.list_steps import NewEntry
-from penstock.governance.lists import ListStore
+from penstock.governance.lists import ListStore, NewEntry
 
 
 class Now:
@@ -169,7 +168,7 @@ def test_a_list_is_put_away_only_when_no_rule_asks_it(database, now):
     book.archive("free", who="ann")
     assert list(book.members()) == ["asked"]
     book.create("free", who="bob")
-    assert [kept.name for kept in book.all() if not kept.archived] == ["asked", "free"]
+    assert [kept.name for kept in book.versions() if not kept.archived] == ["asked", "free"]
 
 
 def test_pages_follow_one_another_and_find_how_values_begin(book):

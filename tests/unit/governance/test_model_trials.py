@@ -4,12 +4,11 @@ import threading
 
 import pytest
 
+from penstock.audit import AuditLog
 from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, MalformedEvent
-from penstock.governance.audit import AuditLog
 from penstock.governance.model_trials import REGISTRY, ModelTrials
-from penstock.governance.rule_versions import Body
-from penstock.governance.rules import RuleStore
+from penstock.governance.rules import RuleBody, RuleStore
 
 
 @pytest.fixture
@@ -35,10 +34,10 @@ def test_a_version_goes_from_shadow_to_champion_and_the_audit_log_tells(trials, 
     rolled = trials.rollout("v2", champion="v1", percent=10, share_of="customer_id", who="ann")
     revisions.append(trials.revision())
     assert rolled.id == first.id
-    crowned = []
-    trials.promote("v2", who="bob", then=lambda: crowned.append("v2"))
+    promoted = []
+    trials.promote("v2", who="bob", then=lambda: promoted.append("v2"))
     revisions.append(trials.revision())
-    assert (crowned, trials.running()) == (["v2"], [])
+    assert (promoted, trials.running()) == (["v2"], [])
     assert revisions == sorted(set(revisions))
     assert told(database) == [
         ("ann", "model.shadow", "d/models/v2"),
@@ -115,15 +114,15 @@ def careful(database):
 
 
 def test_with_four_eyes_what_whoever_began_a_trial_asks_for_waits_for_another_person(careful, database):
-    crowned = []
+    promoted = []
     careful.shadow("v2", champion="v1", who="ann")
-    request = careful.promote("v2", who="ann", then=lambda: crowned.append("ann"))
-    assert (request.stage, request.author, crowned) == ("pending", "ann", [])
+    request = careful.promote("v2", who="ann", then=lambda: promoted.append("ann"))
+    assert (request.stage, request.author, promoted) == ("pending", "ann", [])
     assert careful.promote("v2", who="ann", then=lambda: None).id == request.id
     with pytest.raises(Conflict, match="four eyes"):
-        careful.approve(request.id, champion="v1", who="ann", then=crowned.append)
-    careful.approve(request.id, champion="v1", who="bob", then=crowned.append)
-    assert (crowned, careful.running(), careful.approvals.one(request.id).stage) == (["v2"], [], "approved")
+        careful.approve(request.id, champion="v1", who="ann", then=promoted.append)
+    careful.approve(request.id, champion="v1", who="bob", then=promoted.append)
+    assert (promoted, careful.running(), careful.approvals.one(request.id).stage) == (["v2"], [], "approved")
     actions = [action for _, action, _ in told(database)]
     assert actions == ["model.shadow", "approval.request", "approval.approve", "model.promote"]
 
@@ -175,9 +174,9 @@ def test_a_share_that_is_none_is_refused(trials, percent):
 
 def test_a_rule_that_is_stopped_twice_is_not_rolled_back_twice(database):
     book = RuleStore(database, "d", lambda acting, lists: None)
-    book.add("large", Body(when="amount > 100", then="block"), who="ann")
+    book.add("large", RuleBody(when="amount > 100", then="block"), who="ann")
     book.promote("large", 1, who="ann")
-    book.add("large", Body(when="amount > 1", then="block"), who="ann")
+    book.add("large", RuleBody(when="amount > 1", then="block"), who="ann")
     book.rollout("large", 2, percent=10, share_of="customer_id", who="ann")
     assert book.stop("large", 2, who="guard", why="blocks everything")
     assert not book.stop("large", 2, who="guard", why="blocks everything")

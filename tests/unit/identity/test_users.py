@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from penstock.audit import AuditLog
 from penstock.cli import run
 from penstock.database import SqliteDatabase, open_office
 from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys, id_of
 from penstock.identity.roles import ROLES, Right, rights
 from penstock.identity.users import SESSION_US, Users

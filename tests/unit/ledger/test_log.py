@@ -412,6 +412,40 @@ def test_a_reader_needs_no_lock_and_changes_nothing(tmp_path, fill):
         assert len(list(owner.read())) == 11
 
 
+def test_a_reader_that_follows_sees_every_record_once_it_is_durable_over_segments_and_forgotten_ones(tmp_path, fill):
+    with FileLedger(tmp_path, segment_bytes=2_000) as owner, FileLedger(tmp_path, read_only=True, following=True) as reader:
+        seen = []
+        for _ in range(30):
+            fill(owner, batches=2)
+            assert reader.refresh() == owner.durable_position
+            seen += [(position, record.ids) for position, record in reader.read(len(seen))]
+        assert len(segments(tmp_path)) > 3
+        assert seen == [(position, record.ids) for position, record in owner.read()]
+        assert owner.forget(40) > 0
+        fill(owner, batches=1)
+        reader.flush()
+        assert (reader.first_position, reader.position) == (owner.first_position, 61)
+        assert [position for position, _ in reader.read()] == list(range(owner.first_position, 61))
+
+
+def test_a_reader_that_follows_an_empty_ledger_sees_its_first_record(tmp_path, fill):
+    with FileLedger(tmp_path) as owner, FileLedger(tmp_path, read_only=True, following=True) as reader:
+        assert reader.refresh() == 0
+        fill(owner, batches=1)
+        assert reader.refresh() == 1
+        assert [position for position, _ in reader.read()] == [0]
+
+
+def test_a_reader_that_follows_does_not_see_what_the_owner_has_written_and_may_still_undo(filled):
+    folder, _ = filled
+    said = (folder / "log" / "end").read_bytes()
+    unacknowledged(folder)
+    with FileLedger(folder, read_only=True, following=True) as reader:
+        assert (reader.position, reader.refresh(), len(list(reader.read()))) == (11, 11, 11)
+        (folder / "log" / "end").write_bytes(said)
+        assert (reader.refresh(), len(list(reader.read()))) == (12, 12)
+
+
 def test_a_reader_of_a_folder_without_a_ledger_is_told_so(tmp_path):
     with pytest.raises(ConfigurationError, match="there is no ledger in"):
         FileLedger(tmp_path / "nothing", read_only=True)

@@ -16,7 +16,7 @@ from penstock.models import LightGBM, metrics
     ("cause", "remedy"),
     [
         (OSError("libgomp.so.1: cannot open shared object file"), "libgomp.so.1.*apt-get install libgomp1"),
-        (ImportError("No module named 'lightgbm'"), "pip install lightgbm"),
+        (ImportError("No module named 'lightgbm'"), r"penstock\[train\]"),
     ],
 )
 def test_a_library_that_cannot_be_loaded_is_an_instruction(rows, monkeypatch, cause, remedy) -> None:

@@ -10,7 +10,7 @@ from penstock.detectors.banking.profile import profile
 from penstock.offline.datasets import read
 from penstock.offline.drift.reference import reference_of_inputs
 from penstock.offline.drift.report import Reporter
-from penstock.offline.drift.sketch import HOUR_US, Seen, Sketch
+from penstock.offline.drift.sketch import HOUR_US, DecisionColumns, Sketch
 from penstock.offline.rows import unjudged
 from penstock.offline.simulate.simulator import simulate
 
@@ -33,7 +33,7 @@ def after(since, frame, **changed):
 
 
 def seen(rows):
-    return Seen(rows.time_us, {name: rows.x[:, at] for at, name in enumerate(detector.plan.inputs)})
+    return DecisionColumns(rows.time_us, {name: rows.x[:, at] for at, name in enumerate(detector.plan.inputs)})
 
 
 def sketched(frame):

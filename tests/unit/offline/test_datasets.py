@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from penstock.errors import DataError
 from penstock.ingest import Schema
-from penstock.offline.datasets import _read_file, read
+from penstock.offline.datasets import read, read_file
 from penstock.wiring.traffic.events import write_frame
 
 
@@ -262,4 +262,4 @@ def test_a_text_is_no_formula_in_a_csv_file_and_read_as_it_was(tmp_path):
     cells = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
     assert [cell and cell[:2] for cell in cells["text"][:6]] == ["'=", "'+", "'-", "'@", "'\t", "'\r"]
     assert set(cells["number"]) == {"-1.5"}
-    assert _read_file(tmp_path / "out.csv")["text"].to_list() == texts
+    assert read_file(tmp_path / "out.csv")["text"].to_list() == texts

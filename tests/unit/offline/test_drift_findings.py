@@ -11,7 +11,7 @@ from penstock.clock import EVER_US, to_us
 from penstock.models.reference import Reference, cut, cut_texts
 from penstock.offline.daily.day import Day, Share, Truth
 from penstock.offline.drift.report import Reporter, over_labels, reaches
-from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, Seen, Sketch
+from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, DecisionColumns, Sketch
 from penstock.offline.drift.truth import miscalibrated, truth_of
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -64,7 +64,7 @@ def rows(n=600, days=DAYS, *, first=0, amount=1.0, shops=("a", "b"), missing=0.1
         "note": np.where(RNG.random(n * days) < missing, np.nan, RNG.normal(size=n * days)),
     }
     score = RNG.beta(1, 20, n * days) * min(amount, 5)
-    return Seen(time_us, numbers, {"shop": RNG.choice(shops, n * days).tolist()}, {SCORE: score})
+    return DecisionColumns(time_us, numbers, {"shop": RNG.choice(shops, n * days).tolist()}, {SCORE: score})
 
 
 def reference(importance=None, expected=None):
@@ -137,7 +137,7 @@ def test_texts_that_training_never_saw_are_counted_apart():
 
 def test_scores_that_move_alone_ask_for_calibration_and_with_their_inputs_for_training():
     alone = rows(days=1, first=DAYS)
-    alone = Seen(alone.time_us, alone.numbers, alone.texts, {SCORE: alone.scores[SCORE] * 4})
+    alone = DecisionColumns(alone.time_us, alone.numbers, alone.texts, {SCORE: alone.scores[SCORE] * 4})
     assert findings(alone, importance=LEANED_ON)[SCORE].advice == "recalibrate"
     together = findings(rows(days=1, first=DAYS, amount=4.0), importance=LEANED_ON)
     assert together[SCORE].advice == "retrain"
@@ -155,7 +155,7 @@ def test_nothing_is_judged_before_a_day_is_nearly_over():
     sketch = Sketch(held.columns)
     live = rows(n=2400, days=1, first=DAYS, amount=9.0)
     morning = live.time_us < live.time_us[0] + 12 * HOUR_US
-    sketch.add(Seen(live.time_us[morning], {name: each[morning] for name, each in live.numbers.items()}))
+    sketch.add(DecisionColumns(live.time_us[morning], {name: each[morning] for name, each in live.numbers.items()}))
     made = Reporter(detector, held).report(sketch, now_us=0)
     assert (made.judged, made.findings) == (False, [])
     assert "Nothing is judged yet" in made.notes[0]
@@ -169,7 +169,7 @@ def test_an_empty_sketch_is_a_report_that_says_nothing():
 
 def test_an_estimate_that_falls_is_told_without_an_alarm():
     live = rows(days=1, first=DAYS, n=2000)
-    flat = Seen(live.time_us, live.numbers, live.texts, {SCORE: np.full(len(live.time_us), 0.05)})
+    flat = DecisionColumns(live.time_us, live.numbers, live.texts, {SCORE: np.full(len(live.time_us), 0.05)})
     found = [each for each in report(flat, expected={"roc_auc": 0.95}).findings if each.kind == "estimate"]
     assert [(each.alarm, each.advice) for each in found] == [(False, "retrain")]
 
@@ -203,7 +203,7 @@ def told(days, expected):
     sketch = Sketch([])
     for each in days:
         noon = to_us(datetime(each.date.year, each.date.month, each.date.day, 12, tzinfo=UTC))
-        sketch.add(Seen(np.full(100, noon), {}, {}, {SCORE: np.full(100, expected / 100)}))
+        sketch.add(DecisionColumns(np.full(100, noon), {}, {}, {SCORE: np.full(100, expected / 100)}))
     return truth_of(days, sketch, now_us=to_us(START) + 12 * DAY_US, label_delay_us=2 * DAY_US)
 
 

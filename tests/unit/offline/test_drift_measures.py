@@ -8,7 +8,7 @@ import pytest
 from penstock.models.reference import Column, cut, cut_texts
 from penstock.offline.drift import measures
 from penstock.offline.drift.estimate import PARTS, figures, sums_of
-from penstock.offline.drift.sketch import HOUR_US, SCORE, Seen, Sketch
+from penstock.offline.drift.sketch import HOUR_US, SCORE, DecisionColumns, Sketch
 
 RNG = np.random.default_rng(5)
 """For what all tests share. Each test then draws from a beginning of its own, so that it draws the same when run alone."""
@@ -124,7 +124,7 @@ def test_texts_have_bins_of_their_own_rarer_ones_share_one_and_new_ones_another(
 def sketch_of(time_us, amount, score, action):
     columns = [Column("amount", "number", edges=[1.0, 2.0]), Column(SCORE, "score", edges=[0.5]), Column("absent", "number")]
     sketch = Sketch(columns, review_at=0.5)
-    sketch.add(Seen(time_us, {"amount": amount}, {}, {SCORE: score}, action))
+    sketch.add(DecisionColumns(time_us, {"amount": amount}, {}, {SCORE: score}, action))
     return sketch
 
 

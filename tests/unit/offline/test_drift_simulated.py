@@ -11,7 +11,7 @@ from penstock.clock import to_us
 from penstock.detectors.banking import detector
 from penstock.offline.datasets import read
 from penstock.offline.drift.report import Reporter
-from penstock.offline.drift.sketch import Seen, Sketch
+from penstock.offline.drift.sketch import DecisionColumns, Sketch
 from penstock.offline.rows import unjudged
 from penstock.offline.train import run
 
@@ -114,5 +114,5 @@ def decided(frame, trained):
     floats = {name: live[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in detector.plan.inputs}
     scores = {f"score_{name}": live[f"score_{name}"].to_numpy() for name in trained.ensemble.names}
     time_us = live["timestamp"].cast(pl.Int64).to_numpy()
-    sketch.add(Seen(time_us, floats, {}, {"fraud_probability": live["score"].to_numpy(), **scores}))
+    sketch.add(DecisionColumns(time_us, floats, {}, {"fraud_probability": live["score"].to_numpy(), **scores}))
     return sketch

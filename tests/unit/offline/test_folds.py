@@ -19,23 +19,23 @@ def rows(small, frame):
 
 def test_texts_stand_for_what_the_training_rows_say_alone(small, rows):
     fit, judge = rows.take(np.arange(2000)), rows.take(np.arange(2000, 3000))
-    study = held_out(fit, judge, small.plan.inputs)
+    folds = held_out(fit, judge, small.plan.inputs)
     at = small.plan.inputs.index("branch")
     expected = Encoding.fit(fit.texts["branch"].codes, fit.texts["branch"].texts.tolist(), fit.fraud)
-    lesson = study.lessons[0]
-    np.testing.assert_array_equal(lesson.judge.x[:, at], expected.encode(judge.texts["branch"].codes))
+    fold = folds.folds[0]
+    np.testing.assert_array_equal(fold.judge.x[:, at], expected.encode(judge.texts["branch"].codes))
     others = Encoding.out_of_fold(fit.texts["branch"].codes, fit.fraud)
-    np.testing.assert_array_equal(lesson.fit.x[:, at], others)
+    np.testing.assert_array_equal(fold.fit.x[:, at], others)
     assert expected.values["games"] > expected.values["food"]
 
 
 def test_folds_in_time_order_are_judged_by_later_rows_each_once(small, rows):
-    study = in_time_order(rows, 4, small.plan.inputs)
-    for lesson in study.lessons:
-        assert lesson.fit.time_us.max() <= lesson.judge.time_us.min()
-    assert [len(lesson.fit) for lesson in study.lessons] == [600, 1200, 1800, 2400]
-    assert study.judged.ids.tolist() == rows.ids[600:].tolist()
-    assert len(study.final.fit) == len(rows)
+    folds = in_time_order(rows, 4, small.plan.inputs)
+    for fold in folds.folds:
+        assert fold.fit.time_us.max() <= fold.judge.time_us.min()
+    assert [len(fold.fit) for fold in folds.folds] == [600, 1200, 1800, 2400]
+    assert folds.judged.ids.tolist() == rows.ids[600:].tolist()
+    assert len(folds.final.fit) == len(rows)
 
 
 def test_folds_need_both_classes_in_the_first_stretch(small, rows):

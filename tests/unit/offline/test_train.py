@@ -80,8 +80,8 @@ def test_what_was_stopped_and_never_labelled_is_never_taken_for_good(frame):
     ids = set(trained.study.final.fit.ids) | set(trained.study.judged.ids) | set(trained.test.ids)
     silent = set(frame["id"].to_numpy()[blocked & ~looked_into])
     assert not ids & silent
-    weights = trained.study.lessons[0].weights
-    stopped = trained.study.lessons[0].fit.stopped
+    weights = trained.study.folds[0].weights
+    stopped = trained.study.folds[0].fit.stopped
     assert weights[stopped].min() > 3
     assert weights[~stopped].max() == 1
 

@@ -27,7 +27,7 @@ def test_what_was_handed_on_is_kept_when_it_has_been_closed():
     vault = Vault(database, b"sixteen bytes at least")
     kept = VaultWriter(vault)
     for number in range(2500):
-        kept.hand_on("shop", [(f"tok_p{number % 7}", f"tok_{number}", f"value {number}")])
+        kept.enqueue("shop", [(f"tok_p{number % 7}", f"tok_{number}", f"value {number}")])
     kept.close()
     kept.close()
     assert kept.lost == 0
@@ -40,10 +40,10 @@ def test_nobody_waits_for_a_vault_that_is_slow_and_what_finds_no_room_is_counted
     monkeypatch.setattr(vault_writer, "MOST_WAITING", 10)
     vault = Slow()
     kept = VaultWriter(vault)
-    kept.hand_on("shop", [("tok_p", "tok_0", "v")])
+    kept.enqueue("shop", [("tok_p", "tok_0", "v")])
     assert vault.asked.wait(60)  # now nothing is taken from those that wait
     for number in range(1, 100):
-        kept.hand_on("shop", [("tok_p", f"tok_{number}", "v")])
+        kept.enqueue("shop", [("tok_p", f"tok_{number}", "v")])
     assert kept.lost == 89
     vault.may.set()
     kept.close()
@@ -56,7 +56,7 @@ def test_a_vault_that_fails_stops_nothing(caplog):
             raise LedgerError("gone")
 
     kept = VaultWriter(Failing())
-    kept.hand_on("shop", [("tok_p", "tok_1", "the value")])
+    kept.enqueue("shop", [("tok_p", "tok_1", "the value")])
     kept.close()
     assert kept.lost == 1
     assert "not kept" in caplog.text

@@ -12,10 +12,10 @@ def test_a_slow_look_never_brings_back_a_key_that_was_revoked_meanwhile(tmp_path
     database = SqliteDatabase(tmp_path / "office")
     keys = Keys(database)
     secret, made = keys.add("program", ["viewer"], who="test")
-    roster = CredentialCache(database, lambda: 0, None, None)
+    credentials = CredentialCache(database, lambda: 0, None, None)
     keys.add("another", ["viewer"], who="test")  # so that there is something to look at
     has_read, revoked = threading.Event(), threading.Event()
-    read = roster.keys_of.valid
+    read = credentials.keys_of.valid
 
     def slowly():
         found = list(read())
@@ -24,15 +24,15 @@ def test_a_slow_look_never_brings_back_a_key_that_was_revoked_meanwhile(tmp_path
             revoked.wait(0.5)  # the other look may not overtake, so nobody can wait for it for ever
         return found
 
-    monkeypatch.setattr(roster.keys_of, "valid", slowly)
-    slow = threading.Thread(target=roster.refresh)
+    monkeypatch.setattr(credentials.keys_of, "valid", slowly)
+    slow = threading.Thread(target=credentials.refresh)
     slow.start()
     assert has_read.wait(60)
     keys.revoke(made.id, who="test")
-    roster.refresh()
+    credentials.refresh()
     revoked.set()
     slow.join(60)
-    assert roster.by_key(secret, 0) is None
+    assert credentials.by_key(secret, 0) is None
 
 
 def test_a_user_of_an_earlier_version_whose_name_is_reserved_now_acts_under_another():
@@ -42,5 +42,5 @@ def test_a_user_of_an_earlier_version_whose_name_is_reserved_now_acts_under_anot
     with database.write() as transaction:
         transaction.run("UPDATE people SET name = 'file' WHERE name = 'ana'")
     token = people.sign_in("file", "correct horse battery")
-    roster = CredentialCache(database, lambda: 0, None, None)
-    assert roster.by_session(token, 0).actor.name == "user:file"
+    credentials = CredentialCache(database, lambda: 0, None, None)
+    assert credentials.by_session(token, 0).actor.name == "user:file"

@@ -17,7 +17,7 @@ from penstock.service.http.route import Body, Routes, table_of
 
 
 class Shelf:
-    books = ("a", "b")
+    admin = ("a", "b")
 
 
 class Lamp:
@@ -39,15 +39,15 @@ route = Routes("records")
 
 
 @route("GET", "/books", Right.READ, answers="Books")
-async def books(shelf: Shelf, /, most: Annotated[int, Query(ge=1)] = 9) -> list[str]:
+async def admin(shelf: Shelf, /, most: Annotated[int, Query(ge=1)] = 9) -> list[str]:
     """All books."""
-    return list(shelf.books)[:most]
+    return list(shelf.admin)[:most]
 
 
 @route("POST", "/books/{place}", Right.AUTHOR, status=201, refuses=(404,))
 async def add(shelf: Shelf, lamp: Lamp | None, /, place: int, body: Body[NewBook]) -> Book:
     """Add a book."""
-    if place > len(shelf.books):
+    if place > len(shelf.admin):
         raise RequestRefused(404, "there is no such place")
     given = await body
     return Book(given.name, given.pages, lamp is not None)

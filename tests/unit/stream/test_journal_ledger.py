@@ -89,3 +89,23 @@ def test_what_is_abandoned_is_not_stored_and_whoever_waits_for_it_is_told(ledger
 def test_a_record_out_of_turn_is_refused(ledger):
     with pytest.raises(ValueError, match="the next one is 0"):
         ledger.append(record(["a"], 5))
+
+
+def test_nobody_waits_for_what_is_gathered_after_the_ledger_was_abandoned(ledger):
+    """The thread that commits may find another owner while the one that decides is in the middle of a unit."""
+    ledger.gather()
+    ledger.abandon()
+    ledger.append(record(["a"], 0))
+    ledger.gathered()
+    told = []
+
+    def flush():
+        try:
+            ledger.flush()
+        except LedgerError as error:
+            told.append(str(error))
+
+    closing = threading.Thread(target=flush, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert told == ["another owner has taken over; what was decided last does not count"]

@@ -6,11 +6,13 @@ from datetime import datetime
 
 import msgspec
 import pytest
+from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, Label
 from penstock.ledger import MemoryLedger
+from penstock.stream.outgoing import outgoing_of
 from penstock.stream.owner import MOST_HELD, Owner
-from penstock.stream.port import Message, Unit
+from penstock.stream.port import Derive, Message, Unit, nothing
 from penstock.stream.replica import Replica
 
 START_US = 1_767_600_000_000_000
@@ -43,7 +45,7 @@ class Brought:
         self.portions, self.read, self.left_out = list(portions), 0, []
         self.committed: list[Message] = []
 
-    def begin(self, places: dict[str, str]) -> None:
+    def begin(self, places: dict[str, str], derive: Derive = nothing) -> None:
         """Nothing is known before."""
 
     def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
@@ -150,3 +152,39 @@ def test_a_label_of_no_transaction_is_kept_in_quarantine_and_counted(own):
         "label: there is no transaction 't7' of detector 'shop' to label",
     ]
     assert replica.engine.totals.metrics()["quarantined"] == 2
+
+
+def test_an_owner_shows_that_it_lives_while_its_deciding_thread_is_busy(monkeypatch):
+    monkeypatch.setattr("penstock.stream.owner.SIGN_OF_LIFE_S", 0.01)
+    replica, stop, signs = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)), threading.Event(), []
+
+    class Slow(Brought):
+        def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
+            """Returns only once the other thread has shown several signs of life."""
+            wait_until(lambda: len(signs) > 5)
+            stop.set()
+            return []
+
+        def commit(self, unit: Unit) -> str | None:
+            signs.append(unit)
+            return super().commit(unit)
+
+    Owner(replica, Slow(), "w").run(stop)
+    assert not any(unit.entry for unit in signs[:5])
+
+
+def test_what_follows_from_an_entry_is_the_same_when_it_is_derived_again(own):
+    units = []
+
+    class Kept(Brought):
+        def commit(self, unit: Unit) -> str | None:
+            units.append(unit)
+            return super().commit(unit)
+
+    malformed = Message("transactions", 0, "9", START_US, b"{}")
+    replica = own(Kept([*transactions(0, 5, 1), malformed], labels(0, 2, 2), transactions(5, 2, 3)))
+    out = [unit for unit in units if unit.out]
+    assert [role for unit in out for role, _, _ in unit.out].count("decisions") == 7
+    assert [role for unit in out for role, _, _ in unit.out].count("quarantine") == 1
+    for unit in out:
+        assert sorted(outgoing_of(replica.engine, unit.entry)) == sorted(unit.out)

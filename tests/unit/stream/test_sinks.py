@@ -1,6 +1,8 @@
 """Stores beside the path get every record once, in order, whatever they do in between."""
 
 import threading
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from penstock.codes import text_codes
 from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
 from penstock.ledger import FileLedger, MemoryLedger, RecentRecords
 from penstock.messages import Record
-from penstock.stream.sinks import Feeding, feed_beside
+from penstock.stream.sinks import LEAST_ROWS, MOST_ROWS, Feeding, Lag, start_feeding
 
 
 class Store:
@@ -78,7 +80,7 @@ def test_a_store_beside_a_service_gets_each_record_once_and_new_ones_without_the
     with FileLedger(tmp_path) as ledger:
         append(ledger, 5)
         store = Store()
-        feeding = feed_beside(store, ledger, 1, pytest.fail)
+        feeding = start_feeding(store, ledger, 1, pytest.fail)
         wait_until(lambda: len(store.kept) == 5)
         append(ledger, 1)
         wait_until(lambda: len(store.kept) == 6)
@@ -141,3 +143,49 @@ def test_a_store_that_is_ahead_of_the_ledger_is_refused_by_name():
     [error] = ended
     assert str(error) == feeding.trouble
     assert "store does not belong to this ledger: it has read 9 records, the log ends before 5" in feeding.trouble
+
+
+class Slow(Store):
+    """Takes records at a pace of its own, and keeps how many came together."""
+
+    def __init__(self, clock, per_row_s):
+        super().__init__()
+        self.clock, self.per_row_s, self.sizes = clock, per_row_s, []
+
+    def write(self, records):
+        rows = sum(len(record) for _, record in records)
+        self.sizes.append(rows)
+        self.clock[0] += rows * self.per_row_s
+        super().write(records)
+
+
+@pytest.mark.parametrize(("per_row_s", "last"), [(0.0, MOST_ROWS), (0.01, LEAST_ROWS)])
+def test_writes_grow_for_a_quick_store_and_shrink_for_a_slow_one(per_row_s, last, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("penstock.stream.sinks.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep))
+    ledger, store = MemoryLedger(), Slow(clock, per_row_s)
+    append(ledger, 900, rows=128)
+    feeding = Feeding(store, ledger, RecentRecords(), 1, pytest.fail)
+    for _ in range(2):
+        wait_until(lambda: feeding.behind == 0)
+        append(ledger, 900, rows=128)
+    wait_until(lambda: feeding.behind == 0)
+    feeding.close()
+    assert store.kept == list(range(2_700))
+    assert last in store.sizes
+
+
+def test_the_lag_is_the_time_since_a_sink_had_everything(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("penstock.stream.sinks.time", SimpleNamespace(monotonic=lambda: now[0]))
+    lag = Lag()
+    lag.reached(0, 10)
+    now[0] = 103.0
+    assert (lag.seconds(10), lag.seconds(0)) == (3.0, 0.0)
+    lag.reached(9, 40)
+    assert lag.seconds(31) == 3.0
+    lag.reached(12, 50)  # the ten of the beginning are there; forty more came until now
+    assert lag.seconds(38) == 3.0
+    now[0] = 110.0
+    lag.reached(50, 60)  # all that had come by 103
+    assert lag.seconds(10) == 7.0

@@ -55,7 +55,7 @@ def test_no_two_replays_share_an_id_or_a_world(banking):
 
 def test_a_world_that_goes_on_anyway_is_gone_on_with(banking, monkeypatch):
     monkeypatch.setattr(world_of, "PEOPLE", 2000)
-    world = LiveWorld(profile_of("banking"), clock=lambda: NOW_US)
+    world = LiveWorld(profile_of("banking"), tps=20, clock=lambda: NOW_US)
     going_on = Replays({"banking": banking}, Settings(), worlds={"banking": world.frames})
     known = set(world.history()["customer_id"])
     shown = events(going_on.open("banking", "simulator", 40))

@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ from penstock import Detector, Engine, Entity
 from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import Fenced
 from penstock.ledger import Ledger, MemoryLedger
+from penstock.stream.entry import Entry, encode
 from penstock.stream.parts import Parts
-from penstock.stream.port import Message, Unit
+from penstock.stream.port import Derive, Message, Unit, nothing
 from penstock.stream.replica import Replica
 from penstock.worker.shard import ShardRunner
 
@@ -28,6 +30,7 @@ class Broker:
     """Elects at once; the journal is empty, and the shard is lost to another process again and again."""
 
     trouble = None
+    abandoned = False
     shard = 0
 
     def __init__(self, ownerships: int, stop: threading.Event) -> None:
@@ -52,7 +55,7 @@ class Broker:
     def claim(self, shard: int) -> "Broker":
         return self
 
-    def begin(self, places: dict[str, str]) -> None:
+    def begin(self, places: dict[str, str], derive: Derive = nothing) -> None:
         """Nothing is known before."""
 
     def poll(self, most_or_s: float, timeout_s: float | None = None, *, transactions_only: bool = False) -> list[Message]:
@@ -111,3 +114,57 @@ def test_garbage_is_collected_rarely_once_a_seat_decides_and_at_once_when_it_has
 
     assert broker.thresholds == [GC_THRESHOLDS] * 3
     assert kept == [[], [False], [False, False]]
+
+
+class Busy(Broker):
+    """Its owner commits another entry whenever the journal is read or asked."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(ownerships=1, stop=stop)
+        self.committed = self.read = 0
+
+    def mark(self) -> str:
+        self.committed += 1
+        return str(self.committed)
+
+    def has_read(self, mark: str) -> bool:
+        self.committed += 1
+        return self.read >= int(mark)
+
+    def end(self) -> bool:
+        return self.has_read(self.mark())
+
+    def poll(self, most_or_s: float, timeout_s: float | None = None, *, transactions_only: bool = False) -> list[Any]:
+        if timeout_s is not None:
+            return super().poll(most_or_s, timeout_s, transactions_only=transactions_only)
+        self.read += 1
+        if self.read > 1_000:
+            self.stop.set()
+        return [(str(self.read), encode(Entry(fence=1)))]
+
+
+def test_a_worker_takes_over_from_one_that_goes_on_deciding(collected_rarely):
+    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    broker = Busy(stop)
+    replica = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger))
+    parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=True).run(stop)
+    assert (len(broker.thresholds), broker.read < 1_000) == (1, True)
+
+
+class Abandoned(Broker):
+    """Elects nobody; the journal's owner has let go."""
+
+    abandoned = True
+
+    def elected(self, shard: int) -> bool:
+        return False
+
+
+def test_a_worker_that_is_not_elected_claims_a_shard_that_its_owner_has_abandoned(collected_rarely):
+    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    broker = Abandoned(ownerships=1, stop=stop)
+    replica = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger))
+    parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+    assert len(broker.thresholds) == 1

@@ -8,6 +8,7 @@ import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
 import { count, percent, UNKNOWN, value, words } from "~/words/numbers";
+import { EntityActions } from "../actions/EntityActions";
 import { LinkGraph } from "./LinkGraph";
 import { RecentTable } from "./RecentTable";
 
@@ -46,7 +47,15 @@ export function EntityPage() {
   const subject = { entity, key, detector };
   const profile = useProfile(subject);
   return (
-    <Page title={`${words(entity)} ${key}`} about={<Listed subject={subject} />}>
+    <Page
+      title={`${words(entity)} ${key.split("|").join(" · ")}`}
+      about={<Listed subject={subject} />}
+      actions={
+        profile.data && (
+          <EntityActions entity={profile.data.entity} keyed={profile.data.key} detector={profile.data.detector} />
+        )
+      }
+    >
       <Asked of={profile} height={400}>
         {(found) => (
           <>
@@ -65,7 +74,7 @@ export function EntityPage() {
               }
               flush
             >
-              <RecentTable decisions={found.recent} />
+              <RecentTable entity={found.entity} keyed={found.key} detector={found.detector} />
             </Panel>
           </>
         )}
@@ -119,7 +128,7 @@ function Decisions({ profile }: { profile: Profile }) {
 function Links({ subject }: { subject: Subject }) {
   const links = useLinks(subject);
   return (
-    <Panel title="Linked" about="Keys that stand in the same transactions, coloured by the gravest outcome.">
+    <Panel title="Linked" about="Linked entities, coloured by worst outcome.">
       <Asked
         of={links}
         height={420}

@@ -59,7 +59,7 @@ export function LinkGraph({ graph }: { graph: Schemas["LinkGraph"] }) {
             {look.text}
           </span>
         ))}
-        {graph.truncated && <span>There is more than is shown.</span>}
+        {graph.truncated && <span>Showing the first {graph.nodes.length}; there are more.</span>}
       </figcaption>
     </figure>
   );

@@ -1,50 +1,29 @@
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import type { ColumnDef } from "@tanstack/react-table";
-import type { Decision } from "~/live/feed";
-import { Empty } from "~/ui/Asked";
-import { Outcome } from "~/ui/Outcome";
+import { summaries } from "~/api/summaries";
+import { COLUMNS } from "~/screens/transactions/columns";
+import { Asked, Empty } from "~/ui/Asked";
 import { Table } from "~/ui/Table";
-import { Time } from "~/ui/Time";
-import { percent, words } from "~/words/numbers";
 
-const COLUMNS: ColumnDef<Decision, unknown>[] = [
-  { id: "at", header: "Time", accessorKey: "event_time", cell: ({ row }) => <Time at={row.original.event_time} /> },
-  { id: "id", header: "Transaction", accessorKey: "transaction_id" },
-  {
-    id: "decision",
-    header: "Decision",
-    accessorKey: "decision",
-    cell: ({ row }) => <Outcome of={row.original.decision} />,
-  },
-  {
-    id: "score",
-    header: "Score",
-    accessorKey: "fraud_probability",
-    meta: { right: true },
-    cell: ({ row }) => percent(row.original.fraud_probability),
-  },
-  {
-    id: "why",
-    header: "Because",
-    enableSorting: false,
-    cell: ({ row }) => {
-      const { reasons, decision_reason } = row.original.explanation;
-      return <span className="text-soft">{reasons[0]?.text ?? words(decision_reason)}</span>;
-    },
-  },
-];
+const SHOWN = 20;
 
-/** Decisions, each of which can be opened. */
-export function RecentTable({ decisions }: { decisions: readonly Decision[] }) {
+/** The newest decisions about a key, each of which can be opened. */
+export function RecentTable({ entity, keyed, detector }: { entity: string; keyed: string; detector: string }) {
   const navigate = useNavigate();
+  const asked = { entity, key: keyed, detector, limit: SHOWN };
+  const newest = useQuery({ queryKey: ["summaries", asked], queryFn: () => summaries(asked) });
   return (
-    <Table
-      label="Latest transactions"
-      rows={decisions}
-      columns={COLUMNS}
-      id={(row) => row.transaction_id}
-      onOpen={(row) => void navigate({ to: "/transactions/$id", params: { id: row.transaction_id } })}
-      empty={<Empty title="No decision about it is recorded" />}
-    />
+    <Asked of={newest} height={400}>
+      {(page) => (
+        <Table
+          label="Latest transactions"
+          rows={page.transactions}
+          columns={COLUMNS}
+          id={(row) => row.transaction_id}
+          onOpen={(row) => void navigate({ to: "/transactions/$id", params: { id: row.transaction_id } })}
+          empty={<Empty title="No decision about it is recorded" />}
+        />
+      )}
+    </Asked>
   );
 }

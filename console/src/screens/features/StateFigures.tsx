@@ -52,7 +52,7 @@ export function StateFigures({ definition }: { definition: Definition }) {
         <Figure
           name="Memory of the state"
           value={bytes(entities.reduce((sum, each) => sum + each.bytes, 0))}
-          about="flat arrays, by entity below"
+          about="see entities below"
         />
         <Figure
           name="Detector"

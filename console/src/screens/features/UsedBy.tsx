@@ -7,7 +7,7 @@ import { ruleOf } from "./ruleOf";
 /** Who reads a feature: the models, rules, and features that are derived of it. */
 export function UsedBy({ detector, of }: { detector: string; of: FeatureDefinition["used_by"] }) {
   const known = useRules(detector).data?.rules.map((rule) => rule.name) ?? [];
-  if (!of.models && of.rules.length + of.features.length === 0) return <span className="text-soft">nobody</span>;
+  if (!of.models && of.rules.length + of.features.length === 0) return <span className="text-soft">unused</span>;
   return (
     <span className="flex max-w-md flex-wrap items-center gap-1 text-xs">
       {of.models && <Badge>models</Badge>}

@@ -20,8 +20,7 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
       title="Alerts"
       about={
         <span data-alerts-told={told}>
-          {told > SHOWN ? `The newest ${SHOWN} of ${plural(told, "alert")}` : plural(told, "alert")} since this page was
-          opened
+          {told > SHOWN ? `The newest ${SHOWN} of ${plural(told, "alert")}` : `${plural(told, "alert")}, newest first`}
         </span>
       }
       className={className}

@@ -18,8 +18,8 @@ export function AttackPanel({ names }: { names: string[] }) {
   const shown = attack ? attack.first?.decision : first;
   return (
     <Panel
-      title="Let thieves loose"
-      about="Payments are simulated here. Begin an attack, and watch it being stopped."
+      title="Simulate an attack"
+      about="This is simulated traffic. Start an attack to see how it is detected."
       actions={
         may("administer") &&
         names.map((name) => (
@@ -32,11 +32,11 @@ export function AttackPanel({ names }: { names: string[] }) {
     >
       <div className="grid min-h-34 gap-x-6 gap-y-3 lg:grid-cols-[minmax(0,1fr)_minmax(0,2fr)]">
         <div aria-live="polite" className="min-h-20">
-          {attack ? <Detection of={attack} /> : <p className="text-soft">No attack was begun from here yet.</p>}
+          {attack ? <Detection of={attack} /> : <p className="text-soft">No attack running.</p>}
         </div>
         <ExplainedBlock
           decision={shown ?? null}
-          title={attack ? `First of the attack that was stopped` : "First explained block since the start"}
+          title={attack ? `First stopped payment of the attack` : "First blocked payment"}
         />
       </div>
     </Panel>

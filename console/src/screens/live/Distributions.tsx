@@ -24,7 +24,7 @@ export function Distributions({ asking }: { asking: Asking }) {
       </Spread>
       <Spread
         title="Amount"
-        about="What was to be paid; logarithmic"
+        about="Transaction amount (log scale)"
         of={data?.amount?.bins.length}
         none="Events say no amount."
       >

@@ -1,13 +1,16 @@
 import { Link } from "@tanstack/react-router";
-import type { Decision } from "~/live/feed";
+import type { Summary } from "~/api/summaries";
+import { useDecision } from "~/api/transactions";
+import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { words } from "~/words/numbers";
+import { money, percent } from "~/words/numbers";
+import { why } from "./stream";
 
 const REASONS = 3;
 
 /** A decision that stays in its place, with its reasons in words; it leads to the whole explanation. */
-export function ExplainedBlock({ decision, title }: { decision: Decision | null; title: string }) {
+export function ExplainedBlock({ decision, title }: { decision: Summary | null; title: string }) {
   return (
     <div
       data-pinned={decision?.transaction_id}
@@ -26,29 +29,28 @@ export function ExplainedBlock({ decision, title }: { decision: Decision | null;
   );
 }
 
-function Explained({ of: decision }: { of: Decision }) {
-  const reasons = decision.explanation.reasons;
+function Explained({ of: decision }: { of: Summary }) {
+  const whole = useDecision(decision.transaction_id, decision.detector);
+  const reasons = whole.data?.explanation.reasons.map((each) => each.text) ?? [why(decision)];
   return (
     <>
       <p className="mt-1 flex flex-wrap items-center gap-x-3 gap-y-1">
         <Outcome of={decision.decision} />
+        <span className="figure font-semibold">{money(decision.amount, decision.currency)}</span>
         <Link
           to="/transactions/$id"
           params={{ id: decision.transaction_id }}
           search={{ detector: decision.detector }}
-          className="min-w-0 truncate font-medium text-accent hover:underline"
+          className="flex min-w-0 text-accent hover:underline"
         >
-          {decision.transaction_id}
+          <Identity of={decision} />
         </Link>
-        {decision.fraud_probability !== null && (
-          <span className="text-soft">score {decision.fraud_probability.toFixed(3)}</span>
-        )}
+        <span className="text-soft">score {percent(decision.fraud_probability)}</span>
       </p>
       <ul className="mt-1 list-disc pl-5">
         {reasons.slice(0, REASONS).map((reason) => (
-          <li key={`${reason.code} ${reason.text}`}>{reason.text}</li>
+          <li key={reason}>{reason}</li>
         ))}
-        {reasons.length === 0 && <li>{words(decision.explanation.decision_reason)}</li>}
       </ul>
     </>
   );

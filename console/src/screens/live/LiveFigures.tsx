@@ -51,7 +51,7 @@ function since(data: Summary | undefined): string {
   const young = new Date(data.counted_since) > new Date(data.from);
   const from = new Date(young ? data.counted_since : data.from);
   const length = duration((new Date(data.to).getTime() - from.getTime()) / 1000);
-  return young ? `in ${length}, since counting began` : `in ${length}`;
+  return young ? `last ${length}` : `in ${length}`;
 }
 
 function known(data: Summary | undefined): string | string[] {

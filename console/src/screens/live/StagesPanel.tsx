@@ -7,7 +7,7 @@ import { ms } from "~/words/numbers";
 export function StagesPanel({ asking, className }: { asking: Asking; className?: string }) {
   const { data } = useSummary(asking);
   return (
-    <Panel title="Time to decide" about="Per stage; half and 99 of 100 took no longer" className={className}>
+    <Panel title="Latency by stage" about="p50 and p99 of each stage" className={className}>
       {data ? <Stages of={data.latency_ms} /> : <Waiting height={220} />}
     </Panel>
   );
@@ -53,7 +53,7 @@ function Stages({ of: { stages, callers } }: { of: Summary["latency_ms"] }) {
         ))}
         <tr className="border-t font-medium">
           <th scope="row" className="py-1 font-normal" title="Until the decision was durable; the newest requests">
-            for the caller
+            end to end
           </th>
           <td />
           <td className="pl-3 text-right">{ms(callers.p50)}</td>

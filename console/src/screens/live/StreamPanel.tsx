@@ -10,7 +10,7 @@ import { StreamRow } from "./StreamRow";
 import { EMPTY, ROWS, released, type Stream, told } from "./stream";
 
 /** The height of a row, as its class says. */
-const ROW_REM = 2.25;
+const ROW_REM = 3.25;
 
 /** Decisions as they are made: a few rows, which stand still while somebody points at them, reads or holds them. */
 export function StreamPanel({ detector, className }: { detector: string | undefined; className?: string }) {
@@ -46,7 +46,7 @@ export function StreamPanel({ detector, className }: { detector: string | undefi
       actions={
         <Button onClick={pause} shortcut="p" aria-pressed={paused} className="min-w-28">
           {paused ? <Play aria-hidden size={14} /> : <Pause aria-hidden size={14} />}
-          {paused ? "Go on" : "Pause"}
+          {paused ? "Resume" : "Pause"}
         </Button>
       }
       className={className}

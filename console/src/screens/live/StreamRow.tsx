@@ -1,39 +1,42 @@
 import { memo } from "react";
-import type { Decision } from "~/live/feed";
+import type { Summary } from "~/api/summaries";
+import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { value } from "~/words/numbers";
+import { money, percent } from "~/words/numbers";
 import { why } from "./stream";
 
 interface Props {
-  decision: Decision;
+  decision: Summary;
   onOpen: () => void;
 }
 
-/** One decision of the stream, of one line; drawn once, since a decision never changes. */
+/** One decision of the stream: who pays whom and how much, and why in a second line. Drawn once: a decision never changes. */
 export const StreamRow = memo(
   function StreamRow({ decision, onOpen }: Props) {
-    const quiet = decision.decision === "APPROVE";
     return (
-      <li className="h-9 border-b last:border-0">
+      <li className="h-13 border-b last:border-0">
         <button
           type="button"
           onClick={onOpen}
-          title={`${decision.transaction_id}: ${why(decision)}`}
+          title={decision.transaction_id}
           className="flex h-full w-full cursor-pointer items-center gap-3 px-4 text-left -outline-offset-2 hover:bg-raised"
         >
-          <span className="w-16 shrink-0 text-soft text-xs">
+          <span className="hidden w-16 shrink-0 text-soft text-xs sm:inline">
             <Time at={decision.decided_at} />
           </span>
           <span className="w-22 shrink-0">
             <Outcome of={decision.decision} />
           </span>
-          <span className="figure w-12 shrink-0 text-right">{score(decision.fraud_probability)}</span>
-          <span className={quiet ? "min-w-0 flex-1 truncate text-soft" : "min-w-0 flex-1 truncate"}>
-            {why(decision)}
+          <span className="figure w-24 shrink-0 truncate text-right font-semibold">
+            {money(decision.amount, decision.currency)}
           </span>
-          <span className="hidden w-44 shrink-0 truncate font-mono text-soft text-xs sm:inline">
-            {decision.transaction_id}
+          <span className="flex min-w-0 flex-1 flex-col">
+            <Identity of={decision} />
+            <span className="truncate text-soft text-xs">{why(decision)}</span>
+          </span>
+          <span className="figure hidden w-18 shrink-0 whitespace-nowrap text-right text-soft sm:inline">
+            {percent(decision.fraud_probability)}
           </span>
         </button>
       </li>
@@ -41,7 +44,3 @@ export const StreamRow = memo(
   },
   (before, now) => before.decision === now.decision,
 );
-
-function score(probability: number | null): string {
-  return probability === null ? value(null) : probability.toFixed(3);
-}

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Decision, LiveAlert } from "~/live/feed";
+import type { Summary } from "~/api/summaries";
+import type { LiveAlert } from "~/live/feed";
 import { begun, isWatched, seen, WATCHED_MS } from "./attack";
 
 const decision = (id: string, outcome: string, at = "1") =>
-  ({ transaction_id: id, decision: outcome, decided_at: at }) as Decision;
+  ({ transaction_id: id, decision: outcome, decided_at: at }) as Summary;
 const attack = begun("card_testing", ["a1", "a2", "a3"], 1000);
 
 describe("an attack", () => {

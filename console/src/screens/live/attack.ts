@@ -1,6 +1,7 @@
 /** What became of an attack that somebody began in the demo: which of its payments were stopped, and how soon. */
 
-import type { Decision, LiveAlert } from "~/live/feed";
+import type { Summary } from "~/api/summaries";
+import type { LiveAlert } from "~/live/feed";
 
 export const WATCHED_MS = 120_000;
 
@@ -13,7 +14,7 @@ export interface Attack {
   /** Those of its payments that this page knows to be stopped. */
   stopped: ReadonlySet<string>;
   /** The first stopped one that this page saw, and how long after the press. */
-  first: { decision: Decision; afterMs: number } | null;
+  first: { decision: Summary; afterMs: number } | null;
   /** The first alert about one of its payments, and how long after the press. */
   alert: { alert: LiveAlert; afterMs: number } | null;
 }
@@ -25,7 +26,7 @@ export function begun(name: string, payments: readonly string[], pressedMs: numb
 /** The attack after the page saw these decisions and alerts, at `nowMs`; those of others do not count. */
 export function seen(
   attack: Attack,
-  decisions: readonly Decision[],
+  decisions: readonly Summary[],
   alerts: readonly LiveAlert[],
   nowMs: number,
 ): Attack {

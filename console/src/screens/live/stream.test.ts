@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { Decision, LiveMessage } from "~/live/feed";
+import type { Summary } from "~/api/summaries";
+import type { LiveMessage } from "~/live/feed";
 import { EMPTY, ROWS, released, told } from "./stream";
 
-const decision = (id: number, detector = "banking") => ({ transaction_id: `t${id}`, detector }) as Decision;
+const decision = (id: number, detector = "banking") => ({ transaction_id: `t${id}`, detector }) as Summary;
 
 function message(ids: number[], leftOut = 0): LiveMessage {
   return {
@@ -11,7 +12,7 @@ function message(ids: number[], leftOut = 0): LiveMessage {
   } as unknown as LiveMessage;
 }
 
-const ids = (rows: readonly Decision[]) => rows.map((each) => each.transaction_id);
+const ids = (rows: readonly Summary[]) => rows.map((each) => each.transaction_id);
 
 describe("the stream of decisions", () => {
   it("shows the newest first and never more than its rows", () => {

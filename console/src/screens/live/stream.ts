@@ -1,14 +1,15 @@
 /** The stream of decisions: a few rows, the newest first, that wait while somebody reads them. */
 
-import type { Decision, LiveMessage } from "~/live/feed";
+import type { Summary } from "~/api/summaries";
+import type { LiveMessage } from "~/live/feed";
 
-export const ROWS = 15;
+export const ROWS = 10;
 
 export interface Stream {
   /** What is shown, newest first, at most `ROWS`. */
-  shown: readonly Decision[];
+  shown: readonly Summary[];
   /** What came while it was held, newest first, at most `ROWS`. */
-  waiting: readonly Decision[];
+  waiting: readonly Summary[];
   /** How many decisions came while it was held, also those that are not kept. */
   missed: number;
   /** Decisions in the newest message that were not in its sample. */
@@ -33,18 +34,17 @@ export function released(stream: Stream): Stream {
 }
 
 /** Newest first, without those that are there already (after a reconnection the newest come again). */
-function fresh(came: readonly Decision[], there: readonly Decision[]): Decision[] {
+function fresh(came: readonly Summary[], there: readonly Summary[]): Summary[] {
   const known = new Set(there.map((each) => each.transaction_id));
   return came.filter((each) => !known.has(each.transaction_id)).reverse();
 }
 
-function join(newer: readonly Decision[], older: readonly Decision[]): Decision[] {
+function join(newer: readonly Summary[], older: readonly Summary[]): Summary[] {
   const known = new Set(newer.map((each) => each.transaction_id));
   return [...newer, ...older.filter((each) => !known.has(each.transaction_id))].slice(0, ROWS);
 }
 
 /** Why, in a few words: the first reason, else its code. */
-export function why(decision: Decision): string {
-  const reason = decision.explanation.reasons[0];
-  return reason ? reason.text : decision.explanation.decision_reason.replaceAll("_", " ");
+export function why(decision: Summary): string {
+  return decision.reason ?? decision.decision_reason.replaceAll("_", " ");
 }

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { api, fetchJson, say } from "~/api/client";
+import { fetchJson } from "~/api/client";
+import { summaries } from "~/api/summaries";
 import { useMessages } from "~/live/useLive";
 import { told } from "~/ui/Asked";
 import { sayDone } from "~/ui/said";
@@ -55,9 +56,7 @@ export function useAttack(): { attack: Attack | null; begin: (name: string) => P
 }
 
 async function newestStopped() {
-  const asked = (["block", "review"] as const).map(async (decision) =>
-    say(await api.GET("/transactions", { params: { query: { decision, limit: LOOKED_AT } } })),
-  );
+  const asked = (["block", "review"] as const).map((decision) => summaries({ decision, limit: LOOKED_AT }));
   const found = await Promise.allSettled(asked);
   return found.flatMap((each) => (each.status === "fulfilled" ? each.value.transactions : []));
 }

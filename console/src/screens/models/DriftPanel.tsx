@@ -16,7 +16,7 @@ const STATES: Record<Column["state"], { tone: "good" | "bad" | "plain" | "warn";
   stable: { tone: "good", text: "stable" },
   drifted: { tone: "bad", text: "drifted" },
   filling: { tone: "plain", text: "not comparable yet" },
-  few: { tone: "warn", text: "moved, on few rows" },
+  few: { tone: "warn", text: "insufficient data" },
   absent: { tone: "plain", text: "absent" },
 };
 

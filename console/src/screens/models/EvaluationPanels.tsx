@@ -73,7 +73,7 @@ function Notes({ found }: { found: Evaluation }) {
 
 function Figures({ found }: { found: Evaluation }) {
   return (
-    <Panel title="On the test" about="Of the ensemble, with intervals of 95 %, and of each member alone." flush>
+    <Panel title="Test metrics" about="Of the ensemble, with intervals of 95 %, and of each member alone." flush>
       <table className="w-full text-left">
         <thead className="border-b text-soft text-xs">
           <tr>
@@ -183,7 +183,7 @@ function PrecisionRecall({ points }: { points: NonNullable<Evaluation["precision
   );
 }
 
-const CALIBRATION = unitCurves({ x: "probability that was said", y: "share that was fraud" }, [
+const CALIBRATION = unitCurves({ x: "predicted probability", y: "share that was fraud" }, [
   { label: "as said", colour: "soft", dashed: true },
   { label: "observed", colour: "accent", dots: true },
 ]);

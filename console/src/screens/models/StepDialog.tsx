@@ -8,7 +8,7 @@ import { type Step, useStep } from "./queries";
 const ABOUT: Record<Step["kind"], { title: string; about: string; verb: string }> = {
   shadow: {
     title: "Try in shadow",
-    about: "It scores the same events as the champion and decides nothing. How the two compare shows under Trials.",
+    about: "Shadow mode: scores live traffic without affecting decisions. Results show under Trials.",
     verb: "Begin",
   },
   rollout: {

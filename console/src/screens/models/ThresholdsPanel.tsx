@@ -19,7 +19,7 @@ export function ThresholdsPanel({ table, found }: { table: readonly Row[]; found
     <Panel
       title="Thresholds"
       about={`By score alone, without rules, on the ${days === null ? "" : `${days.toFixed(1)} `}days of the test. Nothing is changed here.`}
-      actions={<Button onClick={() => setAt(begin)}>As in force</Button>}
+      actions={<Button onClick={() => setAt(begin)}>Reset to current</Button>}
     >
       <div className="mb-4 grid gap-4 md:grid-cols-2">
         <Slider name="Review from" value={at.review} onChange={(review) => setAt({ ...at, review })} />
@@ -31,14 +31,14 @@ export function ThresholdsPanel({ table, found }: { table: readonly Row[]; found
         <Figure name="Frauds found" value={percent(now.recall)} about={was(percent(before.recall))} />
         <Figure name="Precision" value={percent(now.precision)} about={was(percent(before.precision))} />
         <Figure
-          name="Good ones stopped"
+          name="False positive rate"
           value={percent(now.falsePositives)}
           about={was(percent(before.falsePositives))}
         />
         <Figure name="Loss caught" value={money(now.caught)} about={was(money(before.caught))} />
         <Figure name="Good revenue stopped" value={money(now.goodStopped)} about={was(money(before.goodStopped))} />
         <Figure
-          name="Of all fraud, in money"
+          name="Value detection rate"
           value={percent(of(now.caught, found.fraud_amount))}
           about={was(percent(of(before.caught, found.fraud_amount)))}
         />

@@ -144,15 +144,15 @@ function History({ trials }: { trials: readonly Trial[] }) {
     { id: "ended", header: "Ended", accessorKey: "ended_at", cell: ({ row }) => <Time at={row.original.ended_at} /> },
     {
       id: "reason",
-      header: "Because",
+      header: "Reason",
       enableSorting: false,
       cell: ({ row }) => (row.original.reason ? `${row.original.reason} (${row.original.ended_by})` : UNKNOWN),
     },
   ];
   return (
-    <Panel title="Trials and promotions" about="Everything that was tried, by whom, and how it ended." flush>
+    <Panel title="Deployment history" about="Everything that was tried, by whom, and how it ended." flush>
       <Table
-        label="Trials and promotions"
+        label="Deployment history"
         rows={trials}
         columns={columnsOfTrials}
         id={(row) => row.id}

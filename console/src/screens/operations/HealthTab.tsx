@@ -27,7 +27,7 @@ export function HealthTab() {
           <p role="status" className="flex flex-wrap items-center gap-2">
             <Status of={status} large />
             <span className="text-soft">
-              looked at <Time at={at} />
+              checked <Time at={at} />
             </span>
           </p>
           {grouped(parts).map(({ name, parts }) => (
@@ -85,7 +85,7 @@ function Status({ of, large }: { of: string; large?: boolean }) {
 }
 
 const SAID: Record<string, string> = {
-  ok: "Everything is well",
+  ok: "All systems operational",
   degraded: "It goes on, with less",
   failed: "Something has failed",
 };

@@ -85,11 +85,11 @@ function Report({ day }: { day: Day }) {
   return (
     <Panel
       flush
-      about={shown === page ? "As much as is known by now" : "It is being made: the whole day is read"}
+      about={shown === page ? "As much as is known by now" : "Generating…"}
       title={`${day.detector} on ${day.date}`}
       actions={
         <a href={page} target="_blank" rel="noreferrer" className="flex items-center gap-1 text-accent underline">
-          Open by itself <ExternalLink aria-hidden size={14} />
+          Open in new tab <ExternalLink aria-hidden size={14} />
         </a>
       }
     >

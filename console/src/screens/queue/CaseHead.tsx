@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { Badge } from "~/ui/Badge";
+import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
 import { money, percent, words } from "~/words/numbers";
@@ -22,14 +23,17 @@ export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: 
           {of.transaction_id}
         </Link>
       </div>
+      <p className="font-medium text-base">
+        <LinkedIdentity of={of} />
+      </p>
       <dl className="flex flex-wrap gap-x-5 gap-y-1">
         <Fact name="Fraud probability">{percent(of.fraud_probability)}</Fact>
-        <Fact name="At stake">{money(of.expected_loss, of.currency)}</Fact>
-        <Fact name="Took place">
+        <Fact name="Expected loss">{money(of.expected_loss, of.currency)}</Fact>
+        <Fact name="Event time">
           <Time at={of.event_time} form="full" />
         </Fact>
-        <Fact name="Waits since">
-          <Time at={of.opened_at} form="ago" />
+        <Fact name="Waiting">
+          <Time at={of.opened_at} form="since" />
         </Fact>
         <Fact name="Queue">{words(of.queue)}</Fact>
       </dl>
@@ -52,7 +56,7 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) {
   return (
     <span className="flex flex-wrap gap-2">
-      {refused && <Badge tone="bad">Not kept: {refused.why}</Badge>}
+      {refused && <Badge tone="bad">Not saved: {refused.why}</Badge>}
       {of.state === "decided" && (
         <Badge tone={of.verdict === "fraud" ? "bad" : of.verdict === "good" ? "good" : "plain"}>
           {of.decided_by} said {verdictInWords(of)}
@@ -60,10 +64,10 @@ function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) 
       )}
       {of.state === "taken" && (
         <Badge tone={of.owner === me ? "info" : "warn"}>
-          {of.owner === me ? "You hold it" : `${of.owner} holds it`} until {until(of)}
+          {of.owner === me ? "Assigned to you" : `Assigned to ${of.owner}`} until {until(of)}
         </Badge>
       )}
-      {of.state === "open" && !refused && <Badge>Nobody holds it</Badge>}
+      {of.state === "open" && !refused && <Badge>Unassigned</Badge>}
       {of.escalations > 0 && <Badge tone="warn">Escalated</Badge>}
       {of.origin === "sample" && <Badge>Random sample</Badge>}
       {of.known && (

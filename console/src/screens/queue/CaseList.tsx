@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
+import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
@@ -77,6 +78,12 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
             <Time at={row.opened_at} form="ago" />
           </span>
         </span>
+        <span className="flex w-full">
+          <Identity of={row} />
+        </span>
+        <span className="figure text-xs" title="Amount x fraud probability">
+          Expected loss {money(row.expected_loss, row.currency)}
+        </span>
         <span className="w-full truncate text-soft">{row.reason ?? "chosen at random, to see what is missed"}</span>
         <State row={row} me={me} refused={refused.get(row.id)} />
       </button>
@@ -85,7 +92,7 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
 }
 
 function State({ row, me, refused }: { row: Case; me: string; refused?: Said }) {
-  if (refused) return <Badge tone="bad">not kept: {refused.why}</Badge>;
+  if (refused) return <Badge tone="bad">not saved: {refused.why}</Badge>;
   if (row.state === "decided")
     return (
       <Badge tone={row.verdict === "fraud" ? "bad" : row.verdict === "good" ? "good" : "plain"}>
@@ -95,7 +102,7 @@ function State({ row, me, refused }: { row: Case; me: string; refused?: Said }) 
   if (row.state === "taken")
     return (
       <Badge tone={row.owner === me ? "info" : "warn"}>
-        held by {row.owner === me ? "you" : row.owner} until {until(row)}
+        {row.owner === me ? "yours" : `assigned to ${row.owner}`} until {until(row)}
       </Badge>
     );
   if (row.escalations > 0) return <Badge tone="warn">escalated</Badge>;

@@ -9,7 +9,7 @@ const STATE_NAMES: Record<State, string> = {
   decided: "Decided",
 };
 
-const ORDER_NAMES: Record<Order, string> = { expected_loss: "Most at stake", oldest: "Oldest", newest: "Newest" };
+const ORDER_NAMES: Record<Order, string> = { expected_loss: "Expected loss", oldest: "Oldest", newest: "Newest" };
 
 /** Which cases are listed, and which come first. */
 export function Filters({ chosen, onFilter }: { chosen: Chosen; onFilter: (state: State, order: Order) => void }) {

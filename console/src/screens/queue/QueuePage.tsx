@@ -22,7 +22,7 @@ export function QueuePage() {
   return (
     <Page
       title="Review queue"
-      about="Sorted by what is lost on average where a case is let through."
+      about="Sorted by expected loss (amount x fraud probability)."
       actions={
         <Choice
           label="View"

@@ -85,10 +85,10 @@ function Tile({ name, chosen, waiting, taken, loss, oldest, held }: Sizes & { na
         <span className="figure font-semibold text-lg">{count(waiting)}</span>
       </span>
       <span className="truncate text-soft text-xs">
-        oldest {duration(oldest)} · at stake {sums(loss)}
+        oldest {duration(oldest)} · expected loss {sums(loss)}
       </span>
       <span className="truncate text-soft text-xs" title={holders.join(", ")}>
-        {taken ? `${count(taken)} held: ${holders.join(", ")}` : "nobody holds any"}
+        {taken ? `${count(taken)} held: ${holders.join(", ")}` : "none assigned"}
       </span>
     </Link>
   );

@@ -14,7 +14,7 @@ export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id:
   return (
     <section aria-label="Said here" className="sticky bottom-0 border-t bg-ground px-3 py-2 text-xs">
       <p role="status">
-        {count(kept.length)} kept{sending > 0 && `, ${count(sending)} on the way`}
+        {count(kept.length)} saved{sending > 0 && `, ${count(sending)} on the way`}
         {refused.length > 0 && `, ${count(refused.length)} refused`}
       </p>
       <ul className="flex flex-col gap-1 pt-1">

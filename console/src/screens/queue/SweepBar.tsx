@@ -48,7 +48,7 @@ export function SweepBar({ rows, marked, setMarked, chosen, onTakeNext }: Props)
                 mean({ title: "Verdict on every case of this list", of: { filter: { queue, state, detector } } })
               }
             >
-              All of this list…
+              Resolve all…
             </Button>
           )}
         </>

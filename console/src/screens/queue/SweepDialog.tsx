@@ -11,7 +11,7 @@ import { sayDone } from "~/ui/said";
 import { count, money, words } from "~/words/numbers";
 import { lookAgain, type Meant, sweep, useQueues } from "./cases";
 import type { Verdict } from "./outbox";
-import { sweepInWords } from "./told";
+import { sweepInWords, verdictWord } from "./told";
 import { VERDICTS } from "./WorkDialogs";
 
 interface Props {
@@ -55,7 +55,7 @@ export function SweepDialog({ title, meant, onClose }: Props) {
     <Ask
       open
       title={title}
-      about="Look at what it will touch, then confirm."
+      about="Review the affected cases."
       onClose={() => onClose(false)}
       actions={
         <Button
@@ -64,7 +64,7 @@ export function SweepDialog({ title, meant, onClose }: Props) {
           disabled={!touched.data?.count}
           onClick={() => touched.data && void confirm(touched.data.count)}
         >
-          {touched.data ? `${count(touched.data.count)} are ${verdict}` : "Confirm"}
+          {touched.data ? `Mark ${count(touched.data.count)} as ${verdictWord(verdict)}` : "Confirm"}
         </Button>
       }
     >

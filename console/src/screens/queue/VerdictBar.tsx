@@ -16,7 +16,7 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
     return (
       <div className="flex flex-wrap gap-2">
         <Button shortcut="d" onClick={() => ask("verdict")}>
-          Correct the verdict
+          Change verdict
         </Button>
         <Button shortcut="n" onClick={() => ask("note")}>
           Note
@@ -29,7 +29,7 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
   return (
     <div className="flex flex-wrap gap-2">
       <Button look="main" shortcut="a" disabled={others} onClick={() => work.say("good")}>
-        Good
+        Legitimate
       </Button>
       <Button look="danger" shortcut="b" disabled={others} onClick={() => work.say("fraud")}>
         Fraud
@@ -38,7 +38,7 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
         Unsure
       </Button>
       <Button shortcut="d" disabled={others} onClick={() => ask("verdict")}>
-        With a reason
+        Add reason…
       </Button>
       <Button shortcut="e" disabled={others} onClick={() => ask("escalate")}>
         Escalate
@@ -48,11 +48,11 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
       </Button>
       {of.state === "taken" && of.owner === me ? (
         <Button shortcut="r" onClick={work.release}>
-          Give back
+          Unassign
         </Button>
       ) : (
         <Button shortcut="t" onClick={work.take}>
-          Take
+          Assign to me
         </Button>
       )}
       {help}

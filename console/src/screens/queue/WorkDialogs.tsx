@@ -37,7 +37,7 @@ function VerdictDialog({ about, work, onClose }: Props) {
     work.say(verdict, { reason: part(given, "reason"), note: part(given, "note") });
   };
   return (
-    <FormDialog title="Verdict with a reason" about={about} onClose={onClose} onSubmit={submit} action="Say so">
+    <FormDialog title="Verdict with a reason" about={about} onClose={onClose} onSubmit={submit} action="Submit verdict">
       <Select label="Verdict" autoFocus value={verdict} onChange={(event) => setVerdict(event.target.value as Verdict)}>
         {VERDICTS.map(({ value, name }) => (
           <option key={value} value={value}>
@@ -86,15 +86,15 @@ function EscalateDialog({ about, work, onClose }: Props) {
 function NoteDialog({ about, work, onClose }: Props) {
   const submit = (given: FormData) => work.note(part(given, "text") ?? "");
   return (
-    <FormDialog title="Note" about={about} onClose={onClose} onSubmit={submit} action="Write it down">
-      <TextArea label="What is to be remembered" name="text" rows={4} required autoFocus maxLength={10_000} />
+    <FormDialog title="Note" about={about} onClose={onClose} onSubmit={submit} action="Add note">
+      <TextArea label="Note" name="text" rows={4} required autoFocus maxLength={10_000} />
     </FormDialog>
   );
 }
 
 const LOOKING = [
   ["J", "next case"],
-  ["K", "case before"],
+  ["K", "previous case"],
   ["?", "these keys"],
 ] as const;
 
@@ -106,9 +106,9 @@ const DECIDING = [
   ["E", "escalate to another queue"],
   ["N", "note"],
   ["T", "take, or hold for longer"],
-  ["R", "give back"],
-  ["G", "get the next that nobody holds"],
-  ["X", "mark for a verdict over many"],
+  ["R", "unassign"],
+  ["G", "get the next unassigned case"],
+  ["X", "select for bulk action"],
 ] as const;
 
 function KeysDialog({ onClose, mayDecide }: { onClose: () => void; mayDecide: boolean }) {

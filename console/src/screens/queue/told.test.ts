@@ -58,10 +58,10 @@ describe("cases in words", () => {
       more: false,
     };
     expect(sweepInWords(swept, "good")).toBe(
-      "3 cases are good now, €90.00 and 30.00 in all; 2 left alone: 2 held by ben.",
+      "3 cases marked legitimate, €90.00 and 30.00 in all; 2 left alone: 2 held by ben.",
     );
     expect(sweepInWords({ ...swept, dry_run: true, count: 1, skipped: [] }, "fraud")).toBe(
-      "1 case will be fraud, €90.00 and 30.00 in all.",
+      "1 case will be marked fraud, €90.00 and 30.00 in all.",
     );
   });
 });

@@ -58,12 +58,17 @@ export function noteOf(line: Line): string | undefined {
   return typeof found === "string" ? found : undefined;
 }
 
+/** A verdict as people read it: the label "good" is said as legitimate. */
+export function verdictWord(verdict: string): string {
+  return verdict === "good" ? "legitimate" : verdict;
+}
+
 /** What a verdict over many did, or would do. */
 export function sweepInWords(swept: Schemas["VerdictsAnswer"], verdict: string): string {
   const cases = plural(swept.count, "case");
   const what = swept.dry_run
-    ? `${cases} will be ${verdict}, ${sums(swept.amounts)} in all`
-    : `${cases} ${swept.count === 1 ? "is" : "are"} ${verdict} now, ${sums(swept.amounts)} in all`;
+    ? `${cases} will be marked ${verdictWord(verdict)}, ${sums(swept.amounts)} in all`
+    : `${cases} marked ${verdictWord(verdict)}, ${sums(swept.amounts)} in all`;
   const left = swept.skipped.length ? `; ${swept.skipped.length} left alone: ${skippedInWords(swept.skipped)}` : "";
   return `${what}${left}.${swept.more ? " More than 1,000 are meant: the rest stays for the next verdict." : ""}`;
 }

@@ -53,7 +53,7 @@ export function ListDetail({ detector, list }: { detector: string; list: KeptLis
       {author && <AddEntries detector={detector} list={list} />}
       <div className="flex flex-wrap items-end gap-3 px-4 py-3">
         <TextField
-          label="Begins with"
+          label="Starts with"
           type="search"
           className="w-56 max-w-full"
           value={begins}

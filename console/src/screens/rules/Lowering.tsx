@@ -1,20 +1,14 @@
 import { told } from "~/ui/Asked";
 import type { RuleVersion } from "./books";
+import { Consequences } from "./Consequences";
 import { draftOf, useTried } from "./draft";
-import { lowering } from "./preview";
 
 const DAYS = 30;
 
-/** Before a version acts: how many outcomes it would have lowered a day, of what was recorded. */
+/** Before a version becomes live: how many outcomes it would have changed a day, of what was recorded. */
 export function Lowering({ detector, version }: { detector: string; version: RuleVersion }) {
   const tried = useTried(detector, draftOf(version), DAYS, true, true);
-  if (tried.isError) return <p className="text-soft">What it lowers cannot be counted: {told(tried.error)}</p>;
-  if (!tried.data) return <p className="text-soft">Counting the outcomes that it lowers …</p>;
-  const { days, lowered } = tried.data;
-  if (!lowered) return <p className="text-soft">It lowers no outcome: none within the newest {days} days.</p>;
-  return (
-    <p role="alert" className="text-review">
-      It lowers outcomes: within the newest {days} days, {lowering(tried.data)} than they were decided.
-    </p>
-  );
+  if (tried.isError) return <p className="text-soft">The changes cannot be counted: {told(tried.error)}</p>;
+  if (!tried.data) return <p className="text-soft">Counting the decisions that change …</p>;
+  return <Consequences tried={tried.data} />;
 }

@@ -1,4 +1,4 @@
-import { Link } from "@tanstack/react-router";
+import { Link, useSearch } from "@tanstack/react-router";
 import { ChevronLeft } from "lucide-react";
 import { useDetector } from "~/api/detectors";
 import { Waiting } from "~/ui/Asked";
@@ -8,6 +8,7 @@ import { RuleEditor } from "./RuleEditor";
 /** A rule is written, with what it would have done beside it. */
 export function NewRulePage() {
   const detector = useDetector();
+  const { when } = useSearch({ from: "/rules/new" });
   return (
     <Page
       title="New rule"
@@ -17,7 +18,11 @@ export function NewRulePage() {
         </Link>
       }
     >
-      {detector ? <RuleEditor key={detector.name} detector={detector.name} from={null} /> : <Waiting height={500} />}
+      {detector ? (
+        <RuleEditor key={detector.name} detector={detector.name} from={null} when={when} />
+      ) : (
+        <Waiting height={500} />
+      )}
     </Page>
   );
 }

@@ -5,6 +5,7 @@ import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { plural } from "~/words/numbers";
 import { useCurrency } from "./books";
+import { Consequences } from "./Consequences";
 import { type Draft, type Tried, useTried } from "./draft";
 import { PreviewExamples } from "./PreviewExamples";
 import { PreviewFigures } from "./PreviewFigures";
@@ -31,7 +32,7 @@ export function Preview({ detector, draft, readable, version }: Props) {
   const waiting = tried.isFetching || (readable && tried.isPlaceholderData);
   return (
     <Panel
-      title="What it would have done"
+      title="Backtest"
       about={<About tried={tried.data} waiting={waiting} />}
       actions={
         <Choice
@@ -51,6 +52,7 @@ export function Preview({ detector, draft, readable, version }: Props) {
         ) : tried.data && draft.when.trim() !== "" ? (
           <>
             {tried.isError && <p className="text-review">{told(tried.error)}</p>}
+            <Consequences tried={tried.data} />
             <PreviewFunnel tried={tried.data} />
             <PreviewFigures tried={tried.data} currency={currency} />
             <PreviewTruth tried={tried.data} />
@@ -60,9 +62,7 @@ export function Preview({ detector, draft, readable, version }: Props) {
           </>
         ) : (
           <Nothing>
-            {waiting
-              ? "Asking what was recorded …"
-              : "As soon as the condition can be read, it is tried on what was recorded."}
+            {waiting ? "Asking what was recorded …" : "Enter a valid condition to backtest it on recent traffic."}
           </Nothing>
         )}
       </div>
@@ -90,7 +90,7 @@ function Notes({ tried }: { tried: Tried }) {
   return (
     <section aria-labelledby="preview-notes">
       <h3 id="preview-notes" className="font-medium">
-        Before believing the figures
+        Caveats
       </h3>
       <ul className="list-disc pl-5 text-soft">
         {tried.notes.map((note) => (

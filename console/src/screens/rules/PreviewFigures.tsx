@@ -8,10 +8,10 @@ export function PreviewFigures({ tried, currency }: { tried: Tried; currency: st
   const { truth, truth_changed: changed, money: worth, per_day: daily } = tried;
   return (
     <dl aria-label="What it would be worth" className="grid grid-cols-2 gap-x-4 gap-y-3 sm:grid-cols-3">
-      <Fact name="Fraud caught" tone="text-approve" about={`${count(changed.fraud)} decided otherwise`}>
+      <Fact name="Fraud caught" tone="text-approve" about={`${count(changed.fraud)} decisions change`}>
         {count(truth.fraud)}
       </Fact>
-      <Fact name="Good customers hit" tone="text-block" about={`${count(good(changed))} decided otherwise`}>
+      <Fact name="Good customers hit" tone="text-block" about={`${count(good(changed))} decisions change`}>
         {count(good(truth))}
       </Fact>
       <Fact name="Not yet known" about="labels may still come">

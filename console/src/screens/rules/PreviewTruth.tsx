@@ -52,7 +52,7 @@ export function PreviewTruth({ tried }: { tried: Tried }) {
       </table>
       {young > 0 && (
         <p className="mt-1 text-review text-xs">
-          ◔ Labels of {young === tried.days ? "all these days" : `${young} of ${tried.days} days`} are young: more
+          ◔ Labels of {young === tried.days ? "all these days" : `${young} of ${tried.days} days`} are incomplete: more
           frauds may become known.
         </p>
       )}
@@ -69,12 +69,12 @@ function Days({ tried }: { tried: Tried }) {
       {tried.by_day.map((day) => (
         <li
           key={day.date}
-          title={`${day.date}: ${day.matched} matched, ${day.changed} changed${day.young ? ", labels are young" : ""}`}
+          title={`${day.date}: ${day.matched} matched, ${day.changed} changed${day.young ? ", labels incomplete" : ""}`}
           className={`min-w-0.5 flex-1 rounded-t ${day.young ? "border border-accent border-dashed" : "bg-accent"}`}
           style={{ height: `${Math.max(2, (100 * day.matched) / most)}%` }}
         >
           <span className="sr-only">
-            {day.date}: {day.matched} matched{day.young ? ", labels are young" : ""}
+            {day.date}: {day.matched} matched{day.young ? ", labels incomplete" : ""}
           </span>
         </li>
       ))}

@@ -18,9 +18,16 @@ import { Verdict } from "./Verdict";
 const ConditionEditor = lazy(() => import("./ConditionEditor"));
 const PAUSE_MS = 350;
 
+interface Props {
+  detector: string;
+  from: RuleVersion | null;
+  /** What a new rule begins with. */
+  when?: string | undefined;
+}
+
 /** A new rule, or a new version `from` another; what it would have done stands beside it and follows what is written. */
-export function RuleEditor({ detector, from }: { detector: string; from: RuleVersion | null }) {
-  const [draft, setDraft] = useState(() => draftOf(from));
+export function RuleEditor({ detector, from, when }: Props) {
+  const [draft, setDraft] = useState(() => ({ ...draftOf(from), ...(when ? { when } : {}) }));
   const paused = usePaused(draft, PAUSE_MS);
   const tested = useTested(detector, paused);
   const rules = useRules(detector);
@@ -105,16 +112,16 @@ function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) 
           value={draft.code}
           maxLength={63}
           placeholder={draft.name || "the rule's name"}
-          hint="By which decisions name it to other systems."
+          hint="Reason code: returned to other systems."
           onChange={(event) => change({ code: event.target.value })}
         />
       </div>
       <TextField
-        label="What it says"
+        label="Reason shown to analysts"
         value={draft.reason}
         maxLength={1000}
         placeholder="{amount:.2f} is a high amount at night"
-        hint="For people; names in braces become values."
+        hint={"Use {field} for values."}
         onChange={(event) => change({ reason: event.target.value })}
       />
       <label className="flex items-start gap-2">
@@ -125,7 +132,7 @@ function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) 
           onChange={(event) => change({ hard: event.target.checked })}
         />
         <span>
-          Hard <span className="text-soft">– beaten by nothing, and decided by itself where everything else fails</span>
+          Hard block <span className="text-soft">– overrides allow rules and applies even if scoring fails</span>
         </span>
       </label>
       <label className="flex items-start gap-2">

@@ -29,7 +29,7 @@ export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }
   const tried = rule.active ? insightOfCandidate(rule, data?.rules) : null;
   return (
     <Panel
-      title="How it fares"
+      title="Performance"
       about={`Of the decisions within ${range}; labels as they are known by now.`}
       actions={
         <Choice
@@ -57,7 +57,7 @@ export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }
 function aboutPrecision(known: Known): string {
   const parts = [maturity(known)];
   if (known.precision === null && known.known > 0) parts.push("too few for a rate");
-  else if (known.precision !== null && isYoung(known)) parts.push("young");
+  else if (known.precision !== null && isYoung(known)) parts.push("labels incomplete");
   return [...parts, estimate(known)].filter(Boolean).join(" · ");
 }
 
@@ -83,7 +83,7 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
         }
         about={insight ? `${percent(insight.share)} of decisions` : "not counted yet"}
       />
-      <Figure name="No other rule fired" value={count(insight?.only)} about="on so many of them" />
+      <Figure name="Unique hits" value={count(insight?.only)} about="no other rule fired" />
       <Figure
         name="Not approved"
         value={count(mix && mix.block + mix.review + mix.challenge)}

@@ -7,6 +7,7 @@ import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { type Rule, useRule } from "./books";
+import { Lowering } from "./Lowering";
 import { RequestTable } from "./RequestTable";
 import { RuleEditor } from "./RuleEditor";
 import { RuleFigures } from "./RuleFigures";
@@ -63,6 +64,7 @@ export function RulePage() {
           ) : (
             <>
               <Warnings findings={found.rule.warnings} />
+              <NextLowering detector={detector} rule={found.rule} />
               <RuleFigures detector={detector} rule={found.rule} />
               <div className={cx("grid gap-4", shown(found.rule).length > 1 && "xl:grid-cols-2")}>
                 {shown(found.rule).map(({ title, version }) => (
@@ -83,6 +85,12 @@ export function RulePage() {
   );
 }
 
+/** What the version that may become live next would change. */
+function NextLowering({ detector, rule }: { detector: string; rule: Rule }) {
+  const next = nextVersion(rule);
+  return next && <Lowering detector={detector} version={next} />;
+}
+
 function States({ rule }: { rule: Rule }) {
   return (
     <>
@@ -95,7 +103,7 @@ function States({ rule }: { rule: Rule }) {
 function shown(rule: Rule) {
   const next = nextVersion(rule);
   return [
-    ...(rule.active ? [{ title: `Version ${rule.active.version} acts`, version: rule.active }] : []),
+    ...(rule.active ? [{ title: `Version ${rule.active.version} is live`, version: rule.active }] : []),
     ...(next ? [{ title: `Version ${next.version}, ${next.state}`, version: next }] : []),
   ];
 }

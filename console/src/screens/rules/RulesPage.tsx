@@ -28,7 +28,7 @@ export function RulesPage() {
   return (
     <Page
       title="Rules"
-      about={`Of ${name}: written, watched and taken back while it decides.`}
+      about={`Rules for ${name}`}
       actions={
         may("author") && (
           <Link to="/rules/new" className={buttonLook("main")}>

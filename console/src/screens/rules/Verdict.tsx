@@ -33,7 +33,7 @@ export function Verdict({ id, when, problem, tested, settled }: Props) {
           <p className="flex items-start gap-1.5 text-approve">
             <Check aria-hidden size={14} className="mt-0.5 shrink-0" />
             <span className="min-w-0 break-words">
-              It can be read. It reads {tested.reads.join(", ") || "nothing"}
+              Valid. Uses {tested.reads.join(", ") || "nothing"}
               {tested.lists.length > 0 && ` and the lists ${tested.lists.join(", ")}`}.
             </span>
           </p>

@@ -14,7 +14,11 @@ export function WhatItSays({ title, version }: { title: string; version: RuleVer
       <dl className="mt-3 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5">
         <Line name="Then">
           <Outcome of={version.then} />
-          {version.hard && <span className="ml-2 text-soft text-xs">hard: beaten by nothing, whatever fails</span>}
+          {version.hard && (
+            <span className="ml-2 text-soft text-xs">
+              hard block: overrides allow rules and applies even if scoring fails
+            </span>
+          )}
           {version.override && (
             <span className="ml-2 text-soft text-xs">override: lowers what the score or another rule asks for</span>
           )}

@@ -18,7 +18,7 @@ export interface Draft {
 }
 
 export type Tested = Schemas["RuleTested"];
-export type Tried = Schemas["Tried"];
+export type Tried = Schemas["BacktestResult"];
 
 export const EMPTY: Draft = {
   name: "",

@@ -27,7 +27,7 @@ export function insightOfCandidate(rule: Rule, insights: readonly RuleInsight[] 
 export function maturity(known: Known): string {
   const told = known.fraud + known.good;
   const all = told + known.unknown;
-  return all === 0 ? "nothing hit" : `${count(told)} of ${count(all)} known`;
+  return all === 0 ? "no labelled hits" : `${count(told)} of ${count(all)} known`;
 }
 
 /** Whether less is known than not of what it hit. */

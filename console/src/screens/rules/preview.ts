@@ -12,13 +12,13 @@ export interface Stage {
   about: string;
 }
 
-/** From events read over those that match to those that no rule caught and that would be decided otherwise. */
+/** From events read over those that match to those that no rule caught and whose decision would change. */
 export function funnel(tried: Tried): Stage[] {
   const steps: [name: string, count: number, about: string][] = [
     ["Events read", tried.read, "decisions of these days"],
     ["Matched", tried.matched, "the condition is true"],
     ["New", tried.new, "no other rule fired on them"],
-    ["Changed", tried.changed, tried.lowered ? `otherwise, ${lowering(tried)}` : "would be decided otherwise"],
+    ["Changed", tried.changed, tried.lowered ? `${lowering(tried)}` : "decisions would change"],
   ];
   return steps.map(([name, count, about], place) => {
     const before = place === 0 ? null : (steps[place === 3 ? 1 : place - 1]?.[1] ?? null);
@@ -32,9 +32,9 @@ export function funnel(tried: Tried): Stage[] {
   });
 }
 
-/** How many outcomes it lowers, and how many a day: "48 less strictly, 1.6 a day". */
+/** How many outcomes it lowers, and how many a day: "48 become less strict, 1.6 a day". */
 export function lowering(tried: Pick<Tried, "lowered" | "lowered_per_day">): string {
-  return `${tried.lowered.toLocaleString("en")} less strictly, ${size(tried.lowered_per_day)} a day`;
+  return `${tried.lowered.toLocaleString("en")} become less strict, ${size(tried.lowered_per_day)} a day`;
 }
 
 /** Good customers among some decisions: said to be, or approved long ago without anybody objecting. */
@@ -60,7 +60,7 @@ function size(n: number): string {
 export const TRUTHS = {
   fraud: "known fraud",
   good: "known good",
-  unobjected: "good: nobody objected",
+  unobjected: "presumed good (no dispute)",
   young: "not yet known: labels may still come",
-  untold: "never known: stopped, and nobody looked",
+  untold: "unknown (blocked, unlabelled)",
 } as const;

@@ -44,7 +44,7 @@ export function stepsOfRule(rule: Rule, may: (right: Right) => boolean): Step[] 
     steps.push({
       name: "archive",
       label: "Archive",
-      about: "No version acts or watches any more. Everything is kept and can be promoted again.",
+      about: "No version is live or in shadow any more. Everything is kept and can be promoted again.",
       look: "danger",
     });
   return steps;
@@ -60,7 +60,7 @@ export function stepsOfVersion(version: RuleVersion, may: (right: Right) => bool
       name: "shadow",
       label: "Shadow",
       about: acts
-        ? "It stops acting and only watches: where it would have fired is recorded."
+        ? "Returns to shadow: where it would have fired is recorded, and no decision is affected."
         : "It watches: where it would have fired is recorded, and no decision changes.",
       look: "plain",
     });
@@ -68,13 +68,13 @@ export function stepsOfVersion(version: RuleVersion, may: (right: Right) => bool
     steps.push({
       name: "rollout",
       label: version.state === "rollout" ? "Change the share" : "Roll out",
-      about: "It acts on a share of the keys of a field; whoever is among them stays among them when the share grows.",
+      about: "Applies to a percentage of customers, or of the keys of another field. Assignment is sticky.",
       look: "plain",
     });
     steps.push({
       name: "promote",
       label: "Promote",
-      about: "It acts on everything from the next decision on; the version that acted is archived.",
+      about: "Applies to 100 % of traffic immediately. The current version is archived.",
       look: TRIED.includes(version.state) ? "main" : "plain",
     });
   } else if (may("author"))

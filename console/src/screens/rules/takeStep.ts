@@ -52,15 +52,15 @@ export function outcome(
   { rule: now, request }: { rule: Rule; request: Asked | null },
 ): string {
   if (request) return `${rule}: waits for another person to approve it. Nothing has changed yet.`;
-  const acts = now.active ? `version ${now.active.version} acts` : "no version acts";
+  const acts = now.active ? `version ${now.active.version} is live` : "no version is live";
   switch (step) {
     case "shadow":
-      return `${rule}: version ${now.candidate?.version ?? now.newest.version} watches.`;
+      return `${rule}: version ${now.candidate?.version ?? now.newest.version} is in shadow.`;
     case "rollout":
-      return `${rule}: version ${now.candidate?.version} acts on ${now.candidate?.rollout?.percent} % of ${now.candidate?.rollout?.of}.`;
+      return `${rule}: version ${now.candidate?.version} is live for ${now.candidate?.rollout?.percent} % of ${now.candidate?.rollout?.of}.`;
     case "archive":
       return `${rule}: archived.`;
     default:
-      return `${rule}: ${acts}${now.candidate ? `, version ${now.candidate.version} is tried` : ""}.`;
+      return `${rule}: ${acts}${now.candidate ? `, version ${now.candidate.version} is a candidate` : ""}.`;
   }
 }

@@ -4,30 +4,35 @@ import type { Decision } from "~/api/transactions";
 import { Badge } from "~/ui/Badge";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { ms, UNKNOWN, words } from "~/words/numbers";
+import { ms, percent, UNKNOWN, words } from "~/words/numbers";
+import { disagreement } from "./disagreement";
 import { ScoreBar } from "./ScoreBar";
 
 interface Props {
   decision: Decision;
   policy: Policy | undefined;
-  amount: string | null;
   children?: ReactNode;
 }
 
 /** What was decided, by which score against which thresholds, when, and whether all parts took part. */
-export function Banner({ decision, policy, amount, children }: Props) {
+export function Banner({ decision, policy, children }: Props) {
   const { degraded, answered } = decision;
-  const { lowered } = decision.explanation;
+  const { lowered, decision_reason } = decision.explanation;
+  const otherwise = disagreement(decision.decision, decision_reason, decision.fraud_probability, policy);
   return (
     <section aria-label="Decision" className="rounded-lg border bg-panel p-4">
       <div className="flex flex-wrap items-center gap-x-5 gap-y-3">
         <Outcome of={decision.decision} large />
-        {amount && <span className="figure font-semibold text-xl">{amount}</span>}
         <div className="min-w-60 flex-1">
-          <p className="break-words font-medium">{words(decision.explanation.decision_reason)}</p>
+          <p className="break-words font-medium">{decidedBy(decision.explanation.decision_reason)}</p>
+          {otherwise && (
+            <p className="text-review">
+              The model disagrees: its score of {percent(decision.fraud_probability)} alone means{" "}
+              <Outcome of={otherwise} />
+            </p>
+          )}
           <p className="text-soft text-xs">
-            took place <Time at={decision.event_time} form="full" />, decided{" "}
-            <Time at={decision.decided_at} form="full" /> in {ms(decision.latency_ms.total)}
+            Decided <Time at={decision.decided_at} form="full" /> in {ms(decision.latency_ms.total)}
           </p>
         </div>
         <div className="flex flex-wrap items-center gap-2">{children}</div>
@@ -45,7 +50,7 @@ export function Banner({ decision, policy, amount, children }: Props) {
       )}
       {answered && (
         <p className="mt-3">
-          <Badge tone="warn">answered otherwise</Badge> The caller was told <Outcome of={answered.decision} />{" "}
+          <Badge tone="warn">fallback sent</Badge> The caller received <Outcome of={answered.decision} />{" "}
           <Time at={answered.answered_at} form="full" />: {answered.degraded}
         </p>
       )}
@@ -62,4 +67,12 @@ export function Banner({ decision, policy, amount, children }: Props) {
       </p>
     </section>
   );
+}
+
+/** Who decided: the model, the policy for failures, or a rule by its name. */
+function decidedBy(reason: string): string {
+  if (reason === "ml_probability") return "Model score above the threshold";
+  if (reason === "normal_behavior") return "Model score below all thresholds, and no rule fired";
+  if (reason === "degraded") return "The policy for failures";
+  return `Rule ${reason}`;
 }

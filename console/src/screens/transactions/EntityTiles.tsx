@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { useDetectors } from "~/api/detectors";
 import type { Context } from "~/api/transactions";
 import { Badge } from "~/ui/Badge";
 import { count, plural, value, words } from "~/words/numbers";
@@ -9,9 +10,11 @@ const VELOCITIES = 5;
 
 /** Who and what took part: a tile each, with what is known of it now. */
 export function EntityTiles({ of: context }: { of: Context }) {
+  const single = context.entities.filter((each) => !each.key.includes("|"));
+  const combined = context.entities.filter((each) => each.key.includes("|"));
   return (
     <section aria-label="Who and what took part" className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
-      {context.entities.map((entity) => (
+      {[...single, ...combined].map((entity) => (
         <Tile key={entity.entity} of={entity} context={context} />
       ))}
     </section>
@@ -20,6 +23,8 @@ export function EntityTiles({ of: context }: { of: Context }) {
 
 function Tile({ of: entity, context }: { of: Entity; context: Context }) {
   const { decisions } = entity;
+  const served = useDetectors().data?.find((each) => each.name === context.detector);
+  const labels = new Map(served?.features.map((each) => [each.name, each.label]) ?? []);
   const stopped = decisions.total - decisions.approve;
   return (
     <article className="min-w-0 rounded-lg border bg-panel p-4">
@@ -34,7 +39,7 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
         className="block truncate font-semibold text-accent hover:underline"
         title={entity.shown}
       >
-        {entity.shown}
+        {entity.shown.split("|").join(" · ")}
       </Link>
       <p className="text-soft text-xs">
         <Link
@@ -52,7 +57,7 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
       <dl className="mt-2 grid grid-cols-[1fr_auto] gap-x-3 gap-y-0.5 text-xs">
         {velocities(entity.features).map(([name, found]) => (
           <div key={name} className="contents">
-            <dt className="truncate text-soft">{words(name)}</dt>
+            <dt className="truncate text-soft">{labels.get(name) ?? words(name)}</dt>
             <dd className="text-right font-medium">{value(found)}</dd>
           </div>
         ))}

@@ -56,11 +56,14 @@ const COLUMNS: ColumnDef<FeatureRow, unknown>[] = [
     header: "Feature",
     cell: ({ row: { original } }) => (
       <span className="block min-w-0">
-        <Link to="/features" search={{ feature: original.name }} className="font-mono text-xs hover:underline">
-          {original.name}
+        <Link to="/features" search={{ feature: original.name }} className="hover:underline">
+          {original.label}
         </Link>
-        <span className="block max-w-[42vw] truncate sm:max-w-xs xl:max-w-sm text-soft text-xs" title={original.about}>
-          {original.about}
+        <span
+          className="block max-w-[42vw] truncate font-mono text-soft text-xs sm:max-w-xs xl:max-w-sm"
+          title={original.about}
+        >
+          {original.name}
         </span>
       </span>
     ),

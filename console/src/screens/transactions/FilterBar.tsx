@@ -53,7 +53,7 @@ export function FilterBar({ filters }: { filters: Filters }) {
         <Button type="submit">Show</Button>
       </form>
       <TextField
-        label="Took place from"
+        label="Event time from"
         type="datetime-local"
         value={asField(filters.from)}
         onChange={(event) => set({ from: fromField(event.target.value) })}

@@ -1,8 +1,8 @@
 import type { Decision } from "~/api/transactions";
 import { Panel } from "~/ui/Panel";
-import { value, words } from "~/words/numbers";
+import { words } from "~/words/numbers";
 
-/** Why, in words, with what was seen and what is usual. */
+/** Why, in words, each said once. */
 export function ReasonsPanel({ decision }: { decision: Decision }) {
   const { reasons, decision_reason } = decision.explanation;
   return (
@@ -12,16 +12,6 @@ export function ReasonsPanel({ decision }: { decision: Decision }) {
         {reasons.map((reason) => (
           <li key={`${reason.code} ${reason.text}`} className="border-l-2 border-l-accent pl-3">
             <p className="break-words">{reason.text}</p>
-            {reason.feature && (
-              <p className="text-soft text-xs">
-                {words(reason.feature)} is <span className="font-medium text-ink">{value(reason.value)}</span>
-                {reason.usual !== null && (
-                  <>
-                    , usually <span className="font-medium text-ink">{value(reason.usual)}</span>
-                  </>
-                )}
-              </p>
-            )}
           </li>
         ))}
       </ol>

@@ -6,7 +6,7 @@ import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
-import { money, UNKNOWN, words } from "~/words/numbers";
+import { money, percent, words } from "~/words/numbers";
 
 type Timeline = NonNullable<Context["timeline"]>;
 
@@ -48,10 +48,8 @@ export function TimelinePanel({ of: timeline, context }: { of: Timeline; context
               <Time at={each.event_time} />
             </span>
             <Outcome of={each.decision} />
-            <span className="figure w-24 text-right font-medium">{money(each.amount)}</span>
-            <span className="figure w-14 text-right text-soft">
-              {each.fraud_probability === null ? UNKNOWN : each.fraud_probability.toFixed(3)}
-            </span>
+            <span className="figure w-24 text-right font-medium">{money(each.amount, context.currency)}</span>
+            <span className="figure w-14 text-right text-soft">{percent(each.fraud_probability)}</span>
             {each.fraud !== null && <Badge tone={each.fraud ? "bad" : "good"}>{each.fraud ? "fraud" : "good"}</Badge>}
             <span className="min-w-0 flex-1 truncate text-right">
               {each.this ? (

@@ -3,7 +3,8 @@ import { useDetectors } from "~/api/detectors";
 import { type Context, type Decision, useAround, useDecision } from "~/api/transactions";
 import { Asked, Failed, Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
-import { money } from "~/words/numbers";
+import { Time } from "~/ui/Time";
+import { TransactionActions } from "../actions/TransactionActions";
 import { Banner } from "./Banner";
 import { ContributionsPanel } from "./ContributionsPanel";
 import { EntityTiles } from "./EntityTiles";
@@ -13,6 +14,7 @@ import { PlacesPanel } from "./PlacesPanel";
 import { RawPanel } from "./RawPanel";
 import { ReasonsPanel } from "./ReasonsPanel";
 import { RulesPanel } from "./RulesPanel";
+import { sentence, where } from "./sentence";
 import { TimelinePanel } from "./TimelinePanel";
 import { VerdictPanel } from "./VerdictPanel";
 import { Verification } from "./Verification";
@@ -22,22 +24,33 @@ export function TransactionPage() {
   const { id } = useParams({ from: "/transactions/$id" });
   const { detector } = useSearch({ from: "__root__" });
   const decision = useDecision(id, detector);
+  const context = useAround(id, detector);
   return (
-    <Page title={`Transaction ${id}`} about={decision.data && `Decided by ${decision.data.detector}`}>
+    <Page
+      title={context.data ? sentence(context.data) : `Transaction ${id}`}
+      about={
+        <span data-transaction={decision.data?.transaction_id}>
+          {context.data && where(context.data)}
+          <Time at={decision.data?.event_time} form="full" /> ·{" "}
+          <span className="break-all font-mono text-xs">{id}</span>
+          {decision.data && ` · decided by ${decision.data.detector}`}
+        </span>
+      }
+      actions={decision.data && <TransactionActions decision={decision.data} context={context.data} />}
+    >
       <Asked of={decision} height={600}>
-        {(found) => <Decided key={id} decision={found} detector={detector} />}
+        {(found) => <Decided key={id} decision={found} context={context} />}
       </Asked>
     </Page>
   );
 }
 
-function Decided({ decision, detector }: { decision: Decision; detector: string | undefined }) {
+function Decided({ decision, context }: { decision: Decision; context: ReturnType<typeof useAround> }) {
   const served = useDetectors().data?.find((each) => each.name === decision.detector);
-  const context = useAround(decision.transaction_id, detector);
-  const amount = context.data ? amountOf(context.data) : null;
+  const labels = new Map(served?.features.map((each) => [each.name, each.label]) ?? []);
   return (
     <>
-      <Banner decision={decision} policy={served?.policy} amount={amount === null ? null : money(amount)}>
+      <Banner decision={decision} policy={served?.policy}>
         <Verification id={decision.transaction_id} detector={decision.detector} />
       </Banner>
       <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-2">
@@ -46,7 +59,7 @@ function Decided({ decision, detector }: { decision: Decision; detector: string 
           <RulesPanel decision={decision} />
           {context.data ? <VerdictPanel of={context.data} /> : <Waiting height={110} />}
         </div>
-        <ContributionsPanel decision={decision} />
+        <ContributionsPanel decision={decision} labels={labels} />
       </div>
       {context.isError && !context.data && <Failed error={context.error} again={() => void context.refetch()} />}
       {context.data ? <Around of={context.data} /> : !context.isError && <Waiting height={520} />}
@@ -55,7 +68,7 @@ function Decided({ decision, detector }: { decision: Decision; detector: string 
         <div className="grid min-w-0 gap-4">
           {context.data && <EventPanel of={context.data} />}
           <RawPanel title="Decision as JSON" of={decision} />
-          {context.data && <RawPanel title="Everything around it as JSON" of={context.data} />}
+          {context.data && <RawPanel title="Context as JSON" of={context.data} />}
         </div>
       </div>
     </>
@@ -72,9 +85,4 @@ function Around({ of: context }: { of: Context }) {
       </div>
     </>
   );
-}
-
-/** What it was worth, as its own entry in the timeline says. */
-function amountOf(context: Context): number | null {
-  return context.timeline?.transactions.find((each) => each.this)?.amount ?? null;
 }

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { RefreshCw } from "lucide-react";
-import { api, say } from "~/api/client";
+import { summaries } from "~/api/summaries";
 import { Empty, Failed, Waiting } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Page } from "~/ui/Page";
@@ -64,8 +64,7 @@ function useListed(filters: Filters, detector: string | undefined) {
     queryKey: ["transactions", asked],
     initialPageParam: undefined as string | undefined,
     refetchOnWindowFocus: false,
-    queryFn: async ({ pageParam }) =>
-      say(await api.GET("/transactions", { params: { query: { ...asked, before: pageParam, limit: PAGE } } })),
+    queryFn: ({ pageParam }) => summaries({ ...asked, before: pageParam, limit: PAGE }),
     getNextPageParam: (page) => page.next ?? undefined,
   });
 }

@@ -18,7 +18,7 @@ export function VerdictPanel({ of: context }: { of: Context }) {
   const say = async (fraud: boolean) => {
     try {
       await saying.mutateAsync({ fraud, caseId: own?.id ?? null, version: own?.version ?? null });
-      sayDone(`Said to be ${fraud ? "fraud" : "good"}: ${context.transaction_id}`);
+      sayDone(`Labelled ${fraud ? "fraud" : "legitimate"}: ${context.transaction_id}`);
     } catch (error) {
       sayDone(told(error), { bad: true });
     }
@@ -30,10 +30,10 @@ export function VerdictPanel({ of: context }: { of: Context }) {
         may("label") && (
           <>
             <Button busy={saying.isPending} onClick={() => void say(false)}>
-              <Check aria-hidden size={14} /> It is good
+              <Check aria-hidden size={14} /> Mark as legitimate
             </Button>
             <Button look="danger" busy={saying.isPending} onClick={() => void say(true)}>
-              <Octagon aria-hidden size={14} /> It is fraud
+              <Octagon aria-hidden size={14} /> Mark as fraud
             </Button>
           </>
         )
@@ -43,11 +43,11 @@ export function VerdictPanel({ of: context }: { of: Context }) {
         {labels.counts ? (
           <>
             <Badge tone={labels.counts.fraud ? "bad" : "good"}>{labels.counts.fraud ? "fraud" : "good"}</Badge>
-            {words(labels.counts.kind)}, said by {labels.counts.source}, known since{" "}
+            {words(labels.counts.kind)}, reported by {labels.counts.source}, known since{" "}
             <Time at={labels.counts.known_at} form="full" />
           </>
         ) : (
-          <span className="text-soft">Nobody has said yet whether it was fraud.</span>
+          <span className="text-soft">Not labelled yet.</span>
         )}
       </p>
       {labels.history.length > 1 && (
@@ -67,7 +67,7 @@ export function VerdictPanel({ of: context }: { of: Context }) {
           </Link>{" "}
           in {words(own.queue)}: {own.state}
           {own.verdict && `, verdict ${own.verdict} by ${own.decided_by}`}
-          {own.owner && `, held by ${own.owner}`}
+          {own.owner && `, assigned to ${own.owner}`}
         </p>
       )}
     </Panel>

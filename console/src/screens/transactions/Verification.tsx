@@ -15,7 +15,7 @@ export function Verification({ id, detector }: { id: string; detector: string })
         onClick={() => mutate()}
         title="Compute it again from the log and compare to the last bit"
       >
-        <RefreshCw aria-hidden size={14} /> Replay
+        <RefreshCw aria-hidden size={14} /> Verify
       </Button>
       <span role="status" className="text-xs">
         {isPending && "computing it again …"}
@@ -29,18 +29,18 @@ export function Verification({ id, detector }: { id: string; detector: string })
 type Verified = NonNullable<ReturnType<typeof useVerification>["data"]>;
 
 function Result({ of: found }: { of: Verified }) {
-  if (found.identical === null) return <Badge tone="warn">replay: not possible here, {found.reason}</Badge>;
+  if (found.identical === null) return <Badge tone="warn">cannot be verified here, {found.reason}</Badge>;
   const effort = found.events === null ? ms(found.took_ms) : `${count(found.events)} events, ${ms(found.took_ms)}`;
   if (found.identical) {
     return (
       <>
-        <Badge tone="good">replay: identical</Badge> <span className="text-soft">{effort}</span>
+        <Badge tone="good">verified: identical</Badge> <span className="text-soft">{effort}</span>
       </>
     );
   }
   return (
     <>
-      <Badge tone="bad">replay: different</Badge>{" "}
+      <Badge tone="bad">verified: different</Badge>{" "}
       {found.differences
         .slice(0, 5)
         .map((each) => `${each.column} ${value(each.recorded)} → ${value(each.recomputed)}`)

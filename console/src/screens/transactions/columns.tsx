@@ -1,20 +1,38 @@
 import { Link } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
-import type { Schemas } from "~/api/client";
+import type { Summary } from "~/api/summaries";
 import { Badge } from "~/ui/Badge";
+import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { UNKNOWN, words } from "~/words/numbers";
+import { money, percent, words } from "~/words/numbers";
 
-type Decision = Schemas["Decision"];
-
-/** What the list shows of a decision. The order is the service's, so nothing is sorted here. */
-export const COLUMNS: ColumnDef<Decision, unknown>[] = [
+/** What lists show of a decision. The order is the service's, so nothing is sorted here. */
+export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
-    id: "decided",
-    header: "Decided",
+    id: "time",
+    header: "Time",
     enableSorting: false,
-    cell: ({ row: { original } }) => <Time at={original.decided_at} />,
+    cell: ({ row: { original } }) => <Time at={original.event_time} />,
+  },
+  {
+    id: "amount",
+    header: "Amount",
+    enableSorting: false,
+    meta: { right: true },
+    cell: ({ row: { original } }) => (
+      <span className="whitespace-nowrap font-semibold">{money(original.amount, original.currency)}</span>
+    ),
+  },
+  {
+    id: "who",
+    header: "From → to",
+    enableSorting: false,
+    cell: ({ row: { original } }) => (
+      <span className="block min-w-44 xl:min-w-80">
+        <LinkedIdentity of={original} />
+      </span>
+    ),
   },
   {
     id: "decision",
@@ -32,24 +50,17 @@ export const COLUMNS: ColumnDef<Decision, unknown>[] = [
     header: "Score",
     enableSorting: false,
     meta: { right: true },
-    cell: ({ row: { original } }) =>
-      original.fraud_probability === null ? UNKNOWN : original.fraud_probability.toFixed(4),
+    cell: ({ row: { original } }) => <span className="whitespace-nowrap">{percent(original.fraud_probability)}</span>,
   },
   {
     id: "why",
-    header: "Why",
+    header: "Reason",
     enableSorting: false,
     cell: ({ row: { original } }) => (
-      <span className="line-clamp-2 min-w-48 max-w-3xl break-words">
-        {original.explanation.reasons[0]?.text ?? words(original.explanation.decision_reason)}
+      <span className={`line-clamp-2 min-w-48 max-w-3xl break-words ${original.reason === null ? "text-soft" : ""}`}>
+        {original.reason ?? words(original.decision_reason)}
       </span>
     ),
-  },
-  {
-    id: "time",
-    header: "Took place",
-    enableSorting: false,
-    cell: ({ row: { original } }) => <Time at={original.event_time} />,
   },
   {
     id: "id",
@@ -61,7 +72,8 @@ export const COLUMNS: ColumnDef<Decision, unknown>[] = [
         params={{ id: original.transaction_id }}
         search={{ detector: original.detector }}
         onClick={(event) => event.stopPropagation()}
-        className="font-mono text-accent text-xs hover:underline"
+        className="block max-w-40 truncate font-mono text-accent text-xs hover:underline"
+        title={original.transaction_id}
       >
         {original.transaction_id}
       </Link>

@@ -10,11 +10,25 @@ const decision = {
 describe("features of a decision", () => {
   it("stand with what they are and how far they moved the score", () => {
     const rows = featureRows(decision, [
-      { name: "count_last_1h", type: "number", entity: "customer", aggregate: "count", field: null, window: "1h" },
+      {
+        name: "count_last_1h",
+        label: "payments within an hour",
+        type: "number",
+        entity: "customer",
+        aggregate: "count",
+        field: null,
+        window: "1h",
+      },
     ]);
     expect(rows).toEqual([
-      { name: "count_last_1h", value: 4, contribution: 1.5, about: "customer: count, last 1h" },
-      { name: "is_night", value: false, contribution: null, about: "" },
+      {
+        name: "count_last_1h",
+        label: "payments within an hour",
+        value: 4,
+        contribution: 1.5,
+        about: "customer: count, last 1h",
+      },
+      { name: "is_night", label: "is night", value: false, contribution: null, about: "" },
     ]);
   });
 
@@ -22,5 +36,6 @@ describe("features of a decision", () => {
     const rows = [{ name: "count_last_1h" }, { name: "amount_last_1h" }];
     expect(found(rows, "1h count")).toEqual([rows[0]]);
     expect(found(rows, " ")).toBe(rows);
+    expect(found([{ name: "n", label: "payments within an hour" }], "hour payments")).toHaveLength(1);
   });
 });

@@ -2,9 +2,12 @@
 
 import type { ServedFeature } from "~/api/detectors";
 import type { Decision } from "~/api/transactions";
+import { words } from "~/words/numbers";
 
 export interface FeatureRow {
   name: string;
+  /** What it is called in words. */
+  label: string;
   value: unknown;
   /** How far it moved the score, in log-odds; null where the models do not read it. */
   contribution: number | null;
@@ -18,6 +21,7 @@ export function featureRows(decision: Decision, served: readonly ServedFeature[]
   const known = new Map(served.map((each) => [each.name, each]));
   return Object.entries(decision.features).map(([name, found]) => ({
     name,
+    label: known.get(name)?.label ?? words(name),
     value: found,
     contribution: moved.get(name) ?? null,
     about: described(known.get(name)),
@@ -31,11 +35,13 @@ function described(feature: ServedFeature | undefined): string {
   return `${feature.entity}: ${feature.aggregate}${of}, ${feature.window === "ever" ? "ever" : `last ${feature.window}`}`;
 }
 
-/** Those whose name holds every word that is sought. */
-export function found<T extends { name: string }>(rows: readonly T[], sought: string): readonly T[] {
+/** Those whose name or label holds every word that is sought. */
+export function found<T extends { name: string; label?: string }>(rows: readonly T[], sought: string): readonly T[] {
   const parts = sought
     .toLowerCase()
     .split(/[\s_]+/)
     .filter(Boolean);
-  return parts.length === 0 ? rows : rows.filter((row) => parts.every((part) => row.name.toLowerCase().includes(part)));
+  return parts.length === 0
+    ? rows
+    : rows.filter((row) => parts.every((part) => `${row.name} ${row.label ?? ""}`.toLowerCase().includes(part)));
 }

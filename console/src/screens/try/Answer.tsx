@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { Decision } from "~/live/feed";
+import type { Schemas } from "~/api/client";
 import { Empty, Failed } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Outcome } from "~/ui/Outcome";
@@ -9,7 +9,7 @@ import { ms, percent, value, words } from "~/words/numbers";
 const MOST_FEATURES = 12;
 
 interface Props {
-  decision: Decision | undefined;
+  decision: Schemas["Decision"] | undefined;
   error: unknown;
   dry: boolean;
 }
@@ -31,7 +31,7 @@ export function Answer({ decision, error, dry }: Props) {
   );
 }
 
-function Decided({ decision, dry }: { decision: Decision; dry: boolean }) {
+function Decided({ decision, dry }: { decision: Schemas["Decision"]; dry: boolean }) {
   const { reasons, rules, contributions, decision_reason } = decision.explanation;
   return (
     <div className="flex flex-col gap-4">

@@ -1,8 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ApiProblem, BASE, fetchJson } from "~/api/client";
+import { ApiProblem, BASE, fetchJson, type Schemas } from "~/api/client";
 import type { Definition } from "~/api/definition";
-import type { Decision } from "~/live/feed";
 import { useMay, useSession } from "~/session/session";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
@@ -23,7 +22,7 @@ export function TryForm({ definition }: { definition: Definition }) {
   const body = json === undefined ? event(fields, values) : parsed(json);
   const sending = useMutation({
     mutationFn: async () => ({
-      decision: await fetchJson<Decision>(path, post(json ?? JSON.stringify(body))),
+      decision: await fetchJson<Schemas["Decision"]>(path, post(json ?? JSON.stringify(body))),
       dry,
     }),
     onSuccess: (sent) => !sent.dry && renew(),
@@ -89,7 +88,7 @@ export function TryForm({ definition }: { definition: Definition }) {
           )}
           <div className="flex flex-wrap items-center gap-4">
             <Button look="main" type="submit" busy={sending.isPending}>
-              {dry ? "Decide, as a dry run" : "Decide and record"}
+              {dry ? "Score (dry run)" : "Score and record"}
             </Button>
             <label className="flex items-center gap-2">
               <input
@@ -147,7 +146,7 @@ function OneField({ field, value, error, onChange }: FieldProps) {
   const label = (
     <>
       {words(field.name)}
-      {!field.optional && <span className="text-soft"> · needed</span>}
+      {!field.optional && <span className="text-soft"> · required</span>}
     </>
   );
   const choices = field.choices?.map(String) ?? (field.type === "boolean" ? ["true", "false"] : null);
@@ -179,7 +178,7 @@ function Curl({ path, body }: { path: string; body: unknown }) {
   return (
     <div className="flex flex-col gap-1">
       <span className="flex items-center justify-between">
-        <span className="font-medium text-xs">The same from a shell</span>
+        <span className="font-medium text-xs">cURL</span>
         <Button look="quiet" onClick={() => void navigator.clipboard.writeText(text)}>
           Copy
         </Button>

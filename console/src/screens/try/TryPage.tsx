@@ -8,7 +8,7 @@ import { TryForm } from "./TryForm";
 export function TryPage() {
   const detector = useDetector();
   return (
-    <Page title="Try it" about="Make up an event and see what would be decided, and why.">
+    <Page title="Try it" about="Score a test event: the decision and its reasons.">
       {detector ? <Chosen key={detector.name} name={detector.name} /> : <Waiting height={400} />}
     </Page>
   );

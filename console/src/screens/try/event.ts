@@ -38,7 +38,7 @@ export function asked(fields: readonly Field[]): Field[] {
   return fields.filter((field) => !field.roles.includes("label"));
 }
 
-/** The same from a shell; quotes inside a text survive. */
+/** cURL; quotes inside a text survive. */
 export function curl(url: string, body: unknown, { key }: { key: boolean }): string {
   const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
   const lines = [

@@ -55,13 +55,19 @@ class Address(msgspec.Struct, frozen=True):
         prefix = unquote(parts.path.strip("/"))
         return cls(parts.netloc, Topics.under(f"{prefix}." if prefix else "", **named), properties)
 
-    def client(self, heard: Any = None, **more: Any) -> Properties:
+    @property
+    def published(self) -> str:
+        """The topic of positions: how far the journal's entries have been published."""
+        return f"{self.topics.journal}.published"
+
+    def client(self, on_error: Any = None, **more: Any) -> Properties:
         """The settings of one client; names are written with _ for the dots. heard: called with errors of its connections."""
         return {
             "bootstrap.servers": self.servers,
             "client.id": "penstock",
             "log_level": 2,
-            **({"error_cb": heard} if heard is not None else {}),
+            "socket.nagle.disable": True,  # a small request behind another would wait 40 ms for the broker's acknowledgement
+            **({"error_cb": on_error} if on_error is not None else {}),
             **{name.replace("_", "."): value for name, value in more.items()},
             **self.properties,
         }

@@ -1,5 +1,6 @@
 """The Kafka topics of one detector, with their readers and writers."""
 
+import time
 from typing import Any
 
 from penstock.adapters.kafka.address import Address
@@ -17,14 +18,21 @@ from penstock.adapters.kafka.journal import KafkaJournal
 from penstock.adapters.kafka.outlet import KafkaOutlet
 
 _ASK_S = 10.0
+_AGAIN_S = 0.02
 _LARGEST_ENTRY = str(32 << 20)
-_SHARDED = ("transactions", "journal")
+_SHARDED = ("transactions", "journal", "published")
 
 _CONFIGS: dict[str, dict[str, str]] = {
     **{role: {"message.timestamp.type": "LogAppendTime"} for role in INBOX},
     "journal": {"retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": _LARGEST_ENTRY},
+    "published": {"cleanup.policy": "compact"},
 }
 """Arrival is when the broker took a message, not what a sender claims; the journal is the log, and is kept."""
+
+
+def _led(topic: Any) -> bool:
+    """Whether each partition of a topic has a leader."""
+    return topic is not None and topic.error is None and all(each.leader >= 0 for each in topic.partitions.values())
 
 
 class KafkaBroker:
@@ -47,11 +55,12 @@ class KafkaBroker:
         """See `Broker.create`."""
         admin = AdminClient(self.address.client())
         there = self._listed(admin)
-        wanted = [role for role in self.topics.__struct_fields__ if self.topics.named(role) not in there]
+        names = self._names()
+        wanted = [role for role, name in names.items() if name not in there]
         number = shards or len(there[self.topics.transactions].partitions) if self.topics.transactions in there else shards or 1
         fresh = [
             NewTopic(
-                self.topics.named(role),
+                names[role],
                 num_partitions=number if role in _SHARDED else 1,
                 replication_factor=-1,
                 config=_CONFIGS.get(role, {}),
@@ -64,18 +73,33 @@ class KafkaBroker:
             except KafkaException as error:
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                     raise BrokerError(f"topic {name!r} cannot be created: {error.args[0].str()}") from error
-        return [self.topics.named(role) for role in wanted]
+        self._await(admin, [names[role] for role in wanted])
+        return [names[role] for role in wanted]
+
+    def _await(self, admin: Any, names: list[str]) -> None:
+        """Wait until the brokers know these topics and who leads their partitions: the answer to `create` comes before."""
+        until = time.monotonic() + _ASK_S
+        while unknown := [name for name in names if not _led(self._listed(admin).get(name))]:
+            if time.monotonic() > until:
+                raise BrokerError(f"topic {unknown[0]!r} has no leader {_ASK_S:g} s after it was created: are all brokers up?")
+            time.sleep(_AGAIN_S)
 
     def shards(self) -> int:
         """See `Broker.shards`."""
         there = self._listed(AdminClient(self.address.client()))
-        found = {role: len(there[name].partitions) for role in _SHARDED if (name := self.topics.named(role)) in there}
-        if len(set(found.values())) > 1:
-            raise BrokerError(
-                f"topic {self.topics.transactions!r} has {found['transactions']} partitions and its journal "
-                f"{self.topics.journal!r} has {found['journal']}; each shard has a journal of its own, so create them alike"
-            )
+        names = self._names()
+        found = {role: len(there[names[role]].partitions) for role in _SHARDED if names[role] in there}
+        for role, number in found.items():
+            if number != found.get("transactions", number):
+                raise BrokerError(
+                    f"topic {names['transactions']!r} has {found['transactions']} partitions and {names[role]!r} has {number}; "
+                    "each shard has one of its own in both, so create them alike"
+                )
         return found.get("transactions", 0)
+
+    def _names(self) -> dict[str, str]:
+        """The topics by their roles, with the one that only this broker needs."""
+        return {role: self.topics.named(role) for role in self.topics.__struct_fields__} | {"published": self.address.published}
 
     def _listed(self, admin: Any) -> dict[str, Any]:
         try:

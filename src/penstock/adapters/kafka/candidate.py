@@ -30,7 +30,7 @@ class KafkaCandidate:
         self._changed = threading.Condition()
         self._assigned: set[int] = set()
         self._owned: dict[int, KafkaInbox] = {}
-        self._untold: Offsets = {}
+        self._uncommitted: Offsets = {}
         self._telling = 0
         self._closing = threading.Event()
         self._consumer = Consumer(
@@ -82,22 +82,24 @@ class KafkaCandidate:
 
     def claim(self, shard: int) -> KafkaInbox:
         """See `Candidate.claim`."""
-        inbox = KafkaInbox(self._address, self._group, shard, health=self._health, tell_group=self._tell, on_close=self._let_go)
+        inbox = KafkaInbox(
+            self._address, self._group, shard, health=self._health, commit_group=self._commit_group, on_close=self._release
+        )
         with self._changed:
             self._owned[shard] = inbox
         return inbox
 
-    def _tell(self, offsets: Offsets, wait_s: float) -> None:
+    def _commit_group(self, offsets: Offsets, wait_s: float) -> None:
         """Only a member of a group may commit for it; commits of a member of an earlier election are refused."""
         with self._changed:
-            self._untold |= offsets
+            self._uncommitted |= offsets
             if wait_s:
-                self._changed.wait_for(lambda: not (self._untold or self._telling), wait_s)
+                self._changed.wait_for(lambda: not (self._uncommitted or self._telling), wait_s)
 
     def _tell_group(self) -> None:
         """Commit pending offsets; between two polls, since a client takes one call at a time."""
         with self._changed:
-            offsets, self._untold = self._untold, {}
+            offsets, self._uncommitted = self._uncommitted, {}
             self._telling += bool(offsets)
         if offsets:
             try:
@@ -110,9 +112,12 @@ class KafkaCandidate:
             self._telling -= 1
             self._changed.notify_all()
 
-    def _let_go(self, shard: int) -> None:
+    def _release(self, shard: int, fenced: bool) -> None:
+        """The group knows nothing of claims: who was fenced is not elected again by an assignment that it had before."""
         with self._changed:
             self._owned.pop(shard, None)
+            if fenced:
+                self._assigned.discard(shard)
             self._changed.notify_all()
 
     @property

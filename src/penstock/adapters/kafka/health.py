@@ -2,13 +2,62 @@
 
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
 _LOST = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
 _ASK_EVERY_S = 1.0
 _ASK_S = 0.5
+
+TRANSIENT = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError._TRANSPORT,
+}
+"""Answers of a cluster that is electing a leader or a coordinator, or has just started: asked again, it answers."""
+
+_PATIENCE_S = 10.0
+_MISSING_S = 3.0
+"""How long a topic may be unknown: a broker that has just started learns of its topics one after the other."""
+
+_AGAIN_S = 0.05
+
+T = TypeVar("T")
+
+
+def patiently(ask: Callable[[], T], clock: Callable[[], float] = time.monotonic) -> T:
+    """The answer to a question, asked again for at most 10 s while the answer is a transient error.
+
+    Raises:
+        KafkaException: another error, or still the same.
+    """
+    begun = clock()
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if clock() - begun >= _patience_s(error.args[0].code()):
+                raise
+        time.sleep(_AGAIN_S)
+
+
+def _patience_s(code: int) -> float:
+    if code in TRANSIENT:
+        return _PATIENCE_S
+    return _MISSING_S if code == KafkaError.UNKNOWN_TOPIC_OR_PART else 0.0
 
 
 class Health:

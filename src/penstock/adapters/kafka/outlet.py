@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException, Producer
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.errors import BrokerError
-from penstock.stream.port import Told
+from penstock.stream.port import OnAcknowledged
 from penstock.stream.trace_context import TRACEPARENT
 
 
@@ -35,18 +35,20 @@ class KafkaOutlet:
         self._thread = threading.Thread(target=self._report, name="penstock-deliveries", daemon=True)
         self._thread.start()
 
-    def put(self, role: str, key: str, body: bytes, done: Told | None = None, *, trace: bytes = b"") -> None:
+    def put(self, role: str, key: str, body: bytes, done: OnAcknowledged | None = None, *, trace: bytes = b"") -> None:
         """See `Outlet.put`."""
-        told = self._told(done) if done is not None else None
+        on_delivery = self._on_delivery(done) if done is not None else None
         try:
             headers: list[tuple[str, str | bytes | None]] | None = [(TRACEPARENT, trace)] if trace else None
-            self._producer.produce(self._topics.named(role), body, key.encode() or None, on_delivery=told, headers=headers)
+            self._producer.produce(
+                self._topics.named(role), body, key.encode() or None, on_delivery=on_delivery, headers=headers
+            )
         except BufferError as error:
             raise BrokerError("Kafka takes less than is sent: too many messages wait; come again") from error
         except KafkaException as error:
             raise BrokerError(f"Kafka refuses the message: {error.args[0].str()}") from error
 
-    def _told(self, done: Told) -> Any:
+    def _on_delivery(self, done: OnAcknowledged) -> Any:
         def delivered(error: Any, message: Any) -> None:  # noqa: ARG001  the client's signature
             if error is None:
                 self._health.answered()

@@ -13,7 +13,7 @@ from penstock.errors import ConfigurationError, LedgerError, LedgerFull, shown_u
 Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")
 
-GONE = (psycopg.OperationalError, psycopg.InterfaceError)
+CONNECTION_LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 """What is raised when the server cannot be reached any more, or refuses for now."""
 
 _ANSWER_WITHIN_S = 5
@@ -29,7 +29,9 @@ _USUAL: Mapping[str, Any] = {
 _SESSION = (
     b"SET search_path = penstock; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan;"
     # let the server notice, too, that this process is gone: it holds the lock of the owner until then
-    b" SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+    b" SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
+    # what is acknowledged survives a crash of the server, whatever its administrator has set for other clients
+    b" SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
 
 
@@ -83,7 +85,7 @@ def trouble_of(error: psycopg.Error, place: str) -> LedgerError:
             f"no room for {place}: {_said(error)}; nothing is written until there is. "
             "Free space on the server's device; work goes on by itself"
         )
-    if isinstance(error, GONE):
+    if isinstance(error, CONNECTION_LOST):
         return LedgerError(
             f"{place} does not answer: {_said(error)}; nothing is written until it does. "
             "Check the server; writing is tried again by itself"
@@ -137,7 +139,7 @@ class Shared:
             known = self._connection is not None
             try:
                 return work(self._alive())
-            except GONE:
+            except CONNECTION_LOST:
                 self._drop()
                 if not known:
                     raise

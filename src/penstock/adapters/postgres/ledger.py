@@ -15,9 +15,10 @@ from penstock.adapters.postgres.tables import PostgresTables
 from penstock.clock import Clock, system_clock
 from penstock.codes import text_code
 from penstock.errors import Fenced, FolderInUse, LedgerError, PenstockError
-from penstock.ledger import Claims, DetectorVersion, Field, Tables
+from penstock.ledger import Claims, DetectorVersion, Field, RecentRecords, Tables
 from penstock.ledger.encoding import Header, check_shape
 from penstock.ledger.port import DECISIONS, Done
+from penstock.ledger.recent_records import MOST_RECORDS
 from penstock.ledger.writer import Writer
 from penstock.messages import Record
 
@@ -85,6 +86,7 @@ class PostgresLedger:
         self._next_seq = place.next_seq
         self._claims: dict[str, Claims] = {}
         self._on_the_way: dict[int, Record] = {}
+        self._recent_records: RecentRecords | None = None
         self.writer: Writer | None = None
         if read_only:
             self.store.drop()
@@ -152,16 +154,16 @@ class PostgresLedger:
 
     def flush(self) -> None:
         """See `Ledger.flush`."""
-        told = threading.Event()
+        settled = threading.Event()
         errors: list[BaseException] = []
 
         def done(error: BaseException | None) -> None:
             if error is not None:
                 errors.append(error)
-            told.set()
+            settled.set()
 
         self.when_durable(done)
-        told.wait()
+        settled.wait()
         if errors:
             raise errors[0]
 
@@ -197,8 +199,10 @@ class PostgresLedger:
         except PenstockError as error:
             raise LedgerError(str(error)) from error
 
-    def _written(self, _record: Record, position: int) -> None:
+    def _written(self, record: Record, position: int) -> None:
         del self._on_the_way[position]
+        if self._recent_records is not None:
+            self._recent_records.add(((position, record),))
 
     # ------------------------------------------------------------ reading
 
@@ -230,6 +234,12 @@ class PostgresLedger:
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """See `Ledger.read`."""
         return self._reading.read(from_position, kinds)
+
+    def recent_records(self) -> RecentRecords:
+        """See `FileLedger.recent_records`."""
+        if self._recent_records is None:
+            self._recent_records = RecentRecords(MOST_RECORDS)
+        return self._recent_records
 
     def recent(
         self, detector: str, *, limit: int | None = None, before: int | None = None, kinds: Collection[str] = DECISIONS

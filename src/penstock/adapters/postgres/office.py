@@ -7,7 +7,7 @@ from functools import cache
 
 import psycopg
 
-from penstock.adapters.postgres.connection import GONE, Connection, connect, place_of
+from penstock.adapters.postgres.connection import CONNECTION_LOST, Connection, connect, place_of
 from penstock.database.sqlite import Row, Schema, Transaction, Values, migrate, with_percent_names
 from penstock.errors import LedgerError, LedgerFull
 
@@ -44,7 +44,7 @@ class PostgresDatabase:
             known = self._connection is not None
             try:
                 return _run(self._alive(), sql, values)
-            except GONE:
+            except CONNECTION_LOST:
                 if self._writing or not known:
                     raise
                 self._drop()
@@ -85,7 +85,7 @@ class PostgresDatabase:
         db = self._alive()
         try:
             db.execute("SELECT 1")
-        except GONE:
+        except CONNECTION_LOST:
             self._drop()
             db = self._alive()
         return db
@@ -111,7 +111,7 @@ class PostgresDatabase:
             raise LedgerFull(f"no room for {self.place}: {_said(error)}; free space on the server's device") from error
         except psycopg.errors.LockNotAvailable as error:
             raise LedgerError(f"{self.place} is busy: another process writes for long; try again") from error
-        except GONE as error:
+        except CONNECTION_LOST as error:
             raise LedgerError(f"{self.place} does not answer: {_said(error)}; check the server") from error
         except psycopg.Error as error:
             raise LedgerError(f"{self.place} refuses: {_said(error)}") from error

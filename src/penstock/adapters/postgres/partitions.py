@@ -112,5 +112,7 @@ def _dropped(db: Connection, before: date) -> Dropped:
             for table in PARTED:
                 db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(f"{table}_{period.partition}")))
         db.execute("DELETE FROM periods WHERE partition = ANY (%s)", ([period.partition for period in old],))
-        gone = db.execute("DELETE FROM quarantine WHERE received_us < extract(epoch FROM %s::timestamp) * 1000000", (before,))
-        return Dropped(tuple(period.partition for period in old), rows, gone.rowcount)
+        deleted = db.execute(
+            "DELETE FROM quarantine WHERE received_us < extract(epoch FROM %s::timestamp) * 1000000", (before,)
+        )
+        return Dropped(tuple(period.partition for period in old), rows, deleted.rowcount)

@@ -46,7 +46,7 @@ class PostgresSink:
         self._at = place_of(url)
         self._store = Store(url, log, Shapes(ledger.layouts, ledger.tables.versions, amounts or {}), clock, alone=False)
         self._tables: PostgresTables | None = None
-        self._told: set[str] = set()
+        self._known_layouts: set[str] = set()
 
     def begin(self, fence: int) -> int:
         """See `Sink.begin`.
@@ -93,15 +93,15 @@ class PostgresSink:
         """
         try:
             with explained(self._at):
-                self._tell([record for _, record in records])
+                self._announce([record for _, record in records])
                 for group in _groups(records):
                     self._store.write(group)
         except (LedgerError, psycopg.Error) as error:
             raise SinkUnavailable(str(error)) from error
 
-    def _tell(self, records: Sequence[Record]) -> None:
+    def _announce(self, records: Sequence[Record]) -> None:
         """Write new layouts and versions to the database, for readers of the records."""
-        new = {str(record.meta["layout"]) for record in records if "layout" in record.meta} - self._told
+        new = {str(record.meta["layout"]) for record in records if "layout" in record.meta} - self._known_layouts
         if not new:
             return
         assert self._tables is not None, "write before begin"
@@ -110,7 +110,7 @@ class PostgresSink:
             self._tables.put_layout(layout_id, layouts[layout_id])
         for version in self._ledger.tables.versions():
             self._tables.put_version(version)
-        self._told |= new
+        self._known_layouts |= new
 
     def close(self) -> None:
         """See `Sink.close`."""

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from penstock.adapters.postgres import partitions, rows
-from penstock.adapters.postgres.connection import GONE, Connection, connect, place_of
+from penstock.adapters.postgres.connection import CONNECTION_LOST, Connection, connect, place_of
 from penstock.adapters.postgres.layouts import Shapes
 from penstock.adapters.postgres.migrations import check
 from penstock.adapters.postgres.tables import put
@@ -112,7 +112,7 @@ class Store:
 
     def _lock(self, db: Connection) -> None:
         """Be the only owner. The server lets a lock go a moment after its holder has gone, so that is waited for."""
-        until = time.monotonic() + _GONE_WITHIN_S
+        until = time.monotonic() + _DROPPED_WITHIN_S
         while self.alone and not db.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER, self.place.log)).fetchall()[0][0]:
             if time.monotonic() > until:
                 raise Fenced(
@@ -256,7 +256,7 @@ class Store:
         if self._db is not None:
             try:
                 self._db.close()
-            except GONE:  # pragma: no cover -- a connection in pieces
+            except CONNECTION_LOST:  # pragma: no cover -- a connection in pieces
                 _log.debug("a broken connection to %s could not be closed", self.at)
             self._db = None
 
@@ -269,22 +269,22 @@ class _Day:
     partition: str
 
 
-_GONE_WITHIN_S = 5.0
+_DROPPED_WITHIN_S = 5.0
 _OWNER = 0x50656E6F  # "Peno": the first half of the key of the advisory lock of a log's owner
 
 
 def _put_labels(db: Connection, records: Sequence[Record]) -> None:
     """Labels become the state of their transactions in the transaction that keeps their record."""
-    told = [row for record in records if record.kind == "labels" and "known_us" in record.columns for row in _labels(record)]
-    if told:
-        put(db, "add_to_history", told)
-        put(db, "put_label", told)
+    labels = [row for record in records if record.kind == "labels" and "known_us" in record.columns for row in _labels(record)]
+    if labels:
+        put(db, "add_to_history", labels)
+        put(db, "put_label", labels)
 
 
 def _labels(record: Record) -> list[dict[str, object]]:
     columns: dict[str, Any] = record.columns
     names = ("fraud", "kind", "source", "known_us", "rank")
-    told = zip(*(columns[name] for name in names), strict=True)
+    labels = zip(*(columns[name] for name in names), strict=True)
     return [
         {
             "detector": record.detector,
@@ -296,5 +296,5 @@ def _labels(record: Record) -> list[dict[str, object]]:
             "received_us": int(record.arrived_us[row]),
             "rank": int(rank),
         }
-        for row, (fraud, kind, source, known_us, rank) in enumerate(told)
+        for row, (fraud, kind, source, known_us, rank) in enumerate(labels)
     ]

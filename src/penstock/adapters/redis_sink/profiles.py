@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,10 +12,10 @@ from penstock.adapters.redis_sink import kernel
 from penstock.decision import TEXT
 from penstock.decision.digits import SLACK
 from penstock.detector import Detector
-from penstock.engine.queries import RecordQueries
+from penstock.engine.record_reader import RecordReader
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.features import Aggregate, Entity
-from penstock.messages import Layout, Record, Type
+from penstock.messages import Record, Type
 
 _KINDS = {Type.NUMBER: kernel.NUMBER, Type.BOOLEAN: kernel.BOOLEAN, Type.TIME: kernel.TIME, Type.TEXT: kernel.TEXT}
 _SLACK = bytes(SLACK)
@@ -22,8 +23,24 @@ _SLACK = bytes(SLACK)
 Rows = tuple[Record, int, int]
 """A record, and from which of its rows to which."""
 
+Newest = dict[str, tuple[int, int, int]]
+"""The newest event of each key: its time, which record of a portion, and which row."""
 
-def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | None = None) -> list["Profiles"]:
+
+class Profile(msgspec.Struct, frozen=True):
+    """What the profile of an entity (in one of its roles) shows.
+
+    prefix: of the names of its keys in Redis. as_of: the field that holds the latest event's time. keys: the fields that make
+    a key; several are joined with |. features: their names and types.
+    """
+
+    prefix: str
+    as_of: str
+    keys: Sequence[tuple[str, Type]]
+    features: Sequence[tuple[str, Type]]
+
+
+def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | None = None) -> list[Profile]:
     """The profiles of these entities of a detector, in each of their roles; of those with keys of one field unless given.
 
     Raises:
@@ -40,9 +57,10 @@ def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | Non
         for role, columns in enumerate(known[name].keys):
             features = _features_of(detector, entity, role)
             if features:
-                keys = [column.name for column in columns]
+                layout = detector.plan.layout
                 as_of = f"as_of_{entity.roles[role]}" if entity.roles else "as_of"
-                found.append(Profiles(f"{prefix}{name}:", as_of, keys, features, detector.plan.layout))
+                keys, shown = ([(each, layout[each].type) for each in some] for some in ([c.name for c in columns], features))
+                found.append(Profile(f"{prefix}{name}:", as_of, keys, shown))
     return found
 
 
@@ -61,46 +79,52 @@ def _is_of(feature: Aggregate, entity: Entity, role: int) -> bool:
     return (entity.roles.index(feature.at) if feature.at else 0) == role
 
 
-class Profiles:
-    """The profiles of one entity (in one of its roles).
-
-    Args:
-        prefix: what the names of their keys begin with, in Redis. as_of: the field that holds the latest event's time.
-        keys: the fields that make a key; several are joined with |.
-        features: those that a profile shows. layout: what types all of these have.
+class ProfileWriter:
+    """Packs the profiles of one entity (in one of its roles), as `sink.lua` reads them.
 
     The features recorded with an event see the event itself, so the last event of a key has its profile.
     """
 
-    def __init__(self, prefix: str, as_of: str, keys: Sequence[str], features: Sequence[str], layout: Layout) -> None:
-        self._prefix = prefix
-        self._keys = [(name, layout[name].type) for name in keys]
-        self._numbers = [name for name in features if layout[name].type is not Type.TEXT]
-        self._texts = [name for name in features if layout[name].type is Type.TEXT]
+    def __init__(self, profile: Profile) -> None:
+        self._prefix, self._keys = profile.prefix, profile.keys
+        self._numbers = [name for name, type_ in profile.features if type_ is not Type.TEXT]
+        self._texts = [name for name, type_ in profile.features if type_ is Type.TEXT]
+        kinds = {name: _KINDS[type_] for name, type_ in profile.features}
         ordered = [*self._numbers, *self._texts]
-        self._kinds = np.array([_KINDS[layout[name].type] for name in ordered], np.int64)
-        names = [as_of, *ordered]
+        self._kinds = np.array([kinds[name] for name in ordered], np.int64)
+        names = [profile.as_of, *ordered]
         self._names, self._name_ends = _end_to_end([name.encode() for name in names])
         self._row_bytes = kernel.HEAD_BYTES + sum(kernel.FIELD_BYTES + 2 * (len(name.encode()) + 3) for name in names)
         self._places: dict[Any, NDArray[np.int64]] = {}
 
-    def pack(self, rows: Sequence[Rows], look: RecordQueries) -> bytes:
-        """The latest profile of every key among these rows, as `sink.lua` reads them."""
-        latest: dict[str, tuple[int, int, int]] = {}  # by key: event time, which record, which row
-        for which, (record, start, stop) in enumerate(rows):
-            times = record.time_us[start:stop].tolist()
-            for key, time_us, row in zip(self._keys_of(record, start, stop, look), times, range(start, stop), strict=True):
-                if key is not None and (key not in latest or latest[key][0] <= time_us):
-                    latest[key] = time_us, which, row
-        return self._packed(latest, [record for record, _, _ in rows], look) if latest else b""
+    def newest(self, portions: Sequence[Sequence[Rows]], look: RecordReader) -> list[Newest]:
+        """The newest event of every key, in the portion that it stands in.
 
-    def _packed(self, latest: dict[str, tuple[int, int, int]], records: Sequence[Record], look: RecordQueries) -> bytes:
-        chosen = np.array(list(latest.values()), np.int64)
+        A key has one profile among all portions: what is replaced at once by a later portion is not written.
+        """
+        found: dict[str, tuple[int, int, int, int]] = {}  # by key: event time, which portion, which record in it, which row
+        for portion, rows in enumerate(portions):
+            for which, (record, start, stop) in enumerate(rows):
+                times = record.time_us[start:stop].tolist()
+                for key, time_us, row in zip(self._keys_of(record, start, stop, look), times, range(start, stop), strict=True):
+                    if key is not None and (key not in found or found[key][0] <= time_us):
+                        found[key] = time_us, portion, which, row
+        split: list[Newest] = [{} for _ in portions]
+        for key, (time_us, portion, which, row) in found.items():
+            split[portion][key] = time_us, which, row
+        return split
+
+    def pack(self, newest: Newest, rows: Sequence[Rows], look: RecordReader) -> bytes:
+        """The profiles of a portion's keys."""
+        return self._packed(newest, [record for record, _, _ in rows], look) if newest else b""
+
+    def _packed(self, newest: Newest, records: Sequence[Record], look: RecordReader) -> bytes:
+        chosen = np.array(list(newest.values()), np.int64)
         values = np.full((len(chosen), len(self._kinds)), np.nan)
         for which in np.unique(chosen[:, 1]).tolist():
             mine = chosen[:, 1] == which
             values[mine, : len(self._numbers)] = self._values(records[which], chosen[mine, 2], look)
-        keys, key_ends = _end_to_end([f"{self._prefix}{key}".encode() for key in latest])
+        keys, key_ends = _end_to_end([f"{self._prefix}{key}".encode() for key in newest])
         texts, text_ends = self._texts_of(chosen, records)
         out = np.empty(len(chosen) * self._row_bytes + len(keys) + len(texts) + text_ends.size * 5 + SLACK, np.uint8)
         times = np.ascontiguousarray(chosen[:, 0])
@@ -109,7 +133,7 @@ class Profiles:
         )
         return out[:end].tobytes()
 
-    def _values(self, record: Record, rows: NDArray[np.int64], look: RecordQueries) -> NDArray[np.float64]:
+    def _values(self, record: Record, rows: NDArray[np.int64], look: RecordReader) -> NDArray[np.float64]:
         """The numeric features of these rows; NaN where the record's layout has no such column."""
         layout = record.meta.get("layout")
         if layout not in self._places:
@@ -136,14 +160,14 @@ class Profiles:
                     ends[i, column] = size
         return np.frombuffer(b"".join(parts) + _SLACK, np.uint8), ends
 
-    def _keys_of(self, record: Record, start: int, stop: int, look: RecordQueries) -> Sequence[str | None]:
+    def _keys_of(self, record: Record, start: int, stop: int, look: RecordReader) -> Sequence[str | None]:
         columns = [_key_texts(record, name, type_, start, stop, look) for name, type_ in self._keys]
         if len(columns) == 1:
             return columns[0]
         return [None if None in parts else "|".join(map(str, parts)) for parts in zip(*columns, strict=True)]
 
 
-def _key_texts(record: Record, name: str, type_: Type, start: int, stop: int, look: RecordQueries) -> Sequence[str | None]:
+def _key_texts(record: Record, name: str, type_: Type, start: int, stop: int, look: RecordReader) -> Sequence[str | None]:
     """One field of the keys of these rows, as text; None where it is null."""
     if type_ is Type.TEXT:
         held = record.columns.get(TEXT + name)
@@ -165,3 +189,12 @@ def _number_texts(values: Sequence[float]) -> Iterator[str | None]:
 def _end_to_end(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     ends = np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
     return np.frombuffer(b"".join(texts) + _SLACK, np.uint8), ends
+
+
+def compile_profiles() -> None:
+    """Compile the writing of profiles, by writing none."""
+    names, name_ends = _end_to_end([b"name"])
+    keys, key_ends = _end_to_end([])
+    kinds, times, values, ends = np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0), np.int64)
+    out = np.empty(SLACK, np.uint8)
+    kernel.write_profiles(kinds, names, name_ends, keys, key_ends, times, values, np.frombuffer(_SLACK, np.uint8), ends, out)

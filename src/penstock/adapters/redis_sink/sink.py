@@ -1,15 +1,22 @@
 """The sink to Redis: a script writes decisions, profiles and notifications atomically with the position reached."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from itertools import chain
+from typing import TYPE_CHECKING
+
+import redis
 
 from penstock.adapters.redis_sink.connection import connect, explained, place_of
-from penstock.adapters.redis_sink.profiles import Rows, profiles_of
-from penstock.engine.engine import Engine
+from penstock.adapters.redis_sink.profiles import Newest, Profile, ProfileWriter, Rows, profiles_of
+from penstock.engine.record_reader import RecordReader
 from penstock.errors import Fenced
 from penstock.messages import Record
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
 
 DECISION_TTL_S = 24 * 3600
 """How long a decision can be looked up, in seconds."""
@@ -20,9 +27,15 @@ PROFILE_TTL_S = 90 * 24 * 3600
 MOST_ROWS = 512
 """Rows of one script: Redis does nothing else while it runs."""
 
+PIPELINED = 4
+"""Scripts sent at once: the server finds the next one waiting, while the client makes those after."""
 
-_Sent = tuple[tuple[int, int], "Future[int]"]
-"""How far a portion goes, and the answer to it."""
+_Position = tuple[int, int]
+"""A position in the ledger, and a row of the record there."""
+
+_Arguments = list[bytes | str | int]
+_Sent = tuple[_Position, "Future[list[int]]"]
+"""How far the scripts of a pipeline go, and the answers to them."""
 
 _TAKE = """
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -35,17 +48,22 @@ return {tonumber(ARGV[1]), tonumber(reached[1] or '0'), tonumber(reached[2] or '
 """
 
 
+def prefix_of(detector: str) -> str:
+    """What the names of a detector's keys begin with."""
+    return f"penstock:{detector}:"
+
+
 class RedisSink:
     """`Sink` into Redis: lookups and notifications for other services.
 
     Args:
         url: of the server, redis://HOST:PORT/DATABASE.
-        engine: the worker's, which decodes records.
+        detector: its name.
+        reader: reads and renders the records.
+        profiles: those that are published.
         owner: the name of the writer: every shard of an inbox but the first, and every ledger of a service without a broker,
             has a separate fence and cursor under this name.
         decision_ttl_s, profile_ttl_s: seconds to live.
-        entities: whose profiles are published; by default those with keys of one field, since pairs are many and cost as much
-            each.
 
     For the detector `banking`:
 
@@ -64,28 +82,40 @@ class RedisSink:
     def __init__(
         self,
         url: str,
-        engine: Engine,
+        detector: str,
+        reader: RecordReader,
+        profiles: Sequence[Profile],
         *,
         owner: str = "",
         decision_ttl_s: int = DECISION_TTL_S,
         profile_ttl_s: int = PROFILE_TTL_S,
-        entities: Sequence[str] | None = None,
     ) -> None:
         self._place = place_of(url)
         self._redis = connect(url)
-        self._look = engine.queries
-        self._detector = engine.detector.name
-        prefix = f"penstock:{self._detector}:"
+        self._look, self._detector = reader, detector
+        prefix = prefix_of(detector)
         suffix = f":{owner}" if owner else ""
         self._owned = [f"{prefix}fence{suffix}", f"{prefix}cursor{suffix}"]
         self._keys = [*self._owned, f"{prefix}decision:", f"{prefix}decisions", f"{prefix}alerts"]
-        self._profiles = profiles_of(engine.detector, prefix, entities)
+        self._profiles = [ProfileWriter(profile) for profile in profiles]
         self._ttls_s = decision_ttl_s, profile_ttl_s
         self._take = self._redis.register_script(_TAKE)
-        self.script = self._redis.register_script((files(__package__) / "sink.lua").read_text())
+        self._script = (files(__package__) / "sink.lua").read_text()
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._sending = ThreadPoolExecutor(1, thread_name_prefix="penstock-redis")
         self._fence = 0
         self.reached = 0, 0
+
+    @classmethod
+    def of(cls, url: str, engine: "Engine", *, owner: str = "", entities: Sequence[str] | None = None) -> "RedisSink":
+        """The sink of an engine's decisions.
+
+        entities: whose profiles are published; by default those with keys of one field, since pairs are many and cost as much
+        each.
+        """
+        detector = engine.detector
+        profiles = profiles_of(detector, prefix_of(detector.name), entities)
+        return cls(url, detector.name, engine.queries, profiles, owner=owner)
 
     def begin(self, fence: int) -> int:
         """See `Sink.begin`."""
@@ -98,18 +128,35 @@ class RedisSink:
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """See `Sink.write`."""
         sent: _Sent | None = None
-        for rows, reached in _portions(self._detector, records, self.reached):
-            arguments = self._arguments(rows, reached)  # made while the server still works on the portion before
-            self._settle(sent)
-            sent = reached, self._sending.submit(self.script, self._keys, arguments)
+        portions = list(_portions(self._detector, records, self.reached))
+        newest = [each.newest([rows for rows, _ in portions], self._look) for each in self._profiles]
+        for start in range(0, len(portions), PIPELINED):
+            scripts: list[_Arguments] = []
+            before = -1, -1
+            for number, (rows, reached) in enumerate(portions[start : start + PIPELINED], start):
+                scripts.append(self._arguments(rows, reached, before, [each[number] for each in newest]))
+                before = reached
+            self._settle(sent)  # the server worked on them while these were made
+            sent = before, self._sending.submit(self._send, scripts)
         self._settle(sent)
 
+    def _send(self, scripts: Sequence[_Arguments]) -> list[int]:
+        """The answers to scripts that are sent at once; one behind a script that failed changes nothing."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for arguments in scripts:
+                pipeline.evalsha(self._sha, len(self._keys), *self._keys, *arguments)
+            try:
+                return list(pipeline.execute())
+            except redis.exceptions.NoScriptError:  # the server is new, or was emptied
+                self._redis.script_load(self._script)
+        return self._send(scripts)
+
     def _settle(self, sent: "_Sent | None") -> None:
-        """Wait for the response to the last write."""
+        """Wait for the responses to the last pipeline."""
         if sent is not None:
             with explained(self._place):
                 held = sent[1].result()
-            self._check(held, self._fence)
+            self._check(max(held), self._fence)
             self.reached = sent[0]
 
     def close(self) -> None:
@@ -124,9 +171,9 @@ class RedisSink:
                 f"this one, number {fence}, is no longer in charge"
             )
 
-    def _arguments(self, rows: Sequence[Rows], reached: tuple[int, int]) -> list[bytes | str | int]:
-        profiles = b"".join(each.pack(rows, self._look) for each in self._profiles)
-        found: list[bytes | str | int] = [self._fence, *reached, *self._ttls_s, profiles]
+    def _arguments(self, rows: Sequence[Rows], reached: _Position, before: _Position, newest: Sequence[Newest]) -> _Arguments:
+        profiles = b"".join(each.pack(keys, rows, self._look) for each, keys in zip(self._profiles, newest, strict=True))
+        found: _Arguments = [self._fence, *reached, *self._ttls_s, *before, profiles]
         for record, start, stop in rows:
             bodies = self._look.render(record, range(start, stop))
             found += chain.from_iterable(zip(record.ids[start:stop], bodies, strict=True))
@@ -134,8 +181,8 @@ class RedisSink:
 
 
 def _portions(
-    detector: str, records: Sequence[tuple[int, Record]], reached: tuple[int, int]
-) -> Iterator[tuple[list[Rows], tuple[int, int]]]:
+    detector: str, records: Sequence[tuple[int, Record]], reached: _Position
+) -> Iterator[tuple[list[Rows], _Position]]:
     """Decisions of a detector in portions of a good size, each with the position and row up to which it goes."""
     portion: list[Rows] = []
     size, end = 0, reached

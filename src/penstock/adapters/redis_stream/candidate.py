@@ -10,10 +10,10 @@ from penstock.adapters.redis_stream.inbox import RedisInbox
 from penstock.adapters.redis_stream.line import Line
 from penstock.errors import BrokerError
 
-LEASE_S = 5.0
+LEASE_S = 2.0
 """How long a holder may be silent before the lease goes to another."""
 
-RENEW_S = 0.5
+RENEW_S = 0.4
 """How often a candidate asks for it, or asks to keep it."""
 
 _CLAIM_S = 30.0
@@ -57,11 +57,11 @@ class RedisCandidate:
         keys = [self._address.state, self._address.lease]
         with self._asking:
             fence = self._line.insist(lambda: self._line.run(self._claim, keys, [self._token, int(LEASE_S * 1000)]), _CLAIM_S)
-            self._inbox = RedisInbox(self._address, self._line, self._group, shard, int(fence), on_close=self._let_go)
+            self._inbox = RedisInbox(self._address, self._line, self._group, shard, int(fence), on_close=self._give_up)
             self._ask()
         return self._inbox
 
-    def _let_go(self) -> None:
+    def _give_up(self) -> None:
         """Another may be elected at once; this one stands again, when its turn comes."""
         with self._asking, suppress(BrokerError):  # then it runs out by itself
             self._inbox, self._held_until = None, 0.0
@@ -77,4 +77,4 @@ class RedisCandidate:
         if not self._closing.is_set():
             self._closing.set()
             self._thread.join()
-            self._let_go()
+            self._give_up()

@@ -14,7 +14,7 @@ from typing import Any
 from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
 from penstock.errors import BrokerError, Fenced
-from penstock.stream.port import INBOX, Message, Unit
+from penstock.stream.port import INBOX, Derive, Message, Unit, nothing
 from penstock.stream.trace_context import TRACEPARENT
 
 LARGEST_POLL = 8 << 20
@@ -50,8 +50,8 @@ class RedisInbox:
 
     # ------------------------------------------------------------ reading
 
-    def begin(self, places: dict[str, str]) -> None:
-        """See `Inbox.begin`."""
+    def begin(self, places: dict[str, str], derive: Derive = nothing) -> None:  # noqa: ARG002 -- of the port
+        """See `Inbox.begin`; the script that commits publishes, too."""
         known = self._reading.insist(self._known, _BEGIN_S)
         self._behind = {role: max(known[role], places.get(role, "0-0"), key=ordered) for role in INBOX}
 

@@ -54,6 +54,11 @@ class RedisJournal:
             "journal again, and let Redis write every change to disk (appendonly yes, appendfsync always)"
         )
 
+    @property
+    def abandoned(self) -> bool:
+        """See `Journal.abandoned`: a lease elects."""
+        return False
+
     def mark(self) -> str | None:
         """See `Journal.mark`."""
         try:

@@ -79,13 +79,13 @@ class Line:
             Silent: ask again later.
             BrokerError: Redis refuses.
         """
-        return self._heard(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # the client's
+        return self._checked(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # the client's
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """The answer of a script; raises as `ask` does."""
-        return self._heard(lambda: script(keys, arguments))
+        return self._checked(lambda: script(keys, arguments))
 
-    def _heard(self, ask: Callable[[], Any]) -> Any:
+    def _checked(self, ask: Callable[[], Any]) -> Any:
         try:
             answer = ask()
         except (RedisError, OSError) as error:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.line import Line, Silent
 from penstock.errors import BrokerError
-from penstock.stream.port import Told
+from penstock.stream.port import OnAcknowledged
 
 MOST_WAITING = 100_000
 """Messages that may wait; so many bytes, too."""
@@ -24,7 +24,7 @@ class _Waiting(NamedTuple):
     until: float
     role: str
     body: bytes
-    done: Told | None
+    done: OnAcknowledged | None
     trace: bytes
 
 
@@ -52,7 +52,7 @@ class RedisOutlet:
         role: str,
         key: str,  # noqa: ARG002  the port's signature
         body: bytes,
-        done: Told | None = None,
+        done: OnAcknowledged | None = None,
         *,
         trace: bytes = b"",
     ) -> None:

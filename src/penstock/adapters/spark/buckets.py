@@ -45,7 +45,7 @@ class Needs:
         self.width, self.text_width = layout.width, layout.text_width
         text = p.features[:, k.F_TEXT] == 1
         self.filled = [self._filled(p.features, ~text, role) for role in range(self.roles)]
-        self.told = [self._filled(p.features, text, role) for role in range(self.roles)]
+        self.label_columns = [self._filled(p.features, text, role) for role in range(self.roles)]
         """By role: the number columns, and the text columns, that features of that role fill."""
         self.words = {at: texts[at] for at in _columns(p.items[p.features[text, k.F_SOURCE], k.I_SOURCE])}
         """The text columns whose values come back as features, with the fields that they are."""
@@ -194,7 +194,7 @@ class Bucket:
         for role in range(self.needs.roles):
             columns[f"in{role}"] = (keys[:, role] != 0).view(np.uint8)
             columns |= {f"x{at}": x[:, at] for at in self.needs.filled[role]}
-            for at in self.needs.told[role]:
+            for at in self.needs.label_columns[role]:
                 columns[f"c{at}"] = codes[:, at]
                 columns[f"t{at}"] = pa.array([self.words.get(code) for code in codes[:, at].tolist()], pa.string())
         return columns

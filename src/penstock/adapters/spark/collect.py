@@ -13,7 +13,7 @@ from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.scan import Opening, grouped
 from penstock.detector import Detector
 from penstock.engine import Pipeline
-from penstock.engine.reads import take
+from penstock.ingest.selection import take
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
 from penstock.offline.replay import CHUNK, Chunk, frame_of
@@ -65,7 +65,7 @@ def put(needs: Needs, detector: Detector, batch: Batch, found: pa.RecordBatch) -
         at = rows[here]
         for column in needs.filled[role]:
             batch.x[at, column] = numbers(found, f"x{column}")[here]
-        for column in needs.told[role]:
+        for column in needs.label_columns[role]:
             batch.codes[at, column] = numbers(found, f"c{column}")[here]
             texts: Any = batch.texts.setdefault(names[column], [None] * len(batch))
             for row, text in zip(at.tolist(), found.column(f"t{column}").take(pa.array(here)).to_pylist(), strict=True):

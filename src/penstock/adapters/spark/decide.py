@@ -19,8 +19,8 @@ from penstock.adapters.spark.source import Source
 from penstock.codes import text_codes
 from penstock.decision import compose
 from penstock.engine import Engine
-from penstock.engine.reads import take
 from penstock.engine.records import applied
+from penstock.ingest.selection import take
 from penstock.ledger.encoding import encode
 from penstock.messages import Batch
 

@@ -97,8 +97,8 @@ class Dedup(StatefulProcessor):
     def _onwards(self, group: int, found: pa.RecordBatch) -> Iterator[tuple[int, int, bytes]]:
         names = ("slice", "row", "arrived_us", "id", "body")
         yield KEPT + group, 0, pack({name: found.column(name) for name in names}).to_pybytes()
-        told = {name: numbers(found, name) for name in ("slice", "row", *_PLACES, "time_us")}
-        times = pack(told).to_pybytes()
+        columns = {name: numbers(found, name) for name in ("slice", "row", *_PLACES, "time_us")}
+        times = pack(columns).to_pybytes()
         for number in range(self.buckets):
             yield KEPT + number, TIMES, times
         for entity, plan in enumerate(self.source.detector.plan.entities):

@@ -37,14 +37,14 @@ class Saved(msgspec.Struct):
     sequence: int
 
 
-class Held(msgspec.Struct):
+class CachedState(msgspec.Struct):
     """A cached bucket, and its version in Spark's state."""
 
     version: int
     bucket: Any
 
 
-_cache: StateCache[Held] = StateCache()
+_cache: StateCache[CachedState] = StateCache()
 _decode = msgspec.msgpack.Decoder(Saved).decode
 
 
@@ -97,7 +97,7 @@ class KeyedState(StatefulProcessor):
             found = unpack(pack(bucket.run(block)))
             saved, logged = self._keep(bucket, block, saved, logged)
             version += 1
-            _cache.put((self.run, group), Held(version, bucket))
+            _cache.put((self.run, group), CachedState(version, bucket))
         self.at.update((version, int(clocks[0]), int(clocks[1]), saved, logged))
         return found
 

@@ -147,12 +147,12 @@ class Outbox:
                 return
 
     def _explained(self, error: Any) -> BrokerError | Fenced:
-        told = error.args[0]
-        if told.fatal():
-            return Fenced(f"another process runs on this checkpoint: {told.str()}")
-        if told.txn_requires_abort():
+        cause = error.args[0]
+        if cause.fatal():
+            return Fenced(f"another process runs on this checkpoint: {cause.str()}")
+        if cause.txn_requires_abort():
             self._producer.abort_transaction(_ASK_S)
-        return BrokerError(f"Kafka did not take a micro-batch: {told.str()}")
+        return BrokerError(f"Kafka did not take a micro-batch: {cause.str()}")
 
     def close(self) -> None:
         """Close the producer."""

@@ -40,7 +40,7 @@ class Publisher:
         self.fence = outbox.noted.fence + 1
         self._claimed = False
 
-    def tell(self, batch: int, rows: Sequence[Any]) -> Done:
+    def publish(self, batch: int, rows: Sequence[Any]) -> Done:
         """Send a micro-batch: rows of `decide.DONE`, in sequence order."""
         decisions = [pair for row in rows if row.kind == "decisions" for pair in _pairs(row.data)]
         refused = [body for row in rows if row.kind == "quarantine" for body in _column(row.data, "body")]

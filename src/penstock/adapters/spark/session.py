@@ -61,8 +61,8 @@ def open_session(
                 return builder.getOrCreate()
         except Exception as error:
             said.seek(0)
-            told = said.read().decode("utf-8", "replace").strip().splitlines()
-            raise ConfigurationError(f"Spark does not start on {master}: {error}\n" + "\n".join(told[-10:])) from error
+            log = said.read().decode("utf-8", "replace").strip().splitlines()
+            raise ConfigurationError(f"Spark does not start on {master}: {error}\n" + "\n".join(log[-10:])) from error
 
 
 @contextmanager

@@ -93,10 +93,10 @@ def start(
     declared = declare(source, checkpoint, buckets)
     run = secrets.token_hex(8)
     decided = _decided(_messages(spark, cluster, most_events), source, declared, run)
-    told = Publisher(Outbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
+    publisher = Publisher(Outbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
 
     def write(frame: "DataFrame", batch: int) -> None:
-        on_done(told.tell(batch, _finished(frame, source, declared)))
+        on_done(publisher.publish(batch, _finished(frame, source, declared)))
 
     writer = decided.writeStream.foreachBatch(write).queryName(f"penstock {declared.detector}")
     return writer.option("checkpointLocation", str(checkpoint / "spark")).start()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
+from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from, show_table
 
 if TYPE_CHECKING:
-    from penstock.offline.backtest import Tried
+    from penstock.offline.backtest import BacktestResult
     from penstock.offline.backtest.compare import Compared
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -91,14 +91,14 @@ def condition(
     \b
     penstock backtest condition banking "amount > 1000 AND is_night" --then review
     """  # noqa: D301 -- click's mark for lines that are kept as they are
-    from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import with_stored_rules
     from penstock.wiring.reports.backtests import Trials
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)
-    now = as_changed(load_detector(detector), chosen)
-    with Trials(chosen, now, days=span, archived=archived, told=say) as trials:
+    now = with_stored_rules(load_detector(detector), chosen)
+    with Trials(chosen, now, days=span, archived=archived, progress=say) as trials:
         found = trials.run(when, then, hard=hard, override=override)
     if as_json:
         print_json(found)
@@ -117,14 +117,14 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
 
     DETECTOR may be a candidate in a file: its rules need not be those that decided.
     """
-    from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import with_stored_rules
     from penstock.wiring.reports.backtests import Trials
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)
-    loaded = as_changed(load_detector(detector), chosen, rules=False)
-    with Trials(chosen, loaded, days=span, archived=archived, told=say) as trials:
+    loaded = with_stored_rules(load_detector(detector), chosen, rules=False)
+    with Trials(chosen, loaded, days=span, archived=archived, progress=say) as trials:
         found = {
             rule.name: trials.run(rule.when, rule.then, hard=rule.hard, override=rule.override, leaving_out=rule.name)
             for rule in loaded.rules
@@ -135,7 +135,7 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
         _show_rules(found)
 
 
-def show_tried(found: "Tried") -> None:
+def show_tried(found: "BacktestResult") -> None:
     """Print the result of a condition."""
     span = f"{found.since} to {found.until}" if found.since else "no day"
     click.echo(f"{found.detector}: {found.when} -> {found.then}")
@@ -154,14 +154,16 @@ def show_tried(found: "Tried") -> None:
             f" not known {found.money.undecided_stopped:,.2f}"
         )
     click.echo("a day: " + ", ".join(f"{count:+,.2f} {name}" for name, count in found.per_day.items()))
-    for example in found.examples[:10]:
-        amount = "" if example.amount is None else f"{example.amount:>12,.2f}"
-        change = f"{example.decision} -> {example.then}"
-        click.echo(f"  {example.transaction_id:<24} {example.event_time:%Y-%m-%d %H:%M} {amount} {change:<22} {example.truth}")
+    rows = []
+    for each in found.examples[:10]:
+        amount = "" if each.amount is None else f"{each.amount:,.2f}"
+        change = f"{each.decision} -> {each.then}"
+        rows.append((each.transaction_id, f"{each.event_time:%Y-%m-%d %H:%M}", amount, change, each.truth))
+    show_table(rows, right={2}, indent=2)
     _notes(found.notes)
 
 
-def _truth(found: "Tried") -> str:
+def _truth(found: "BacktestResult") -> str:
     known = found.truth_changed
     return (
         f"{known.fraud:,} fraud, {known.good + known.unobjected:,} good, {known.young:,} too young to know,"
@@ -169,14 +171,14 @@ def _truth(found: "Tried") -> str:
     )
 
 
-def _show_rules(found: "dict[str, Tried]") -> None:
+def _show_rules(found: "dict[str, BacktestResult]") -> None:
     heads = ("rule", "then", "matched", "by no other", "fraud", "good", "not known")
-    rows: list[Sequence[str]] = [heads]
+    rows = []
     for name, tried in found.items():
         truth = tried.truth
         counts = (tried.matched, tried.new, truth.fraud, truth.good + truth.unobjected, truth.young + truth.untold)
         rows.append((name, tried.then, *(f"{count:,}" for count in counts)))
-    _table(rows, left=2)
+    show_table(rows, heads, right=range(2, len(heads)))
     _notes(sorted({note for tried in found.values() for note in tried.notes}))
 
 
@@ -185,7 +187,8 @@ def _show_compared(found: "Compared") -> None:
 
     click.echo(f"{found.detector}: {found.events:,} events of {found.days} days in {found.data}")
     heads = ["champion \\ candidate", *found.matrix]
-    _table([heads, *([name, *(f"{count:,}" for count in row.values())] for name, row in found.matrix.items())])
+    rows = [[name, *(f"{count:,}" for count in row.values())] for name, row in found.matrix.items()]
+    show_table(rows, heads, right=range(1, len(heads)))
     click.echo(f"decided otherwise: {found.flips:,}")
     for name, side in (("champion", found.champion), ("candidate", found.candidate)):
         known = [("loss", side.loss), ("good revenue stopped", side.good_revenue_stopped)]
@@ -199,14 +202,6 @@ def _show_compared(found: "Compared") -> None:
             f" not known {found.money.undecided_stopped:,.2f}"
         )
     _notes(found.notes)
-
-
-def _table(rows: Sequence[Sequence[str]], left: int = 1) -> None:
-    """Rows as aligned text, the first columns to the left."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(w) if k < left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))]
-        click.echo("  ".join(cells).rstrip())
 
 
 def _notes(notes: Sequence[str]) -> None:

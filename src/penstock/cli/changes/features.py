@@ -2,17 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from penstock.cli.changes.change_options import approvals, as_changer, say_request
-from penstock.cli.changes.versions import by_author, listing, show_version, show_versions
+from penstock.cli.changes.lifecycle import (
+    Step,
+    add_step,
+    approvals,
+    as_changer,
+    by_author,
+    listing,
+    say_done,
+    show_version,
+    show_versions,
+)
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
 
 if TYPE_CHECKING:
-    from penstock.governance.feature_versions import Version
-    from penstock.wiring.changes.feature_activation import FeatureActivation
+    from penstock.governance.feature_activation import FeatureActivation
+    from penstock.governance.features import StoredFeature
 
 _name = click.argument("feature")
 
@@ -52,8 +61,8 @@ def as_described(function: Any) -> Any:
 @listing
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
     """The versions of every feature, and the history that each covers."""
-    with _growing(detector, flags) as found:
-        show_versions(found.book.versions(), _line, everything=everything, as_json=as_json)
+    with _open_activation(detector, flags) as found:
+        show_versions(found.store.versions(), _cells, everything=everything, as_json=as_json)
 
 
 @command.command()
@@ -63,13 +72,13 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @as_json
 def show(detector: str, feature: str, as_json: bool, **flags: Any) -> None:
     """All versions of a feature."""
-    with _growing(detector, flags) as found:
-        known = found.book.known(feature)
+    with _open_activation(detector, flags) as found:
+        known = found.store.known(feature)
     if as_json:
         print_json(known)
         return
     for version in known:
-        show_version(version, _line)
+        show_version(version, _cells)
 
 
 @command.command()
@@ -81,8 +90,8 @@ def show(detector: str, feature: str, as_json: bool, **flags: Any) -> None:
 def add(detector: str, feature: str, who: str, why: str, **given: Any) -> None:
     """Add a version of a feature as a draft: it is checked, and not computed yet."""
     body = _body(given)
-    with _growing(detector, given) as found:
-        say(_line(found.book.add(feature, body, who=who, why=why)))
+    with _open_activation(detector, given) as found:
+        say_done(found.store.add(feature, body, who=who, why=why), _cells)
 
 
 @command.command()
@@ -94,7 +103,7 @@ def add(detector: str, feature: str, who: str, why: str, **given: Any) -> None:
 def test(detector: str, feature: str, as_json: bool, **given: Any) -> None:
     """Check a feature without saving it: names, types and windows, as in a detector's file."""
     body = _body(given)
-    with _growing(detector, given) as found:
+    with _open_activation(detector, given) as found:
         name, type_, reads = found.test(feature, body)
     if as_json:
         print_json({"name": name, "type": type_, "reads": reads})
@@ -102,54 +111,37 @@ def test(detector: str, feature: str, as_json: bool, **given: Any) -> None:
         click.echo(f"{name}  {type_}, reads {', '.join(reads) or 'nothing'}")
 
 
-@command.command()
-@detector_argument
-@_name
-@click.argument("version", type=int, required=False)
-@as_changer
-@settings("data", "office", "models")
-def activate(detector: str, feature: str, version: int | None, who: str, why: str, **flags: Any) -> None:
-    """Backfill a version, by default the newest; it becomes active when the backfill is complete."""
-    from penstock.governance.approvals import Request
+def _step(verb: str) -> Step:
+    """The step that a method of the store takes, as a command."""
 
-    with _growing(detector, flags) as found:
-        done = found.book.activate(feature, version, who=who, why=why)
-    if isinstance(done, Request):
-        say_request(done)
-    else:
-        say(_line(done))
+    def step(detector: str, flags: dict[str, Any], feature: str, version: int | None, by: dict[str, str]) -> None:
+        with _open_activation(detector, flags) as found:
+            versions = () if version is None else (version,)
+            done = getattr(found.store, verb)(feature, *versions, **by)
+        if done is None:
+            say(f"{feature} is archived")
+        else:
+            say_done(done, _cells)
+
+    return step
 
 
-@command.command()
-@detector_argument
-@_name
-@as_changer
-@settings("data", "office", "models")
-def rollback(detector: str, feature: str, who: str, why: str, **flags: Any) -> None:
-    """Undo the last step: cancel the backfill, or backfill the version that was active before."""
-    with _growing(detector, flags) as found:
-        say(_line(found.book.rollback(feature, who=who, why=why)))
-
-
-@command.command()
-@detector_argument
-@_name
-@as_changer
-@settings("data", "office", "models")
-def archive(detector: str, feature: str, who: str, why: str, **flags: Any) -> None:
-    """Stop computing a feature; refused while a rule, a model or another feature reads it."""
-    with _growing(detector, flags) as found:
-        found.book.archive(feature, who=who, why=why)
-    say(f"{feature} is archived")
+_STEPS: tuple[tuple[str, Literal["none", "optional", "required"], str], ...] = (
+    ("activate", "optional", "Backfill a version, by default the newest; it becomes active when the backfill is complete."),
+    ("rollback", "none", "Undo the last step: cancel the backfill, or backfill the version that was active before."),
+    ("archive", "none", "Stop computing a feature; refused while a rule, a model or another feature reads it."),
+)
+for _verb, _takes, _summary in _STEPS:
+    add_step(command, _verb, "feature", _summary, _step(_verb), version=_takes, places=("data", "office", "models"))
 
 
 command.add_command(approvals)
 
 
 @contextmanager
-def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureActivation]":
+def _open_activation(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureActivation]":
     from penstock.cli.options import settings_from
-    from penstock.wiring.changes.feature_activation import feature_activation
+    from penstock.governance.feature_activation import feature_activation
     from penstock.wiring.database import office_of
     from penstock.wiring.detectors import load_detector
 
@@ -166,9 +158,9 @@ def _body(given: dict[str, Any]) -> dict[str, Any]:
     return body | repeated | ({"current": False} if before else {})
 
 
-def _line(version: "Version") -> str:
+def _cells(version: "StoredFeature") -> tuple[str, ...]:
     body = version.body
-    told = body.get("derive") or " ".join(f"{name}={value}" for name, value in body.items())
-    history = f"  {version.reach['sentence']}" if version.reach else ""
-    trouble = f"  not filled: {version.trouble}" if version.trouble else ""
-    return f"{version.name} {version.version}  {version.state}  {told}  {by_author(version)}{history}{trouble}"
+    text = body.get("derive") or " ".join(f"{name}={value}" for name, value in body.items())
+    history = version.reach["sentence"] if version.reach else ""
+    trouble = f"not filled: {version.trouble}" if version.trouble else ""
+    return f"{version.name} {version.version}", version.state, text, by_author(version), history, trouble

@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.changes.change_options import approvals, as_changer, books, say_request, since, text_of, with_who
-from penstock.cli.options import as_json, detector_argument, print_json, say, settings
+from penstock.cli.changes.lifecycle import (
+    approvals,
+    as_changer,
+    open_administration,
+    say_request,
+    since,
+    text_of,
+    with_who,
+)
+from penstock.cli.options import as_json, detector_argument, print_json, say, settings, show_table
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
-    from penstock.governance.list_steps import Outcome
-    from penstock.governance.list_tables import Entry
+    from penstock.governance.list_reader import Entry
+    from penstock.governance.lists import Outcome
 
 _list = click.argument("name", metavar="LIST")
 
@@ -33,16 +41,18 @@ def command() -> None:
 @as_json
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
     """All lists and their sizes. Also: ls."""
-    with books(detector, flags) as found:
-        kept, counts = [each for each in found.lists.all() if everything or not each.archived], found.lists.counts()
+    with open_administration(detector, flags) as found:
+        kept, counts = [each for each in found.lists.versions() if everything or not each.archived], found.lists.counts()
     if as_json:
         print_json([{"list": each, "entries": counts.get(each.name)} for each in kept])
         return
+    rows = []
     for each in kept:
-        count = counts.get(each.name)
-        marks = "".join(f"  {mark}" for mark in ("personal", "protected", "archived") if getattr(each, mark))
+        values = f"{counts[each.name].in_force if each.name in counts else 0:,} values"
+        marks = " ".join(mark for mark in ("personal", "protected", "archived") if getattr(each, mark))
         changed = f"revision {each.revision}, {since(each.changed_us)} by {each.changed_by}"
-        click.echo(f"{each.name}  {each.kind}  {count.in_force if count else 0:,} values  {changed}{marks}  {each.about}")
+        rows.append((each.name, each.kind, values, changed, marks, each.about))
+    show_table(rows, right={2})
 
 
 command.add_command(list_, "ls")
@@ -60,7 +70,7 @@ command.add_command(list_, "ls")
 def create(detector: str, name: str, who: str, **given: Any) -> None:
     """Create a list, or restore an archived one."""
     options = {option: given.pop(option) for option in ("kind", "about", "personal", "protected")}
-    with books(detector, given) as found:
+    with open_administration(detector, given) as found:
         found.create_list(name, who=who, **options)
     say(f"{name} is a list; rules ask it as: FIELD IN list('{name}')")
 
@@ -78,10 +88,10 @@ def add(
 ) -> None:
     """Add values to a list; those on it already get the new reason and expiry."""
     from penstock.clock import duration_us, system_clock
-    from penstock.governance.list_steps import NewEntry
+    from penstock.governance.lists import NewEntry
 
     until = None if expires is None else system_clock() + duration_us(expires, what="--expires")
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         _say(found.put(name, [NewEntry(value, reason or why, until) for value in values], who=who, why=why or reason))
 
 
@@ -93,7 +103,7 @@ def add(
 @settings("data", "office")
 def remove(detector: str, name: str, values: tuple[str, ...], who: str, why: str, **flags: Any) -> None:
     """Remove values from a list."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         _say(found.lists.remove(name, values, who=who, why=why))
 
 
@@ -107,7 +117,7 @@ def remove(detector: str, name: str, values: tuple[str, ...], who: str, why: str
 @as_json
 def show(detector: str, name: str, state: str, search: str, limit: int, as_json: bool, **flags: Any) -> None:
     """Entries of a list: who added them, when, why, and until when."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         entries, more = found.lists.entries(name, state, search=search, limit=limit)
         now = found.clock()
     if as_json:
@@ -126,8 +136,8 @@ def show(detector: str, name: str, state: str, search: str, limit: int, as_json:
 @as_json
 def find(detector: str, value: str, as_json: bool, **flags: Any) -> None:
     """The lists that a value is or was on. Exit 1 if it is on none now."""
-    with books(detector, flags) as books_:
-        found, now = books_.lists.find(value), books_.clock()
+    with open_administration(detector, flags) as admin:
+        found, now = admin.lists.find(value), admin.clock()
     held = any(entry.state(now) == "in_force" for entries in found.values() for entry in entries)
     if as_json:
         print_json(found)
@@ -147,7 +157,7 @@ def find(detector: str, value: str, as_json: bool, **flags: Any) -> None:
 @settings("data", "office")
 def import_(detector: str, name: str, file: Path, who: str, why: str, **flags: Any) -> None:
     """Add the values of a CSV file to a list: columns value, reason, expires_at; only value is required."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         _say(found.import_list(name, text_of(file, sys.stdin), str(file), who=who, why=why))
 
 
@@ -157,7 +167,7 @@ def import_(detector: str, name: str, file: Path, who: str, why: str, **flags: A
 @settings("data", "office")
 def export(detector: str, name: str, **flags: Any) -> None:
     """All entries that were ever on a list, as CSV: for `import`, or for lists={...} of a detector's file."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         click.echo(found.export_list(name), nl=False)
 
 
@@ -168,7 +178,7 @@ def export(detector: str, name: str, **flags: Any) -> None:
 @settings("data", "office")
 def archive(detector: str, name: str, who: str, why: str, **flags: Any) -> None:
     """Archive a list that no rule reads; its entries are kept."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         found.lists.archive(name, who=who, why=why)
 
 
@@ -182,12 +192,12 @@ def _say(done: "Outcome | Request") -> None:
         say_request(done)
         return
     counts = {"added": done.added, "changed": done.replaced, "removed": done.removed, "as they were": done.unchanged}
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    say(f"{done.list}, revision {done.revision}: {told or 'nothing'}")
+    text = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    say(f"{done.list}, revision {done.revision}: {text or 'nothing'}")
 
 
 def _line(entry: "Entry", now: int) -> str:
     until = "" if entry.expires_us is None else f", until {since(entry.expires_us)}"
-    gone = "" if entry.removed_us is None else f", removed {since(entry.removed_us)} by {entry.removed_by}"
+    removal = "" if entry.removed_us is None else f", removed {since(entry.removed_us)} by {entry.removed_by}"
     state = entry.state(now)
-    return f"{entry.value}  {state}  {entry.reason}  ({entry.author}, {since(entry.added_us)}{until}{gone})"
+    return f"{entry.value}  {state}  {entry.reason}  ({entry.author}, {since(entry.added_us)}{until}{removal})"

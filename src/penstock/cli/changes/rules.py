@@ -3,19 +3,30 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from penstock.cli.changes.change_options import approvals, as_changer, books, say_request, text_of
-from penstock.cli.changes.versions import by_author, listing, show_version, show_versions
+from penstock.cli.changes.lifecycle import (
+    Step,
+    add_step,
+    approvals,
+    as_changer,
+    by_author,
+    listing,
+    open_administration,
+    say_done,
+    show_version,
+    show_versions,
+    text_of,
+)
 from penstock.cli.options import as_json, detector_argument, guard_options, print_json, read_guards, say, settings
 
 if TYPE_CHECKING:
+    from penstock.governance.administration import RuleAdministration
     from penstock.governance.approvals import Request
-    from penstock.governance.rule_versions import Version
+    from penstock.governance.rules import StoredRule
     from penstock.rules.checks import Finding
-    from penstock.wiring.changes.rule_administration import RuleAdministration
 
 _name = click.argument("rule")
 _version = click.argument("version", type=int)
@@ -33,8 +44,8 @@ def command() -> None:
 @listing
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
     """The versions of every rule, with their states."""
-    with books(detector, flags) as found:
-        show_versions(found.rules.versions(), _line, everything=everything, as_json=as_json)
+    with open_administration(detector, flags) as found:
+        show_versions(found.rules.versions(), _cells, everything=everything, as_json=as_json)
 
 
 @command.command()
@@ -45,9 +56,10 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
     """All versions of a rule, each with its differences from the one before it."""
     from penstock.errors import NotFound, did_you_mean
-    from penstock.governance.rule_versions import by_name, difference
+    from penstock.governance.rules import difference
+    from penstock.governance.versions import by_name
 
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         rules = by_name(found.rules.versions())
     if rule not in rules:
         raise NotFound(f"detector {detector!r} has no rule {rule!r}.{did_you_mean(rule, rules)}")
@@ -57,7 +69,7 @@ def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
         print_json([{"version": each, "changed": change} for each, change in zip(rules[rule], changes, strict=True)])
         return
     for version, change in zip(rules[rule], changes, strict=True):
-        show_version(version, _line)
+        show_version(version, _cells)
         for field, (old, new) in change.items() if version.version > 1 else ():
             click.echo(f"    {field}: {old!r} -> {new!r}")
 
@@ -75,11 +87,11 @@ def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
 @settings("data", "office")
 def add(detector: str, rule: str, who: str, why: str, **given: Any) -> None:
     """Add a version of a rule as a draft: it is checked, and does not run yet."""
-    from penstock.governance.rule_versions import Body
+    from penstock.governance.rules import RuleBody
 
-    body = Body(**{name: given.pop(name) for name in Body.__struct_fields__})
-    with books(detector, given) as found:
-        say(_line(found.rules.add(rule, body, who=who, why=why)))
+    body = RuleBody(**{name: given.pop(name) for name in RuleBody.__struct_fields__})
+    with open_administration(detector, given) as found:
+        say_done(found.rules.add(rule, body, who=who, why=why), _cells)
         _say_findings(found.check(rule, body).findings)
 
 
@@ -94,11 +106,11 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 
     It is compared with the running rules: the same as another, never reached, never or always true.
     """
-    from penstock.governance.rule_versions import Body
-    from penstock.wiring.changes.rule_administration import UNDER_TEST
+    from penstock.governance.administration import UNDER_TEST
+    from penstock.governance.rules import RuleBody
 
-    with books(detector, flags) as found:
-        checked = found.check(UNDER_TEST, Body(when=condition, then=then))
+    with open_administration(detector, flags) as found:
+        checked = found.check(UNDER_TEST, RuleBody(when=condition, then=then))
     if as_json:
         warnings = [finding.sentence for finding in checked.findings]
         print_json({**checked._asdict(), "warnings": warnings})
@@ -124,26 +136,14 @@ def backtest(detector: str, rule: str, version: int | None, days: int, as_json: 
     from penstock.wiring.reports.backtests import Trials
 
     archived = flags["archive"] is not None
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         now, body = found.now(), found.body(rule, version)
-    with Trials(settings_from(**flags), now, days=days, archived=archived, told=say) as trials:
+    with Trials(settings_from(**flags), now, days=days, archived=archived, progress=say) as trials:
         tried = trials.run(body.when, body.then, hard=body.hard, override=body.override, leaving_out=rule)
     if as_json:
         print_json(tried)
     else:
         show_tried(tried)
-
-
-@command.command()
-@detector_argument
-@_name
-@_version
-@as_changer
-@settings("data", "office")
-def shadow(detector: str, rule: str, version: int, who: str, why: str, **flags: Any) -> None:
-    """Run a version in shadow: where it would have fired is recorded, and changes nothing."""
-    with books(detector, flags) as found:
-        _say(found.rules.shadow(rule, version, who=who, why=why))
 
 
 @command.command()
@@ -171,57 +171,36 @@ def rollout(
     Guards compare both on the same events, and stop the version when it exceeds a limit.
     """
     given = read_guards(guards)
-    with books(detector, flags) as found:
-        done = found.roll_out(rule, version, percent=percent, share_of=share_of, who=who, why=why, guards=given)
-        _say(done)
+    with open_administration(detector, flags) as found:
+        done = found.rules.rollout(rule, version, percent=percent, share_of=share_of, who=who, why=why, guards=given)
+        say_done(done, _cells)
         _say_lowering(found, done, flags)
 
 
-@command.command()
-@detector_argument
-@_name
-@click.argument("version", type=int, required=False)
-@as_changer
-@settings("data", "office")
-def promote(detector: str, rule: str, version: int | None, who: str, why: str, **flags: Any) -> None:
-    """Promote the candidate, or a version, to active."""
-    with books(detector, flags) as found:
-        done = found.rules.promote(rule, version, who=who, why=why)
-        _say(done)
-        _say_lowering(found, done, flags)
+def _step(verb: str) -> Step:
+    """The step that a method of the store takes, as a command."""
+
+    def step(detector: str, flags: dict[str, Any], rule: str, version: int | None, by: dict[str, str]) -> None:
+        with open_administration(detector, flags) as found:
+            versions = () if version is None else (version,)
+            done = getattr(found.rules, verb)(rule, *versions, **by)
+            if done is not None:
+                say_done(done, _cells)
+            if verb == "promote":
+                _say_lowering(found, done, flags)
+
+    return step
 
 
-@command.command()
-@detector_argument
-@_name
-@as_changer
-@settings("data", "office")
-def pause(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
-    """Stop the candidate, or without one the active version."""
-    with books(detector, flags) as found:
-        _say(found.rules.pause(rule, who=who, why=why))
-
-
-@command.command()
-@detector_argument
-@_name
-@as_changer
-@settings("data", "office")
-def rollback(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
-    """Undo the last step: stop the candidate, or restore the version that was active before."""
-    with books(detector, flags) as found:
-        _say(found.rules.rollback(rule, who=who, why=why))
-
-
-@command.command()
-@detector_argument
-@_name
-@as_changer
-@settings("data", "office")
-def archive(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
-    """Archive a rule: no version acts or runs in shadow any more."""
-    with books(detector, flags) as found:
-        found.rules.archive(rule, who=who, why=why)
+_STEPS: tuple[tuple[str, Literal["none", "optional", "required"], str], ...] = (
+    ("shadow", "required", "Run a version in shadow: where it would have fired is recorded, and changes nothing."),
+    ("promote", "optional", "Promote the candidate, or a version, to active."),
+    ("pause", "none", "Stop the candidate, or without one the active version."),
+    ("rollback", "none", "Undo the last step: stop the candidate, or restore the version that was active before."),
+    ("archive", "none", "Archive a rule: no version acts or runs in shadow any more."),
+)
+for _verb, _takes, _summary in _STEPS:
+    add_step(command, _verb, "rule", _summary, _step(_verb), version=_takes)
 
 
 command.add_command(approvals)
@@ -232,7 +211,7 @@ command.add_command(approvals)
 @settings("data", "office")
 def export(detector: str, **flags: Any) -> None:
     """The active rules as JSON, one object each: for `import`, or for the detector's file."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         for line in found.export():
             click.echo(line)
 
@@ -244,26 +223,17 @@ def export(detector: str, **flags: Any) -> None:
 @settings("data", "office")
 def import_(detector: str, file: Path, who: str, why: str, **flags: Any) -> None:
     """Add rules written by `export` as drafts; rules equal to existing ones are skipped."""
-    with books(detector, flags) as found:
+    with open_administration(detector, flags) as found:
         for version in found.import_(text_of(file, sys.stdin), str(file), who=who, why=why):
-            say(_line(version))
+            say_done(version, _cells)
 
 
-def _say(done: "Version | Request") -> None:
-    from penstock.governance.approvals import Request
-
-    if isinstance(done, Request):
-        say_request(done)
-    else:
-        say(_line(done))
-
-
-def _say_lowering(found: "RuleAdministration", done: "Version | Request", flags: dict[str, Any]) -> None:
+def _say_lowering(found: "RuleAdministration", done: "StoredRule | Request", flags: dict[str, Any]) -> None:
     """Print how many outcomes a version lowers a day, if it can and decisions are recorded here."""
     from penstock.cli.options import settings_from
     from penstock.errors import PenstockError
     from penstock.governance.approvals import Request
-    from penstock.wiring.changes.rule_stores import can_lower
+    from penstock.governance.stored_detector import can_lower
     from penstock.wiring.reports.backtests import Trials
 
     version = done.details["version"] if isinstance(done, Request) else done.version
@@ -287,8 +257,8 @@ def _say_findings(findings: "Sequence[Finding]") -> None:
         say(f"warning: {finding.sentence}")
 
 
-def _line(version: "Version") -> str:
+def _cells(version: "StoredRule") -> tuple[str, ...]:
     share = f" {version.percent:g} % of {version.share_of}" if version.state == "rollout" else ""
     how = " hard" if version.body.hard else " override" if version.body.override else ""
-    told = f"{version.body.when} -> {version.body.then}{how}  {by_author(version)}"
-    return f"{version.name} {version.version}  {version.state}{share}  {told}"
+    text = f"{version.body.when} -> {version.body.then}{how}"
+    return f"{version.name} {version.version}", f"{version.state}{share}", text, by_author(version)

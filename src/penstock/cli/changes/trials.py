@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, settings, settings_from
+from penstock.cli.options import as_json, detector_argument, print_json, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.offline.trial import Blocks, Compared, Side
@@ -34,12 +34,12 @@ def command(detector: str, trial: str | None, version: str | None, days: int, as
 
     loaded = load_detector(detector)
     with recorded(settings_from(**flags), loaded.name, archived=flags["archive"] is not None, days=days) as archive:
-        names, told = tried(archive, loaded), blocks(archive, loaded, days=days, now_us=system_clock())
+        names, found = tried(archive, loaded), blocks(archive, loaded, days=days, now_us=system_clock())
     if as_json:
-        print_json({"trials": names, "blocks": told})
+        print_json({"trials": names, "blocks": found})
         return
     click.echo("\n".join(names) or f"nothing was tried beside {loaded.name}")
-    _show_blocks(told)
+    _show_blocks(found)
 
 
 def show_compared(detector: str, trial: str, version: str | None, days: int, flags: dict[str, Any], *, as_json: bool) -> None:
@@ -69,30 +69,29 @@ def _show(found: "Compared") -> None:
     if found.since is not None:
         click.echo(f"from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC")
     click.echo(f"agreement {_rate(total.agreement)}, blocks {_change(total.block_rate_change)} beside the champion's\n")
-    click.echo(f"{'':<16}{'champion':>30}{'candidate':>30}")
-    for title, value in _ROWS.items():
-        shown = [value(side) for side in (total.champion, total.candidate)]
-        if any(each != "-" for each in shown):
-            click.echo(f"{title:<16}{shown[0]:>30}{shown[1]:>30}")
+    rows = [(title, value(total.champion), value(total.candidate)) for title, value in _ROWS.items()]
+    show_table([row for row in rows if row[1:] != ("-", "-")], ("", "champion", "candidate"), right={1, 2})
     for title, amount in (("loss caught", found.loss_caught), ("good stopped", found.good_stopped)):
         if amount is not None:
             click.echo(f"{title} beside the champion: {amount.value:,.2f} ({amount.low:,.2f} to {amount.high:,.2f})")
-    click.echo(f"\n{found.period:<18}{'events':>10}{'agreement':>11}{'blocks':>18}")
+    parts = []
     for part in found.parts:
         blocks = f"{_short(part.champion.block_rate)} / {_short(part.candidate.block_rate)}"
-        click.echo(f"{part.since:%Y-%m-%d %H:%M}  {part.events:>10,}{_short(part.agreement):>11}{blocks:>18}")
+        parts.append((f"{part.since:%Y-%m-%d %H:%M}", f"{part.events:,}", _short(part.agreement), blocks))
+    click.echo()
+    show_table(parts, (found.period, "events", "agreement", "blocks"), right={1, 2, 3})
     _show_blocks(found.blocks)
     for note in found.notes:
         click.echo(f"note: {note}")
 
 
-def _show_blocks(told: "Blocks | None") -> None:
-    if told is not None:
+def _show_blocks(found: "Blocks | None") -> None:
+    if found is not None:
         from penstock.outcomes import said
 
         click.echo(
-            f"control share: {told.let_through:,} would-be blocks let through beside {told.blocked:,} blocked; precision of"
-            f" blocks, as estimated from them: {said(told.precision)}"
+            f"control share: {found.let_through:,} would-be blocks let through beside {found.blocked:,} blocked; precision of"
+            f" blocks, as estimated from them: {said(found.precision)}"
         )
 
 

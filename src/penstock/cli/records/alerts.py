@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
+from penstock.cli.options import as_json, print_json, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.alerts import Declared, Kind
@@ -36,9 +36,7 @@ def list_rules(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -
     whose = ", ".join(detector.name for detector in loaded)
     click.echo(f"{len(shown)} rules" + (f", checked against {whose}" if whose else ""))
     names = [rule.name + (f" ({rule.detector})" if rule.detector else "") for rule in shown]
-    width = max(map(len, names), default=0)
-    for name, rule in zip(names, shown, strict=True):
-        click.echo(f"  {name:<{width}}  {rule.severity:<8}  {_said(rule)}")
+    show_table([(name, rule.severity, _said(rule)) for name, rule in zip(names, shown, strict=True)], indent=2)
     for name, table in declared.channels.items():
         click.echo(f"channel {name}: {_kind(table)}, from {table.get('severity', 'its usual severity')} on")
     if not declared.channels:

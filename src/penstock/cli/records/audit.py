@@ -2,7 +2,7 @@
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
+from penstock.cli.options import as_json, print_json, settings, settings_from, show_table
 
 
 @click.group()
@@ -24,8 +24,8 @@ def show(
     """Audit entries, newest first."""
     import msgspec
 
+    from penstock.audit import AuditLog
     from penstock.clock import iso
-    from penstock.governance.audit import AuditLog
     from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
@@ -33,9 +33,9 @@ def show(
     if as_json:
         print_json(entries)
         return
-    for entry in entries:
-        told = "(erased)" if entry.details is None else msgspec.json.encode(entry.details).decode()
-        click.echo(f"{entry.seq:>6}  {iso(entry.at_us)}  {entry.who:<16} {entry.action:<16} {entry.subject}  {told}")
+    details = ["(erased)" if each.details is None else msgspec.json.encode(each.details).decode() for each in entries]
+    rows = [(each.seq, iso(each.at_us), each.who, each.action, each.subject) for each in entries]
+    show_table([(*row, text) for row, text in zip(rows, details, strict=True)], right={0})
 
 
 @command.command()
@@ -46,8 +46,8 @@ def verify(as_json: bool, **place: str | None) -> None:
 
     Keep the head that this prints: nobody who replaces the whole log can make a new one with the same head.
     """
+    from penstock.audit import AuditLog
     from penstock.clock import iso
-    from penstock.governance.audit import AuditLog
     from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:

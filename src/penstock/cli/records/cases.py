@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
+from penstock.cli.options import as_json, print_json, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.cases.case import Case
@@ -46,8 +46,7 @@ def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_
     if as_json:
         print_json(found)
         return
-    for case in found:
-        click.echo(_line(case))
+    show_table([_row(case) for case in found], right={3})
     if not found:
         click.echo("no such cases")
 
@@ -66,11 +65,11 @@ def show(case_id: str, as_json: bool, **flags: str | None) -> None:
     if as_json:
         print_json({"case": case, "keys": keys, "history": history})
         return
-    click.echo(_line(case))
+    show_table([_row(case)])
     click.echo("about " + ", ".join(f"{key.entity} {key.key}" for key in keys))
-    for line in history:
-        told = ", ".join(f"{name} {value}" for name, value in line.details.items())
-        click.echo(f"  {iso(line.at_us)[:19]}  {line.who:<12} {line.action:<9} {told}")
+    details = [", ".join(f"{name} {value}" for name, value in line.details.items()) for line in history]
+    rows = [(iso(line.at_us)[:19], line.who, line.action) for line in history]
+    show_table([(*row, text) for row, text in zip(rows, details, strict=True)], indent=2)
 
 
 @command.command()
@@ -100,12 +99,10 @@ def verdict(
     if as_json:
         print_json(case)
     else:
-        click.echo(_line(case))
+        show_table([_row(case)])
 
 
-def _line(case: "Case") -> str:
-    told = case.verdict or (f"taken by {case.owner}" if case.owner else case.state)
-    score = "" if case.score is None else f"{case.score:.0%} "
-    return (
-        f"{case.id}  {case.queue:<10} {told:<16} {case.expected_loss:>10.2f}  {score}{case.transaction_id}  {case.reason or ''}"
-    )
+def _row(case: "Case") -> tuple[str, ...]:
+    text = case.verdict or (f"taken by {case.owner}" if case.owner else case.state)
+    score = "" if case.score is None else f"{case.score:.0%}"
+    return case.id, case.queue, text, f"{case.expected_loss:.2f}", score, case.transaction_id, case.reason or ""

@@ -29,5 +29,5 @@ def command(detector: str, entity: str, key: str, reason: str | None, as_json: b
     if as_json:
         print_json(found)
     else:
-        gone = f"{found.values} values of personal fields, notes of {found.cases} cases"
-        click.echo(f"erased at {iso(found.at_us)} by {found.who}: {gone}")
+        erased = f"{found.values} values of personal fields, notes of {found.cases} cases"
+        click.echo(f"erased at {iso(found.at_us)} by {found.who}: {erased}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, print_json, say, settings, settings_from
+from penstock.cli.options import as_json, print_json, say, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.identity.keys import Key
@@ -56,8 +56,7 @@ def show(as_json: bool, **place: str | None) -> None:
     if as_json:
         print_json(keys)
         return
-    for key in keys:
-        click.echo(f"{key.id}  {key.name:<24} {', '.join(key.roles):<32} {_state(key)}")
+    show_table([(key.id, key.name, ", ".join(key.roles), _state(key)) for key in keys])
 
 
 @command.command()

@@ -15,20 +15,18 @@ def command() -> None:
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--to", "url", default="http://127.0.0.1:8000", show_default=True, metavar="URL", help="The service.")
-@settings("key")
+@settings("key", "tls_cert", "tls_key")
 @as_json
-def import_file(file: Path, url: str, key: str | None, as_json: bool) -> None:
+def import_file(file: Path, url: str, as_json: bool, **flags: str | None) -> None:
     """Post a CSV table of labels to a running service.
 
     The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and optionally known_at,
     source, kind, detector. A refused row is shown with its line. Exit 1 if one was refused.
     """
-    from penstock.adapters.http import Address
-    from penstock.adapters.label_rows import post_labels
+    from penstock.wiring.traffic.producers import post_label_file
 
-    address = Address.of(url, settings_from(key=key).key)
     with progress("posting") as advance:
-        accepted, refused = post_labels(address, file.read_bytes(), advance)
+        accepted, refused = post_label_file(settings_from(**flags), url, file, advance)
     if as_json:
         print_json({"accepted": accepted, "refused": [{"row": row, "detail": detail} for row, detail in refused]})
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
+from penstock.cli.options import as_json, print_json, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.identity.users import User
@@ -58,8 +58,7 @@ def show(as_json: bool, **place: str | None) -> None:
     if as_json:
         print_json(people)
         return
-    for person in people:
-        click.echo(f"{person.name:<24} {', '.join(person.roles):<32} {_state(person)}")
+    show_table([(person.name, ", ".join(person.roles), _state(person)) for person in people])
 
 
 @command.command()

@@ -17,48 +17,59 @@ SAMPLE = (
 
 
 @click.command()
-@settings("host", "port", "data", "models")
+@settings("host", "port", "tls_cert", "tls_key", "tls_client_ca", "data", "models")
 @click.option(
-    "--tps", type=click.FloatRange(min=0), default=20.0, show_default=True, metavar="N", help="Simulated payments a second."
+    "--tps", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="N", help="Simulated payments a second."
 )
 @click.option("--attack", metavar="NAME", help="Run this attack from the start, and no other.")
 def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """Start a server with a trained detector and live traffic.
 
-    The first start simulates two months of payments and trains on them; models and decisions are kept in the data
-    folder, so that later starts are quick.
+    The console's address answers at once, and shows the progress of the first start, which simulates two months of
+    payments and trains on them. Models and decisions are kept in the data folder, so that later starts are quick.
     """
+    from contextlib import ExitStack
+    from dataclasses import replace
+
     import msgspec
 
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.features.compiled import background
-    from penstock.service import Traffic, bind, serve
-    from penstock.wiring.demo import DETECTOR, prepare_demo
+    from penstock.service import Preparation, Traffic, bind, serve, url_of
+    from penstock.wiring.demo import DETECTOR, Demo
     from penstock.wiring.service_parts import served_parts
 
     settings = settings_from(**flags)
     settings = msgspec.structs.replace(settings, alerts=settings.alerts or "defaults")
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
-    url = f"http://{settings.host}:{sock.getsockname()[1]}"
-    with progress("preparing") as advance:
-        demo = prepare_demo(settings, tps=tps, attack=attack, say=say, progress=advance)
+    url = url_of(settings, sock)
+    demo = Demo(settings, tps=tps, attack=attack)
+    demo.begin()
+    preparation, opened = Preparation("Starting"), threading.Event()
+    say(f"preparing; {url} shows the progress")
     compiles = background.running(on=settings.compile_features)
     served = served_parts({DETECTOR: demo.detector}, settings, demo.replays)
-    with compiles, served as parts, demo.running(tps) as (bodies, labels):
+    with ExitStack() as preparing, compiles, served as parts, demo.running(tps) as (bodies, labels):
+        advance = preparing.enter_context(progress("preparing"))
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
-        opened = threading.Event()
+
+        def step(share: float, what: str | None = None) -> None:
+            preparation.advance(share, what)
+            advance(share)
 
         def on_ready() -> None:
             opened.set()
+            preparing.close()
             welcome(url, str(settings.data))
 
         serve(
-            parts,
+            replace(parts, openers={DETECTOR: demo.preparing(parts.openers[DETECTOR], step)}),
             settings,
             sock=sock,
             traffic=traffic,
+            preparation=preparation,
             on_ready=on_ready,
             on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s, started=opened.is_set),
         )

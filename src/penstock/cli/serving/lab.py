@@ -23,15 +23,15 @@ def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags:
     """
     from penstock.lab.server import run  # isort: skip -- first, for it says at once what is not installed
     from penstock.lab.api import Service
-    from penstock.lab.asked import Asked
+    from penstock.lab.options import LabOptions
     from penstock.service import bind
     from penstock.wiring.detectors import load_detectors
 
     chosen = settings_from(**flags)
     Service(url, chosen.key)  # validates the URL before anything starts
-    asked = Asked(url, detectors, {name: value for name, value in flags.items() if value is not None})
+    options = LabOptions(url, detectors, {name: value for name, value in flags.items() if value is not None})
     load_detectors(detectors)
     with bind(host, port) as free:
         port = free.getsockname()[1]
     said = f"the lab is at http://{host}:{port}, looking at {url}  (Ctrl-C stops)"
-    run(asked, host=host, port=port, on_ready=lambda: say(said))
+    run(options, host=host, port=port, on_ready=lambda: say(said))

@@ -12,6 +12,9 @@ from penstock.cli.options import accept_loss_flag, accepting, settings, settings
 @settings(
     "host",
     "port",
+    "tls_cert",
+    "tls_key",
+    "tls_client_ca",
     "data",
     "models",
     "registry",
@@ -23,6 +26,7 @@ from penstock.cli.options import accept_loss_flag, accepting, settings, settings
     "archive",
     "office",
     "on_timeout",
+    "acceptors",
 )
 @accept_loss_flag
 def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | None) -> None:
@@ -35,20 +39,22 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.features.compiled import background
-    from penstock.service import bind, serve
+    from penstock.service import bind, serve, url_of
     from penstock.wiring.detectors import load_detectors
+    from penstock.wiring.extras import check_extras
     from penstock.wiring.service_parts import served_parts
 
     settings = settings_from(**accepting(flags, accept_loss=accept_loss))
+    check_extras(settings)
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
-    port = sock.getsockname()[1]
+    url = url_of(settings, sock)
     loaded = load_detectors(detectors)
     begin_logging(settings, loaded[0].name if len(loaded) == 1 else None)
     compiles = background.running(on=settings.compile_features and settings.stream is None)
     with compiles, served_parts(dict(zip(detectors, loaded, strict=True)), settings) as parts:
-        names = ", ".join([*parts.openers, *parts.beside])
-        ready = f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"
+        names = ", ".join([*parts.openers, *parts.brokered])
+        ready = f"serving {names} on {url}  (Ctrl-C stops)"
         opened = threading.Event()
 
         def on_ready() -> None:

@@ -112,7 +112,7 @@ def stream(
         stop_on_signals(stop.set, chosen.stop_within_s)
         say(f"deciding for {detector}; state in {checkpoint}")
 
-    def told(done: "Done") -> None:
+    def on_micro_batch(done: "Done") -> None:
         more = f", {done.quarantined:,} in quarantine" if done.quarantined else ""
         say(f"micro-batch {done.batch}: {done.decisions:,} decisions{more}" + ("" if done.sent else " (sent before)"))
 
@@ -125,7 +125,7 @@ def stream(
         buckets=buckets,
         most_events=max_events,
         without_labels=without_labels,
-        on_done=told,
+        on_done=on_micro_batch,
         on_started=started,
         stop=stop,
     )

@@ -20,7 +20,10 @@ def command() -> None:
     help="Partitions of transactions and journal, each with an owner of its own; needs a shard key.  [1]",
 )
 def create(detector: str, partitions: int | None, **flags: str | None) -> None:
-    """Create missing topics: transactions, labels, answers, decisions, alerts, quarantine, journal."""
+    """Create missing topics: transactions, labels, answers, decisions, alerts, quarantine, journal.
+
+    On Kafka also journal.published: up to where decisions are published.
+    """
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.streams import check_shard_key, open_broker
 

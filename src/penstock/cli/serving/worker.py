@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from penstock.config import Settings
     from penstock.detector import Detector
 
-_SWITCH_S = 0.0005
-"""Deciding, committing and every sink run in separate threads. With Python's usual 5 ms each of the others would wait so
-long for its turn after every answer of a server.
-"""
-
 
 @click.command()
 @detector_argument
@@ -54,16 +49,18 @@ def command(
     """Decide events from a broker.
 
     One worker owns a detector (or each shard of it); others started like it stand by and take over when it ends, however
-    it ends. Decisions, the journal and the offsets are committed together.
+    it ends. Each event is decided once, and each decision published once.
     """
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals
-    from penstock.engine.statistics.meter import Meter
+    from penstock.engine.statistics.totals import Meter
+    from penstock.engine.warm import SWITCH_S
     from penstock.errors import shown_url
     from penstock.features.compiled import background
-    from penstock.wiring.changes.trial_work import TrialWork
     from penstock.wiring.database import office_of
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.extras import check_extras
+    from penstock.wiring.governance import trial_work
     from penstock.wiring.personal import keeping
     from penstock.wiring.streams import open_broker, parts_of, shards_of
     from penstock.wiring.traces import BatchSpans, spans_of
@@ -72,8 +69,9 @@ def command(
     settings = settings_from(**accepting(flags, accept_loss=accept_loss))
     if settings.stream is None:
         raise click.UsageError("--stream says which broker: kafka://HOST:PORT or redis://HOST:PORT")
+    check_extras(settings)
     begin_logging(settings)
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     loaded = load_detector(detector)
     begin_logging(settings, loaded.name)
     if train_first is not None:
@@ -84,7 +82,7 @@ def command(
     monitor = None
     compiles = background.running(on=settings.compile_features)
     with compiles, closing(broker), office_of(settings) as office, keeping([loaded], settings, office) as kept:
-        trials = TrialWork(office, [loaded], settings, alerted=settings.alerts is not None)
+        trials = trial_work(office, [loaded], settings, alerted=settings.alerts is not None)
         parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials, keeping=kept)
         worker = Worker(parts, name, shards, takeover=takeover)
         spans = spans_of(settings)
@@ -109,13 +107,15 @@ def command(
 
 def train_where_nothing_decides(detector: "Detector", file: Path, settings: "Settings") -> None:
     """Train a detector's first models on recorded events, unless a version decides already."""
-    from penstock.cli.training.trainer import tell
+    from penstock.cli.training.trainer import show_training
     from penstock.offline.options import Options
     from penstock.offline.trainer import Trainer
-    from penstock.wiring.changes.active_features import as_grown
+    from penstock.wiring.governance import with_stored_features
     from penstock.wiring.registries import open_registry
 
     registry = open_registry(settings)
     if detector.models and registry.alias(detector.name, "champion") is None:
         options = Options(max_refused=settings.max_refused)
-        tell(Trainer(as_grown(detector, settings), file, registry, options).train("first start"), as_json=False)
+        show_training(
+            Trainer(with_stored_features(detector, settings), file, registry, options).train("first start"), as_json=False
+        )

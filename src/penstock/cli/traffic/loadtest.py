@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long the service of --serve may take to become ready.",
 )
-@settings("key", "models", "registry")
+@settings("key", "tls_cert", "tls_key", "models", "registry")
 @as_json
 def command(
     base_url: str,
@@ -53,14 +53,17 @@ def command(
     service that stalls cannot hide it. A detector of --serve that has no trained models yet gets small ones, which are
     trained on simulated events and not kept.
     """
+    from msgspec import structs
+
     from penstock.wiring.traffic.events import load_test
 
     settings = settings_from(**flags)
     if serve:
         with own_service(serve, settings, start_within) as url:
-            measured = load_test(url, requests=requests, concurrency=concurrency, rate=rate)
+            own = structs.replace(settings, key=None)
+            measured = load_test(url, requests=requests, concurrency=concurrency, rate=rate, settings=own)
     else:
-        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate, key=settings.key)
+        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate, settings=settings)
     if as_json:
         print_json(measured.as_json())
     else:
@@ -87,16 +90,18 @@ def own_service(reference: str, settings: "Settings", within_s: float) -> Iterat
     Raises:
         NotReady: it was not ready within so many seconds, or it ended; the message is what it said.
     """
-    from penstock.adapters.child import free_port, serving
     from penstock.offline.registry import champion_of
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.registries import open_registry
+    from penstock.wiring.traffic.child import free_port, serving
     from penstock.wiring.traffic.events import train_small
 
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    url = f"{'http' if settings.tls_cert is None else 'https'}://127.0.0.1:{(port := free_port())}"
     detector = load_detector(reference)
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
         options = ["--port", str(port), "--data", folder]
+        options += ["--tls-cert", str(settings.tls_cert)] if settings.tls_cert else []
+        options += ["--tls-key", str(settings.tls_key)] if settings.tls_key else []
         if detector.models and champion_of(open_registry(settings), detector) is None:
             models = Path(folder) / "models"
             say(f"{settings.models_folder} holds no models of {detector.name}: training small ones for this load test")

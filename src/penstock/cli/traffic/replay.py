@@ -29,8 +29,8 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     """
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import placed
-    from penstock.wiring.changes.stored_detector import key_kept, with_stored_features_and_lists
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import key_kept, with_stored_features_and_lists
     from penstock.wiring.traffic.events import write_frame
 
     chosen = settings_from(models=models, **flags)

@@ -18,7 +18,7 @@ from penstock.cli.options import DESTINATIONS, detector_argument, read_events, s
     help="Events a second; as fast as they are taken unless given.",
 )
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
-@settings("shard_key", "key", "max_refused")
+@settings("shard_key", "key", "tls_cert", "tls_key", "max_refused")
 def command(detector: str, file: Path, to: str, tps: float | None, labels: bool, **flags: str | None) -> None:
     """Send a recorded file to a running service, or into a broker.
 

@@ -43,8 +43,17 @@ from penstock.cli.options import DESTINATIONS, detector_argument, instant, say, 
     help="Write .parquet, .csv or .ndjson, with labels.",
 )
 @click.option("--to", metavar="URL", help=f"Send to {DESTINATIONS}.")
-@settings("shard_key", "key")
-def command(detector: str, out: Path | None, to: str | None, shard_key: str | None, key: str | None, **world: Any) -> None:
+@settings("shard_key", "key", "tls_cert", "tls_key")
+def command(
+    detector: str,
+    out: Path | None,
+    to: str | None,
+    shard_key: str | None,
+    key: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    **world: Any,
+) -> None:
     """Generate realistic traffic, with attacks and late labels.
 
     To a file, to a service, to a broker, or as NDJSON on standard output. People have habits, places and merchants;
@@ -59,7 +68,7 @@ def command(detector: str, out: Path | None, to: str | None, shard_key: str | No
     simulated = simulation(detector, **world)
     if to is not None:
         with sending(simulated.events) as on_sent:
-            given = settings_from(shard_key=shard_key, key=key)
+            given = settings_from(shard_key=shard_key, key=key, tls_cert=tls_cert, tls_key=tls_key)
             send(to, simulated.items(), detector, settings=given, tps=world["tps"], on_sent=on_sent)
     elif out is not None:
         frame = simulated.frame()

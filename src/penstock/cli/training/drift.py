@@ -49,13 +49,13 @@ def command(
     scores say without them; what each finding touches, and what to do. Also while a service is running.
     """
     from penstock.clock import duration_us
-    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import with_stored_features
     from penstock.wiring.reports.drift import drift_report
     from penstock.wiring.reports.references import make_reference
 
     chosen = settings_from(**flags)
-    loaded = as_grown(load_detector(detector), chosen)
+    loaded = with_stored_features(load_detector(detector), chosen)
     if reference is not None:
         with progress("reading the reference"):
             say(f"written: {make_reference(chosen, loaded, read_events(detector, reference, chosen))}")

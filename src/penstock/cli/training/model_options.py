@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from penstock.cli.changes.change_options import with_who
+from penstock.cli.changes.lifecycle import with_who
 from penstock.cli.options import as_json, settings, settings_from
 
 if TYPE_CHECKING:
+    from penstock.governance.challengers import Challengers
     from penstock.offline.registry import Entry, Registry
-    from penstock.wiring.changes.challengers import Challengers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def challengers(
     name: str, detector: str | None, flags: dict[str, str | None], *, begin: bool = False
 ) -> "Iterator[Challengers | None]":
     """The trials of a detector's models; None if the data folder is empty, unless `begin`."""
-    from penstock.wiring.changes.challengers import Challengers
+    from penstock.governance.challengers import Challengers
     from penstock.wiring.database import has_office, office_of
     from penstock.wiring.registries import detector_named, open_registry
 

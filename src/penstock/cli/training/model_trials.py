@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.changes.change_options import say_request
+from penstock.cli.changes.lifecycle import say_request
 from penstock.cli.options import guard_options, print_json, read_guards
 from penstock.cli.training.model_options import challengers, found_version, where, who, why
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
-    from penstock.governance.trial_steps import ModelTrial
+    from penstock.governance.model_trials import ModelTrial
 
 
 @click.command()

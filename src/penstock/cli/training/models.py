@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.changes.change_options import approvals, say_request
-from penstock.cli.options import print_json, say
+from penstock.cli.changes.lifecycle import approvals, say_request
+from penstock.cli.options import print_json, say, show_table
 from penstock.cli.training.model_options import challengers, file_of, found_version, open_models, where, who, why
 from penstock.cli.training.model_trials import rollout, shadow
 
@@ -40,13 +40,13 @@ def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> N
     if not entries:
         click.echo(f"no models in {_place(registry)}; penstock train DETECTOR --data FILE --save makes one")
         return
-    click.echo(f"{'detector':<16}{'version':<14}{'':<5}{'made at':<22}{'avg precision':>14}{'ROC AUC':>9}  decides")
+    rows = []
     for entry in entries:
-        said = [_figure(entry.figures.get(name)) for name in ("average_precision", "roc_auc")]
-        number = "" if entry.number is None else f"{entry.number}"
+        figures = [_figure(entry.figures.get(name)) for name in ("average_precision", "roc_auc")]
         made = entry.created_at[:19].replace("T", " ")
-        aliases = ", ".join(entry.aliases)
-        click.echo(f"{entry.detector:<16}{entry.version:<14}{number:<5}{made:<22}{said[0]:>14}{said[1]:>9}  {aliases}")
+        rows.append((entry.detector, entry.version, entry.number, made, *figures, ", ".join(entry.aliases)))
+    head = ("detector", "version", "number", "made at", "avg precision", "ROC AUC", "decides")
+    show_table(rows, head, right={4, 5})
 
 
 @command.command()
@@ -63,18 +63,22 @@ def show(version: str, detector: str | None, as_json: bool, **flags: str | None)
     training = manifest["training"]
     click.echo(f"{entry.detector} {entry.version}{_said(entry)}, made at {entry.created_at}")
     click.echo(f"in {folder}")
+    parts = []
     for part, rows in training.get("rows", {}).items():
         period = training["periods"].get(part)
-        time = f"  {' to '.join(str(each)[:19] for each in period)}" if isinstance(period, list) else ""
-        click.echo(f"{part:<8}{rows:>10,} events, {training['fraud'][part]:,} frauds{time}")
+        time = " to ".join(str(each)[:19] for each in period) if isinstance(period, list) else ""
+        parts.append((part, f"{rows:,} events,", f"{training['fraud'][part]:,} frauds", time))
+    show_table(parts, right={1, 2})
     click.echo(", ".join(f"{name} {value:.4g}" for name, value in manifest["thresholds"].items()))
     total = sum(member["weight"] for member in manifest["members"])
-    click.echo(f"\n{'':<24}{'ensemble':>12}" + "".join(f"{member['name'][:18]:>20}" for member in manifest["members"]))
-    click.echo(f"{'share':<24}{'':>12}" + "".join(f"{member['weight'] / total:>20.3f}" for member in manifest["members"]))
+    head = ["", "ensemble", *(member["name"] for member in manifest["members"])]
+    figures = [["share", "", *(f"{member['weight'] / total:.3f}" for member in manifest["members"])]]
     metrics = manifest["metrics"]
     for name, value in metrics.get("test", {}).items():
         others = [metrics.get("members", {}).get(member["name"], {}).get(name) for member in manifest["members"]]
-        click.echo(f"{name:<24}{_figure(value):>12}" + "".join(f"{_figure(each):>20}" for each in others))
+        figures.append([name, _figure(value), *map(_figure, others)])
+    click.echo()
+    show_table(figures, head, right=range(1, len(head)))
     for note in manifest["notes"]:
         click.echo(f"note: {note}")
 
@@ -89,23 +93,23 @@ def compare(first: str | None, second: str | None, days: int, detector: str | No
 
     A trial is compared over recorded decisions, on the same events: see `penstock trials`.
     """
-    from penstock.offline.registry import compare as held_against
+    from penstock.offline.registry import compare as compare_manifests
 
     if first is None or second is None:
         _compare_trial(first, detector, flags, days, as_json=as_json)
         return
-    found = held_against(found_version(first, detector, flags)[2], found_version(second, detector, flags)[2])
+    found = compare_manifests(found_version(first, detector, flags)[2], found_version(second, detector, flags)[2])
     if as_json:
         print_json(found)
         return
-    click.echo(f"{'':<24}" + "".join(f"{version:>14}" for version in found["versions"]) + f"{'difference':>14}")
+    rows = []
     for name, (left, right) in found["figures"].items():
         change = f"{right - left:+.4f}" if left is not None and right is not None else "-"
-        click.echo(f"{name:<24}{_figure(left):>14}{_figure(right):>14}{change:>14}")
-    for name in dict.fromkeys(name for each in found["thresholds"] for name in each):
-        click.echo(f"{name:<24}" + "".join(f"{_figure(each.get(name)):>14}" for each in found["thresholds"]))
-    for name in dict.fromkeys(name for each in found["weights"] for name in each):
-        click.echo(f"{'share of ' + name:<24}" + "".join(f"{_figure(each.get(name)):>14}" for each in found["weights"]))
+        rows.append([name, _figure(left), _figure(right), change])
+    for title, table in (("{}", found["thresholds"]), ("share of {}", found["weights"])):
+        names = dict.fromkeys(name for each in table for name in each)
+        rows += [[title.format(name), *(_figure(each.get(name)) for each in table), ""] for name in names]
+    show_table(rows, ["", *found["versions"], "difference"], right={1, 2, 3})
     for which, names in found["features"].items():
         if names:
             click.echo(f"read by the {which.removeprefix('only_')} alone: {', '.join(names)}")
@@ -132,7 +136,7 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
     registry, entry, _ = found_version(version, detector, flags)
     before = registry.alias(entry.detector, alias)
     if alias == "champion":
-        waits = _crown(registry, entry.detector, entry.version, detector, flags, who, why)
+        waits = _make_champion(registry, entry.detector, entry.version, detector, flags, who, why)
         if waits is not None:
             print_json(waits) if as_json else say_request(waits)
             return
@@ -200,7 +204,7 @@ def thresholds(
     made = rewrite(registry.folder, entry.detector, entry.version, {"review_at": review_at, "block_at": block_at})
     registry.publish(entry.detector, made)
     if promote:
-        waits = _crown(registry, entry.detector, made, detector, flags, who, why)
+        waits = _make_champion(registry, entry.detector, made, detector, flags, who, why)
         if waits is not None:
             say_request(waits)
     decides = registry.alias(entry.detector, "champion")
@@ -216,7 +220,7 @@ def thresholds(
 # ---------------------------------------------------------------- helpers
 
 
-def _crown(
+def _make_champion(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
 ) -> "Request | None":
     """Promote a version, and audit it if there is an office; returns a request if it waits for approval."""

@@ -55,12 +55,12 @@ def train(
     effect of members and of treatments of the imbalance, and the most costly mistakes. With --json, the same as JSON.
     """
     from penstock.offline.train import run
-    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import with_stored_features
 
     chosen = settings_from(max_refused=max_refused)
     options = options_from(wishes, chosen, treatments=not no_treatments)
-    loaded = as_grown(load_detector(detector), chosen)
+    loaded = with_stored_features(load_detector(detector), chosen)
     recorded = read_events(detector, data, chosen)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))

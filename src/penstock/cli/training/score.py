@@ -30,9 +30,9 @@ def command(detector: str, file: Path | None, **flags: str | None) -> None:
 
     from penstock.errors import RowsRefused
     from penstock.messages import Refusal
-    from penstock.wiring.changes.stored_detector import key_kept, with_stored_features_and_lists
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.engines import engine_in_memory
+    from penstock.wiring.governance import key_kept, with_stored_features_and_lists
 
     chosen = settings_from(**flags)
     loaded = with_stored_features_and_lists(load_detector(detector), chosen)

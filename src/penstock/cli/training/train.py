@@ -46,13 +46,13 @@ def command(
     """
     from penstock.offline.registry import register
     from penstock.offline.train import run
-    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import with_stored_features
     from penstock.wiring.registries import open_registry
 
     chosen = settings_from(models=models, registry=registry, max_refused=max_refused)
     options = options_from(wishes, chosen, treatments=compare_imbalance)
-    loaded = as_grown(load_detector(detector), chosen)
+    loaded = with_stored_features(load_detector(detector), chosen)
     opened = open_registry(chosen) if save or promote else None
     if opened is not None:
         opened.alias(loaded.name, "champion")  # an unreachable registry is better detected before the training

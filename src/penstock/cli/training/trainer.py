@@ -56,18 +56,18 @@ def command(
     from penstock.cli.signals import on_signal, stop_on_signals
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request
-    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.governance import with_stored_features
     from penstock.wiring.registries import note_challenger, open_registry, request_file
     from penstock.wiring.reports.drift import drift_asks
 
     chosen = settings_from(models=models, registry=registry, data=on_drift, max_refused=max_refused)
-    loaded = as_grown(load_detector(detector), chosen)
+    loaded = with_stored_features(load_detector(detector), chosen)
     pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
     trainer = Trainer(loaded, data, open_registry(chosen), options_from(wishes, chosen), promote, pictured)
     every_us = None if every is None else duration_us(every, what="--every")
     if once:
-        tell(trainer.train("asked for"), as_json=as_json)
+        show_training(trainer.train("asked for"), as_json=as_json)
         return
     stop, wanted = threading.Event(), threading.Event()
     stop_on_signals(stop.set, chosen.stop_within_s)
@@ -80,9 +80,9 @@ def command(
             return "SIGUSR1"
         return request.name if take_request(request) else None
 
-    def told(done: "Round") -> None:
+    def on_training(done: "Round") -> None:
         note_challenger(chosen, loaded, done)
-        tell(done, as_json=as_json)
+        show_training(done, as_json=as_json)
 
     often = f"every {every}" if every else "when nothing decides"
     often += ", when it has drifted" if on_drift is not None else ""
@@ -92,13 +92,13 @@ def command(
         every_us=every_us,
         asked=asked,
         wait=stop.wait,
-        told=told,
+        on_training=on_training,
         failed=lambda error: say(f"training failed, the next one follows: {error}"),
         drifted=drifted,
     )
 
 
-def tell(done: "Round", *, as_json: bool) -> None:
+def show_training(done: "Round", *, as_json: bool) -> None:
     """Print the result of a training."""
     import msgspec
 

@@ -76,9 +76,12 @@ def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool
 
     Raises:
         UsageError: contradictory options.
+        MissingExtra: what trains is not installed.
     """
+    from penstock.extras import require_training
     from penstock.offline.options import Options
 
+    require_training()
     return Options(
         **{name: wishes[name] for name in TIMES},
         folds=wishes["folds"] or 0,

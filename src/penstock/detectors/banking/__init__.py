@@ -32,8 +32,8 @@ class Transaction(msgspec.Struct, kw_only=True):
 rules = [
     Rule(
         "amount_spike",
-        "amount_ratio > 3",
-        then="block",
+        "amount_ratio > 3 AND amount > 1000",
+        then="review",
         reason="{amount:.2f} is {amount_ratio:.1f} times the {avg_amount_7d:.2f} this customer paid on average in 7 days",
     ),
     Rule(
@@ -50,6 +50,8 @@ detector = Detector(
     event=Transaction,
     id="transaction_id",
     time="timestamp",
+    headline=("customer_id", "merchant_id"),
+    currency="USD",
     label=Label("is_fraud", delay="7d"),
     features=features,
     inputs=inputs,

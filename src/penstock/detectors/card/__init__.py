@@ -69,6 +69,8 @@ detector = Detector(
     event=CardPayment,
     id="transaction_id",
     time="timestamp",
+    headline=("user", "merchant", "category"),
+    currency="USD",
     label=Label("is_fraud", delay="7d"),
     features=features,
     inputs=inputs,

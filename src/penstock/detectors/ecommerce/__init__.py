@@ -83,6 +83,8 @@ def declare(lookups: Path | None) -> Detector:
         event=Purchase,
         id="transaction_id",
         time="purchase_time",
+        headline=("user_id", None, "device_id"),
+        currency="USD",
         label=Label("class", delay="7d"),
         features=[*features, *looked_up(lookups)],
         inputs=inputs,

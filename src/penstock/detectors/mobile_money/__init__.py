@@ -60,6 +60,8 @@ detector = Detector(
     id="transaction_id",
     time="timestamp",
     steps=Steps("step", every="1h", start=START),
+    headline=("nameOrig", "nameDest", "type"),
+    currency="USD",
     label=Label("isFraud", delay="7d"),
     features=features,
     inputs=inputs,

@@ -60,6 +60,8 @@ detector = Detector(
     event=Payment,
     id="transaction_id",
     time="timestamp",
+    headline=("user_id", "merchant", "location"),
+    currency="USD",
     label=Label("is_fraud", delay="7d"),
     features=features,
     inputs=inputs,

@@ -1,4 +1,4 @@
-"""What labels came to say about decisions: read from the log as they are asked for, each with the decision it is about.
+"""The outcomes of decisions by label, read from the log on demand, each with its decision.
 
 A label names the sequence number of its transaction, so what it costs is its own record and that of its decision; decisions
 that nobody spoke of are not read at all.
@@ -33,16 +33,18 @@ _ACTIONS = len(Action)
 
 
 class LabelledDecision(NamedTuple):
-    """What is known of the decisions since an instant.
+    """The known outcomes of decisions since an instant.
 
     counts, amounts: by truth (0 good, 1 fraud) and outcome, (2, 4). rules: how many good and fraud each rule fired on.
-    complete: all labels were read.
+    complete: all labels were read. blocked: by rule that fired on blocked decisions, by truth: how many, and their
+    worth (2, 2).
     """
 
     counts: NDArray[np.int64]
     amounts: NDArray[np.float64]
     rules: dict[str, NDArray[np.int64]]
     complete: bool
+    blocked: dict[str, NDArray[np.float64]]
 
 
 class _Rows:
@@ -98,10 +100,16 @@ class LabelOutcomes:
         self._held: Record | None = None
 
     def since(self, start_us: int = 0, *, rules: bool = True, look_s: float = LOOK_S) -> LabelledDecision:
-        """What is known by now of what was decided from an instant on. rules: also by rule, which takes longer."""
+        """The known outcomes of decisions since an instant. rules: also by rule, which takes longer."""
         with self._lock:
             complete = self._look(time.perf_counter() + look_s)
             return self._known(start_us, complete and not self._forgot, rules=rules)
+
+    def since_each(self, starts_us: Sequence[int], *, look_s: float = LOOK_S) -> list[LabelledDecision]:
+        """The same for several instants, of the same labels: their differences are what is known of the time between."""
+        with self._lock:
+            complete = self._look(time.perf_counter() + look_s) and not self._forgot
+            return [self._known(start_us, complete, rules=False) for start_us in starts_us]
 
     def _known(self, start_us: int, complete: bool, *, rules: bool) -> LabelledDecision:
         rows = self._decided
@@ -112,10 +120,14 @@ class LabelOutcomes:
         counts = np.bincount(place, minlength=2 * _ACTIONS).reshape(2, -1)
         amounts = np.bincount(place, weights=worth, minlength=2 * _ACTIONS).reshape(2, -1).astype(np.float64)
         by_rule: dict[str, NDArray[np.int64]] = {}
-        for row, says in zip(chosen.tolist(), fraud.tolist(), strict=True) if rules else ():
+        blocked: dict[str, NDArray[np.float64]] = {}
+        stopped = (rows["action"][chosen] == Action.BLOCK.value).tolist()
+        for at, (row, says) in enumerate(zip(chosen.tolist(), fraud.tolist(), strict=True)) if rules else ():
             for name in rows.rules[row]:
                 by_rule.setdefault(name, np.zeros(2, np.int64))[says] += 1
-        return LabelledDecision(counts, amounts, by_rule, complete)
+                if stopped[at]:
+                    blocked.setdefault(name, np.zeros((2, 2)))[says] += 1.0, worth[at]
+        return LabelledDecision(counts, amounts, by_rule, complete, blocked)
 
     def of(self, seqs: Sequence[int], *, look_s: float = LOOK_S) -> dict[int, bool]:
         """Which of these decisions, by sequence number, are known by now: whether they are fraud."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.engine.reads import take
 from penstock.features.state import OPEN, Closed, FeatureState
+from penstock.ingest.selection import take
 from penstock.messages import Batch
 
 
@@ -84,7 +84,7 @@ class LabelQueue:
             self._state.apply(known, label.sequence, read=False, moves=False, closed=closed)
 
     def saved(self) -> list[Pending]:
-        """What is still to come, in order."""
+        """The pending labels in order."""
         return sorted(self.labels)
 
 

@@ -142,7 +142,7 @@ class LabelStore:
         return self._queries.labels_of(others) | on_the_way
 
     def _change(self, label: Label, seq: int, current: dict[int, Label]) -> int:
-        """What a label changes: +1 a fraud becomes known, -1 one is taken back, 0 nothing."""
+        """The change of the fraud count by a label: +1, -1 if a fraud is withdrawn, or 0."""
         before = current.get(seq)
         if before is not None and (label.rank, label.known_us) < (before.rank, before.known_us):
             return 0
@@ -152,8 +152,8 @@ class LabelStore:
     def submit_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
         """Take in labels as JSON, each body one or an array of them; for each body its labels, or why they are refused."""
         read = read_statements(bodies, self._active.detector.schema.naive_times)
-        told = iter(self.submit([each for part in read for each in part if isinstance(each, Statement)]))
-        return [[next(told) if isinstance(each, Statement) else each for each in part] for part in read]
+        answer = iter(self.submit([each for part in read for each in part if isinstance(each, Statement)]))
+        return [[next(answer) if isinstance(each, Statement) else each for each in part] for part in read]
 
     # ---- labels of recorded history
 
@@ -231,12 +231,12 @@ class LabelStore:
         )
 
 
-def answer_of(told: Label | Refusal) -> dict[str, Any] | Refusal:
-    """What is answered to a label."""
-    if isinstance(told, Refusal):
-        return told
-    known_at = iso(told.known_us)
-    return {"transaction_id": told.transaction_id, "fraud": told.fraud, "known_at": known_at, "accepted": True}
+def answer_of(answer: Label | Refusal) -> dict[str, Any] | Refusal:
+    """The answer to a label, for its caller."""
+    if isinstance(answer, Refusal):
+        return answer
+    known_at = iso(answer.known_us)
+    return {"transaction_id": answer.transaction_id, "fraud": answer.fraud, "known_at": known_at, "accepted": True}
 
 
 def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Statement | Refusal]]:

@@ -56,7 +56,7 @@ FINEST_US = min(each.step_us for each in RANGES.values())
 
 
 class TimeSeries:
-    """What was decided, by when it was decided; as large after a year as on the first day.
+    """Counts of decisions over time, in bounded memory.
 
     since_us: what was decided before is not counted.
 
@@ -89,7 +89,7 @@ class TimeSeries:
         return self._rings[chosen.name].sums(chosen.start_us(now_us), now_us)
 
     def saved(self) -> dict[str, Any]:
-        """What a snapshot keeps."""
+        """The content of a snapshot."""
         return {"since_us": self.since_us, **{name: ring.saved() for name, ring in self._rings.items()}}
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ class Ring:
         }
 
     def saved(self) -> list[Any]:
-        """What a snapshot keeps."""
+        """The content of a snapshot."""
         return [self._periods.tolist(), self._counts.tolist(), self._amounts.tolist()]
 
     def restore(self, saved: list[Any]) -> None:

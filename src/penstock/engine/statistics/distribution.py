@@ -24,14 +24,14 @@ from penstock.messages import Action, Type
 from penstock.outcomes import ScoreSums
 
 STAGES = ("decode", "features", "models", "challenger", "rules", "explain", "total")
-"""What is timed, in the order of the path; `total` is all of it."""
+"""The timed stages in order; `total` is their sum."""
 
 SCORE_BINS = 20
 HOURS = 24
 AMOUNT_LOW, AMOUNT_PER_DECADE, AMOUNT_DECADES = 0.1, 4, 8
 AMOUNT_BINS = AMOUNT_PER_DECADE * AMOUNT_DECADES
 AMOUNT_EDGES = [AMOUNT_LOW * 10 ** (k / AMOUNT_PER_DECADE) for k in range(AMOUNT_BINS + 1)]
-"""Where bins of amounts begin, and where the last one ends."""
+"""Bounds of the bins of amounts."""
 
 MOST_VALUES = 200
 """Values of a category that a bucket tells apart."""
@@ -90,7 +90,7 @@ class RuleCount:
         self.scores = self.scores + other.scores
 
     def saved(self) -> list[Any]:
-        """What a snapshot keeps: the arguments of a new one."""
+        """The content of a snapshot: the arguments of the constructor."""
         return [self.outcomes.tolist(), self.only, self.last_us, self.scores.tolist()]
 
 
@@ -154,7 +154,7 @@ class Tally:
     # ---- kept
 
     def saved(self) -> list[Any]:
-        """What a snapshot keeps: hardly any of the counts are not 0."""
+        """The content of a snapshot: the counts other than 0, which are few."""
         held = np.flatnonzero(self.counts)
         return [
             held.astype(np.int32).tobytes(),
@@ -218,7 +218,7 @@ class Distribution:
         return found
 
     def saved(self) -> dict[str, Any]:
-        """What a snapshot keeps."""
+        """The content of a snapshot."""
         with self._lock:
             kept = {name: [[at, each.saved()] for at, each in of.items()] for name, of in self._buckets.items()}
         return {"since_us": self.since_us, **kept}
@@ -237,7 +237,9 @@ def worth_of(detector: Detector) -> tuple[str | None, str | None]:
     """
     amount = detector.schema.amount
     money = next((each for each in detector.features if isinstance(each, Money) and each.amount == amount), None)
-    return (amount, None) if money is None else (money.name, money.to)
+    if money is not None:
+        return money.name, money.to
+    return amount, None if amount is None else detector.currency
 
 
 def category_of(detector: Detector) -> str | None:
@@ -291,7 +293,7 @@ def _binned(places: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
 
 
 def amounts_of(batches: Sequence[UncountedBatch]) -> NDArray[np.float64]:
-    """What the events of some batches were worth, NaN where they do not say."""
+    """Amounts of the events of some batches, NaN if unknown."""
     return np.concatenate([np.full(len(batch.action), np.nan) if batch.amounts is None else batch.amounts for batch in batches])
 
 

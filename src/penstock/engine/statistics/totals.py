@@ -1,9 +1,9 @@
-"""What has been decided so far: counts, money, latencies. Figures for people and for Prometheus."""
+"""Totals of all decisions: counts, money, latencies; for people and for Prometheus."""
 
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,24 @@ from penstock.decision import TEXT
 from penstock.engine.pipeline import BatchResult
 from penstock.engine.statistics.buckets import FINEST_US, Range, TimeSeries
 from penstock.engine.statistics.distribution import Distribution, Fired, Tally, UncountedBatch, amounts_of
-from penstock.engine.statistics.meter import Meter
 from penstock.messages import Action, Batch, Layout, Record
+from penstock.metrics import SECONDS, Families, Histogram
+
+STAGES = ("decode", "features", "models", "challenger", "rules", "explain")
+"""The stages of a decision, in their order."""
+
+MOST_RULES = 500
+"""Rules that have a name of their own here: versions come and go, and every name is a series for ever."""
+
+OTHER = "other"
+
+Watching = Callable[[Mapping[str, float], int], None]
+"""Called with the milliseconds of each stage of a batch, and how many events it had."""
+
+_COUNTED = ("duplicates", "conflicts", "quarantined", "degraded", "ledger_cut_bytes")
+
+_MOST_UNTIMED = 256
+"""Batches whose times wait to be counted until somebody asks."""
 
 _LATENCIES = 4096
 _RATE_S = 10
@@ -53,13 +69,14 @@ class Totals:
         """Count new decisions."""
         latency_ms: Mapping[str, float] = record.meta["latency_ms"]
         self.meter.add(judged, latency_ms)
-        now = self._clock()
+        now: int = record.meta["decided_us"]
         batch, action = judged.batch, judged.verdicts.action
         amounts = batch.x[:, self._amount] if self._amount is not None else None
         fired = self._fires.of(batch.x, judged.rules, judged.verdicts.unusual)
         values = batch.texts.get(self._category) if self._category is not None else None
-        self._set_aside(UncountedBatch(now, action, amounts, judged.scores[:, 0], batch.time_us, values, fired, latency_ms))
-        self.degraded += sum(each is not None for each in judged.degradations or ())
+        self._buffer(UncountedBatch(now, action, amounts, judged.scores[:, 0], batch.time_us, values, fired, latency_ms))
+        if (degradations := judged.degradations) is not None:
+            self.degraded += sum(each is not None for each in degradations)
         self._latencies_ms.append(latency_ms["total"])
         self._count_recent(now, len(judged.batch), now)
 
@@ -85,10 +102,10 @@ class Totals:
         if "total" in spent:
             self._latencies_ms.append(spent["total"])
         fired = self._fires.recorded(x, names)
-        self._set_aside(UncountedBatch(decided_us, columns["action"], amounts, scores, record.time_us, values, fired, spent))
+        self._buffer(UncountedBatch(decided_us, columns["action"], amounts, scores, record.time_us, values, fired, spent))
         self._count_recent(decided_us, len(record), self._clock())
 
-    def _set_aside(self, batch: UncountedBatch) -> None:
+    def _buffer(self, batch: UncountedBatch) -> None:
         """Keep a batch to be counted with others of its time."""
         step = batch.decided_us // FINEST_US
         with self._counting:
@@ -175,7 +192,7 @@ class Totals:
         }
 
     def saved(self) -> dict[str, Any]:
-        """What a snapshot keeps."""
+        """The content of a snapshot."""
         self._fold()
         return {
             "actions": self.actions.tolist(),
@@ -194,6 +211,102 @@ class Totals:
             self._series.restore(saved["series"])
         if "spread" in saved:
             self._spread.restore(saved["spread"])
+
+
+class Meter:
+    """Times of stages, fires of rules, rollbacks. One thread adds, any may read.
+
+    A row on which no rule fired costs nothing: only those that are no plain approvals are looked at.
+    """
+
+    watching: ClassVar[Watching | None] = None
+    """Told of every batch that this process decides; nobody, unless it is set at the start."""
+
+    def __init__(self) -> None:
+        self._stages = {stage: Histogram(SECONDS) for stage in STAGES}
+        self._untimed: deque[Mapping[str, float]] = deque()
+        self._rollbacks: Counter[str] = Counter()
+        self._fires: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._rules: Sequence[Any] | None = None
+        self._names: list[str] = []
+        self._columns = np.empty(0, np.int64)
+
+    def add(self, judged: BatchResult, latency_ms: Mapping[str, float]) -> None:
+        """Count a batch."""
+        self._untimed.append(latency_ms)
+        if len(self._untimed) >= _MOST_UNTIMED:
+            self._time()
+        if Meter.watching is not None:
+            Meter.watching(latency_ms, len(judged.batch))
+        unusual = judged.verdicts.unusual
+        if not len(unusual):
+            return
+        if judged.rules is not self._rules:
+            self._use(judged.rules)
+        if not self._names:
+            return
+        fired = (judged.batch.x[np.ix_(unusual, self._columns)] == 1).sum(axis=0)
+        with self._lock:
+            for place in np.flatnonzero(fired).tolist():
+                self._fires[self._named(self._names[place])] += int(fired[place])
+
+    def rolled_back(self, kind: str) -> None:
+        """A guard has ended a trial: of a `model` or a `rule`. From any thread."""
+        with self._lock:
+            self._rollbacks[kind] += 1
+
+    @property
+    def stages(self) -> Mapping[str, Histogram]:
+        """The seconds that batches spent in each stage."""
+        self._time()
+        return self._stages
+
+    def _time(self) -> None:
+        """Count the times of the batches that wait for it."""
+        with self._lock:
+            batches = [self._untimed.popleft() for _ in range(len(self._untimed))]
+            for stage, histogram in self._stages.items():
+                histogram.observe_all([latency_ms[stage] / 1e3 for latency_ms in batches if stage in latency_ms])
+
+    @property
+    def fires(self) -> dict[str, int]:
+        """On how many events each rule fired."""
+        with self._lock:
+            return dict(self._fires)
+
+    @property
+    def rollbacks(self) -> dict[str, int]:
+        """How many candidates were rolled back, by kind."""
+        with self._lock:
+            return dict(self._rollbacks)
+
+    def _use(self, rules: Sequence[Any]) -> None:
+        self._rules = rules
+        self._names = [rule.name for rule in rules]
+        self._columns = np.array([rule.index for rule in rules], np.int64)
+
+    def _named(self, name: str) -> str:
+        return name if name in self._fires or len(self._fires) < MOST_RULES else OTHER
+
+
+def add_metrics(families: Families, labels: Sequence[str], counters: Mapping[str, float], meter: Meter | None) -> None:
+    """Add what an engine counts (`Engine.metrics`) and, where it is known, what it metered."""
+    for name in _COUNTED:
+        if name in counters:
+            families.add(f"penstock_{name}_total", labels, counters[name])
+    if "state_bytes" in counters:
+        families.add("penstock_state_bytes", labels, counters["state_bytes"])
+    if "memory_refused" in counters:
+        families.add("penstock_state_refused_total", labels, counters["memory_refused"])
+    if meter is None:
+        return
+    for stage, histogram in meter.stages.items():
+        families.add("penstock_engine_seconds", [*labels, stage], histogram)
+    for rule, count in sorted(meter.fires.items()):
+        families.add("penstock_rule_fires_total", [*labels, rule], count)
+    for kind, count in sorted(meter.rollbacks.items()):
+        families.add("penstock_rollbacks_total", [*labels, kind], count)
 
 
 class FiredRules:

@@ -1,4 +1,4 @@
-"""What trials have come to, live: counts of the newest events in memory that does not grow, for guards and for people.
+"""Live statistics of trials: counts of the newest events in bounded memory, for guards and for people.
 
 Everything is counted from the records of decisions, so what was counted before a restart, or by the owner before this one, is
 counted again from the ledger (`recall`), and is the same. Comparison over days is made there, too (`penstock.offline.trial`).
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US, Clock, iso
-from penstock.decision.guard import Seen
+from penstock.decision.guard import TrialFigures
 from penstock.engine.pipeline import BatchResult
 from penstock.engine.records import would
 from penstock.engine.trials.challenger import MODEL
@@ -126,11 +126,11 @@ def _into(panes: "deque[tuple[int, Counted]]", at: int, counts: Counted) -> None
         panes.append((at, counts.copy()))
 
 
-def seen_of(counts: Counted) -> Seen:
+def trial_figures(counts: Counted) -> TrialFigures:
     """The counts, as guards look at them."""
     pairs = counts[:_PAIRS].reshape(_ACTIONS, _ACTIONS)
     times = [_quantile_ms(counts, at, 0.99) for at in range(2)]
-    return Seen(
+    return TrialFigures(
         events=int(pairs.sum()),
         champion=tuple(pairs.sum(axis=1).tolist()),
         candidate=tuple(pairs.sum(axis=0).tolist()),
@@ -266,12 +266,12 @@ class TrialStatistics:
         with self._lock:
             return list(self.counts)
 
-    def seen(self, name: str, window_us: int) -> Seen:
-        """What champion and candidate did with the newest events; nothing of a trial that has ended."""
+    def figures(self, name: str, window_us: int) -> TrialFigures:
+        """The figures of champion and candidate on the newest events; empty if the trial has ended."""
         with self._lock:
             self._fold()
             found = self.counts.get(name)
-            return seen_of(nothing() if found is None else found.panes.newest(window_us, self._clock()))
+            return trial_figures(nothing() if found is None else found.panes.newest(window_us, self._clock()))
 
     def form(self) -> list[dict[str, Any]]:
         """Every trial with what it has come to: counts, matrix of decisions, scores, times. For people."""
@@ -328,7 +328,7 @@ def _backwards(ledger: Ledger, detector: str, before: int, since_us: int, trial:
         if record is last:
             continue
         last = record
-        if record.meta["decided_us"] <= since_us or not _beside(record, trial):
+        if record.meta["decided_us"] <= since_us or not _is_of(record, trial):
             return
         if trial.name not in _names(layouts.get(str(record.meta["layout"]), {})):
             return
@@ -341,7 +341,7 @@ def _names(fields: Any) -> tuple[str, ...]:
     return tuple(each.name.removeprefix(would("")) for each in fields.get("would", ())[1:])
 
 
-def _beside(record: Record, trial: Trial) -> bool:
+def _is_of(record: Record, trial: Trial) -> bool:
     """Whether a challenger was tried beside the champion of today."""
     return trial.version is None or trial.what == str(record.meta["versions"]["model"])
 

@@ -18,14 +18,14 @@ from penstock.models.inputs import Inputs
 from penstock.rules import Share
 
 MODEL = "model"
-"""What people call a trial of a version of the models; which one, its version says."""
+"""The name of a model trial, for people; its version identifies it."""
 
 MOST = 4
 """So many challengers are tried beside a champion at the most: every event waits for all of them."""
 
 
 def model_trial(version: str) -> str:
-    """What the trial of a version is recorded as.
+    """The recorded name of the trial of a version.
 
     >>> model_trial("3f2a91c07be4")
     'model_3f2a91c07be4'
@@ -47,12 +47,12 @@ class Challenger:
 
     @property
     def trial(self) -> str:
-        """What its trial is recorded as."""
+        """The recorded name of its trial."""
         return model_trial(self.version)
 
 
 class InTrial(NamedTuple):
-    """What is to be tried from now on, the one that began first being the first. revision: of the book of trials."""
+    """The challengers to try, the oldest trial first. revision: of the trials."""
 
     revision: int
     challengers: tuple[Challenger, ...]

@@ -17,7 +17,7 @@ _FIELD = "the transaction id"
 
 
 class Control:
-    """Lets a share of would-be blocks through; never those of hard rules, nor those of a failure.
+    """Approves a share of would-be blocks (the control share); never those of hard rules, nor those of a failure.
 
     Args:
         policy: says how many, and the salt. rules: of the detector, in their order.
@@ -30,7 +30,7 @@ class Control:
 
     @classmethod
     def of(cls, policy: Policy, rules: RuleSet) -> "Control | None":
-        """What the policy asks for; None where nobody is let through."""
+        """The control share of the policy; None if it is 0."""
         return cls(policy, rules) if policy.control_share else None
 
     def let_through(self, ids: Sequence[str], verdicts: Verdicts) -> None:

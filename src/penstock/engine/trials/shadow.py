@@ -1,4 +1,4 @@
-"""What is tried beside what decides, and what each candidate would have decided about the same events.
+"""Shadow evaluation: what each candidate would have decided about the same events.
 
 A *trial* is a candidate beside the champion: a challenger (`model_VERSION`), or a rule that watches or is rolled out, by its
 own name. For every event, a trial knows what the champion alone would have decided, and what the candidate would have if it
@@ -35,7 +35,7 @@ class Trial(NamedTuple):
 
 @dataclass(slots=True)
 class ShadowResult:
-    """What came of trials for one batch.
+    """The results of all trials for one batch.
 
     names: of the trials, challengers first. would: uint8 (n, 1 + trials): what the champion alone would have decided, then each
     candidate; `NO_ACTION` where it could not. scores: (n, 1 + challengers), the champion's probability and theirs. decided_by:
@@ -147,7 +147,7 @@ class ShadowEvaluator:
     def tried(
         self, batch: Batch, champion: NDArray[np.float64], challenged: Challenged | None, ran: Sequence[Ran] = ()
     ) -> ShadowResult:
-        """What each candidate would have decided, after the rules have run. ran: what became of candidate rules."""
+        """The decisions of each candidate, after the rules have run. ran: the results of candidate rules."""
         would = np.full((len(batch), 1 + len(self.names)), NO_ACTION, np.uint8)
         scored = [] if challenged is None else challenged.scored
         errors = {name: each.error for name, each in zip(self.names, scored, strict=False) if each.error is not None}

@@ -80,7 +80,7 @@ class Compiler:
                 _log.warning("features go on with the table-driven kernel: a function was not compiled: %s", why)
         found = state()
         if found is not None and not find(found):
-            _log.info("features run on functions that were compiled from the detector's plan")
+            _log.info("features are computed by functions that were compiled for this detector")
 
     def _missing(self, state: "weakref.ref[FeatureState]") -> list[str]:
         """Give a state what is compiled; what is not, and can be. Nothing for a state that is gone."""

@@ -17,7 +17,8 @@ from penstock.features.kernel import words as k
 from penstock.features.kernel.addresses import array_at, call_rare, flags, numbers, words
 from penstock.features.kernel.extremes import better, bits_of, ordered
 from penstock.features.kernel.handles import HANDLE, PLACES, RARE
-from penstock.features.kernel.hash_tables import remove_distinct
+from penstock.features.kernel.hash_tables import PLACES as BLOCK_PLACES
+from penstock.features.kernel.hash_tables import can_split, place_distinct, remove_distinct, values_at_once, values_fit
 from penstock.features.kernel.memory import ask_for
 from penstock.features.kernel.words import (
     CALL_ADMISSION,
@@ -57,13 +58,14 @@ KEY, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, BASE, CURSORS = (
 _KEYS_AT, _META_AT, _TABLE_AT, _ROWS_AT, _RING_AT, _BLOCKS_AT, _LEVELS_AT, _DISTINCT_AT, _SCRATCH_AT, _OFFSETS_AT = (
     PLACES[name] for name in ("keys", "meta", "table", "rows", "ring", "blocks", "levels", "distinct", "scratch", "offsets")
 )
-DISTINCT_USED = U(k.DISTINCT_USED)
+_KEY_DIRECTORY_AT, _VALUE_DIRECTORY_AT = PLACES["key_directory"], PLACES["value_directory"]
 NAN = np.int64(0x7FF8000000000000)
 TURN = k.BLOCK
 """Events whose keys and rows are asked for together, one turn ahead."""
 NEAR = 16
 """How many events ahead the ring entries are asked for."""
 _GOLDEN, _HALF, _POSITIVE = U(0x9E3779B97F4A7C15), U(32), U(0x7FFFFFFFFFFFFFFF)
+_MASK = U(BLOCK_PLACES - 1)
 
 __all__ = [  # what a generated source imports
     "BASE",
@@ -123,7 +125,9 @@ __all__ = [  # what a generated source imports
 
 Batch = namedtuple("Batch", "n keys kinds times clocks keep admission first x bits width codes texts read write")
 """What `handles.advance` passes, as flat arrays; bits: `x` as words."""
-State = namedtuple("State", "meta salt table rows ring blocks levels block_width distinct slots offsets rare")
+State = namedtuple(
+    "State", "meta salt table rows ring blocks levels block_width distinct slots offsets rare key_directory value_directory"
+)
 """A state as flat arrays; slots: where the keys of the next events are."""
 
 
@@ -172,16 +176,18 @@ def state_at(h):
         scratch[width * k.AHEAD : width * (k.AHEAD + 1)],
         array_at(h, _OFFSETS_AT),
         h[RARE],
+        array_at(h, _KEY_DIRECTORY_AT),
+        array_at(h, _VALUE_DIRECTORY_AT),
     )
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def has_room(S, roles, distincts, row_width, ring_width):
     """Whether the arrays can take whatever one event may need; see `kernel.events`."""
-    meta = S.meta
+    meta, values = S.meta, values_at_once(roles, distincts)
     return (
-        (meta[k.TABLE_USED] + roles) * 4 <= S.table.shape[0]
-        and (meta[k.DISTINCT_USED] + roles * (k.VALUES_AT_ONCE * distincts + 1)) * 6 <= S.distinct.shape[0]
+        can_split(S.table.shape[0] // 2, S.key_directory.shape[0], meta, k.TABLE_USED, k.KEY_SHIFT, k.KEY_TOP, roles, roles)
+        and values_fit(S.distinct.shape[0] // 3, S.value_directory.shape[0], meta, values)
         and (meta[k.SLOTS] + roles) * np.int64(row_width) <= S.rows.shape[0]
         and (meta[k.RING_TOP] + roles * 4 * meta[k.LARGEST]) * np.int64(ring_width) <= S.ring.shape[0]
     )
@@ -191,22 +197,28 @@ def has_room(S, roles, distincts, row_width, ring_width):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
+def _mixed(S, code):
+    h = (U(code) ^ S.salt) * _GOLDEN
+    h ^= h >> _HALF
+    return h & _POSITIVE
+
+
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def place_of(S, key):
     """Where the search for a key begins."""
-    h = (U(key) ^ S.salt) * _GOLDEN
-    h ^= h >> _HALF
-    return (h & _POSITIVE) & (U(S.table.shape[0]) // U(2) - U(1))
+    h = _mixed(S, key)
+    return U(S.key_directory[h >> U(S.meta[k.KEY_SHIFT])]) + (h & _MASK)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def find(S, key):
     """The slot of a key, or -1."""
-    table, mask = S.table, U(S.table.shape[0]) // U(2) - U(1)
-    at = place_of(S, key)
-    while table[at * U(2)] != 0:
-        if table[at * U(2)] == key:
-            return table[at * U(2) + U(1)]
-        at = (at + U(1)) & mask
+    table, h = S.table, _mixed(S, key)
+    block, at = U(S.key_directory[h >> U(S.meta[k.KEY_SHIFT])]), h & _MASK
+    while table[(block + at) * U(2)] != 0:
+        if table[(block + at) * U(2)] == key:
+            return table[(block + at) * U(2) + U(1)]
+        at = (at + U(1)) & _MASK
     return np.int64(-1)
 
 
@@ -397,19 +409,20 @@ def deviation(count, total, squares_high, squares_low, scale):
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def distinct_home(S, owner, code):
     """The place at which the search for (owner, code) begins."""
-    h = (U(code ^ (owner << 32) ^ owner) ^ S.salt) * _GOLDEN
-    h ^= h >> _HALF
-    return (h & _POSITIVE) & (U(S.distinct.shape[0]) // U(3) - U(1))
+    h = _mixed(S, code ^ (owner << 32) ^ owner)
+    return U(S.value_directory[h >> U(S.meta[k.VALUE_SHIFT])]) + (h & _MASK)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def distinct_at(S, owner, code):
     """Where (owner, code) stands in the flat table of distinct values, or where it would."""
-    mask = U(S.distinct.shape[0]) // U(3) - U(1)
-    at = distinct_home(S, owner, code)
-    while S.distinct[at * U(3)] != 0 and (S.distinct[at * U(3)] != owner or S.distinct[at * U(3) + U(1)] != code):
-        at = (at + U(1)) & mask
-    return at * U(3)
+    h = _mixed(S, code ^ (owner << 32) ^ owner)
+    block, at = U(S.value_directory[h >> U(S.meta[k.VALUE_SHIFT])]), h & _MASK
+    while S.distinct[(block + at) * U(3)] != 0:
+        if S.distinct[(block + at) * U(3)] == owner and S.distinct[(block + at) * U(3) + U(1)] == code:
+            break
+        at = (at + U(1)) & _MASK
+    return (block + at) * U(3)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -428,18 +441,22 @@ def last_position(S, ring_width, column, ever, owner, code, offset, log2, first,
 def enter_distinct(S, owner, code, position):
     """Enter the newest position of a value of a key."""
     at = distinct_at(S, owner, code)
-    if S.distinct[at] == 0:
-        S.meta[DISTINCT_USED] += 1
-        S.distinct[at] = owner
-        S.distinct[at + U(1)] = code
-    S.distinct[at + U(2)] = position
+    if S.distinct[at] != 0:
+        S.distinct[at + U(2)] = position
+    else:
+        _enter_new(S.distinct, S.value_directory, S.meta, owner, code, position)
+
+
+@njit(_nrt=False, error_model="numpy")
+def _enter_new(distinct, directory, meta, owner, code, position):
+    place_distinct(distinct.reshape(distinct.shape[0] // 3, 3), directory, meta, owner, code, position)
 
 
 @njit(_nrt=False, error_model="numpy")
 def take_off(S, owner, code):
     """Take a value of a key off the table."""
     table = S.distinct
-    remove_distinct(table.reshape(table.shape[0] // 3, 3), S.meta, owner, code)
+    remove_distinct(table.reshape(table.shape[0] // 3, 3), S.value_directory, S.meta, owner, code)
 
 
 # ---------------------------------------------------------------- extremes

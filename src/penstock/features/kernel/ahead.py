@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from penstock.features.kernel.hash_tables import distinct_home, find_slot, is_scanned, mix
+from penstock.features.kernel.hash_tables import distinct_home, find_slot, is_scanned, key_home
 from penstock.features.kernel.memory import ask_for
-from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING, SALT
+from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING
 from penstock.jit import njit
 
 
@@ -23,9 +23,8 @@ def word_of(x, codes, i, source, text):
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def ask_for_keys(S, keys, i):
     """First step ahead of an event: the places of its keys."""
-    mask = np.uint64(S.table.shape[0] - 1)
     for role in range(keys.shape[1]):
-        ask_for(S.table[np.uint64(mix(keys[np.uint64(i), np.uint64(role)], S.meta[SALT])) & mask], 0)
+        ask_for(S.table[key_home(S, keys[np.uint64(i), np.uint64(role)])], 0)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -58,4 +57,4 @@ def ask_for_entries(P, S, keys, i, slots, x, codes):
                 continue
             code = word_of(x, codes, i, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
             owner = slot * np.int64(P.distincts.shape[0]) + d + 1
-            ask_for(S.distinct[distinct_home(S.distinct, S.meta[SALT], owner, code)], 0)
+            ask_for(S.distinct[distinct_home(S, owner, code)], 0)

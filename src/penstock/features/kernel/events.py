@@ -5,7 +5,7 @@ import numpy as np
 from penstock.features.kernel.ahead import ask_for_entries, ask_for_keys, ask_for_rows, word_of
 from penstock.features.kernel.cursors import seek
 from penstock.features.kernel.extremes import ordered
-from penstock.features.kernel.hash_tables import find_slot, keep_out, was_kept_out
+from penstock.features.kernel.hash_tables import can_split, find_slot, keep_out, values_at_once, values_fit, was_kept_out
 from penstock.features.kernel.leaving import forget, reach, retire_all
 from penstock.features.kernel.reading import evaluate, express, measure, nothing_measured
 from penstock.features.kernel.words import (
@@ -20,7 +20,6 @@ from penstock.features.kernel.words import (
     D_SOURCE,
     D_TEXT,
     D_WHERE,
-    DISTINCT_USED,
     DISTINCT_VALUES,
     ENTRIES_AHEAD,
     EXACT_VALUES,
@@ -31,6 +30,8 @@ from penstock.features.kernel.words import (
     I_WHERE,
     ITEM_VALUES,
     KEY,
+    KEY_SHIFT,
+    KEY_TOP,
     KEYS_AHEAD,
     KNOWN_KEYS,
     L_KINDS,
@@ -42,6 +43,7 @@ from penstock.features.kernel.words import (
     NO_EVENT,
     NO_KEYS,
     NO_RING,
+    PAUSED,
     REFUSED,
     RING,
     RING_TOP,
@@ -52,7 +54,6 @@ from penstock.features.kernel.words import (
     TOO_LATE,
     TOUCHED,
     VALUES,
-    VALUES_AT_ONCE,
 )
 from penstock.features.kernel.writing import insert, new_slot
 from penstock.jit import njit
@@ -97,9 +98,10 @@ def _has_room(P, S, roles):
 
     A ring that doubles needs twice its size, and as much again so that it can be aligned.
     """
+    values = values_at_once(roles, P.distincts.shape[0])
     return (
-        (S.meta[TABLE_USED] + roles) * 2 <= S.table.shape[0]
-        and (S.meta[DISTINCT_USED] + roles * (VALUES_AT_ONCE * P.distincts.shape[0] + 1)) * 2 <= S.distinct.shape[0]
+        can_split(S.table.shape[0], S.key_directory.shape[0], S.meta, TABLE_USED, KEY_SHIFT, KEY_TOP, roles, roles)
+        and values_fit(S.distinct.shape[0], S.value_directory.shape[0], S.meta, values)
         and S.meta[SLOTS] + roles <= S.rows.shape[0]
         and S.meta[RING_TOP] + roles * 4 * S.meta[LARGEST] <= S.ring.shape[0]
     )
@@ -154,6 +156,8 @@ def _arrive(P, S, row, time):
 @njit(_nrt=False, error_model="numpy")
 def sweep(P, S, clock, slots):
     """Look at the next few slots in turn and forget the keys that the stream left behind."""
+    if S.meta[PAUSED]:
+        return
     for _ in range(min(slots, S.meta[SLOTS])):
         hand = S.meta[HAND] + 1 if S.meta[HAND] + 1 < S.meta[SLOTS] else np.int64(0)
         S.meta[HAND] = hand

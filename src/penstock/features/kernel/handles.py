@@ -158,6 +158,8 @@ def state_at(h):
         _table_at(h, a + 32),
         _line_at(h, a + 36),
         _block_at(h, a + 40),
+        _line_at(h, a + 44),
+        _line_at(h, a + 48),
     )
 
 
@@ -216,7 +218,9 @@ def read_keys(fields, x, codes, keys):
 
 def progress(entity: int = -1) -> np.ndarray[Any, Any]:
     """The place at which `advance` begins, with room for what it tells a plan's own function."""
-    return np.array([entity, *[0] * (1 + CALL_WORDS)], np.int64)
+    found = np.zeros(2 + CALL_WORDS, np.int64)
+    found[0] = entity
+    return found
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)

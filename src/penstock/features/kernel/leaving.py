@@ -82,7 +82,7 @@ def _let_go(P, S, row, at):
         held = not P.distincts[d, D_EVER] and not is_scanned(P, row, d)
         if held and S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0:
             owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
-            remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
+            remove_distinct(S.distinct, S.value_directory, S.meta, owner, S.ring[at, column])
 
 
 @njit(_nrt=False, error_model="numpy")

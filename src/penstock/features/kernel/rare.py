@@ -95,7 +95,8 @@ def _event(P, S, call, i):
     place = (i & (2 * BLOCK - 1)) * roles
     sequence = call[CALL_SEQUENCE] + i
     slots = S.scratch[AHEAD]
-    event(P, S, keys, slots, place, i, 0, kind, time, clock, sequence, admission, x, codes, reads, writes)
+    first = 0 * i  # not a literal, for which numba would compile `event` and what it calls a second time
+    event(P, S, keys, slots, place, i, first, kind, time, clock, sequence, admission, x, codes, reads, writes)
     express(P, S, x, i, i + 1)
 
 

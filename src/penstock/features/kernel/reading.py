@@ -53,7 +53,6 @@ from penstock.features.kernel.words import (
     OLD_TIME,
     OLD_VALUE,
     RING,
-    SALT,
     SINCE_FIRST,
     SINCE_LAST,
     SLOT,
@@ -90,7 +89,7 @@ def _stands(P, S, row, d, low, high, code):
     if is_scanned(P, row, d):
         return last_in_ring(S.ring, row, P.distincts[d, D_RING], code, high) >= low
     owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
-    at = distinct_at(S.distinct, S.meta[SALT], owner, code)
+    at = distinct_at(S.distinct, S.value_directory, S.meta, owner, code)
     if S.distinct[at, 0] == 0:
         return False
     position = S.distinct[at, 2]

@@ -42,9 +42,11 @@ of the oldest entry and of the place after the newest;
 newest time of an event of the key, taken in or not; stream clock or event time, the later, at the last write; time the
 cursors stand at; newest time among entries that left the ring (MISSING: none)."""
 
-# Words of `State.meta`. AT_HAND: up to how many words of rows and rings a core's own cache holds anyway.
+# Words of `State.meta`. AT_HAND: up to how many words of rows and rings a core's own cache holds. KEY_SHIFT, VALUE_SHIFT:
+# how far a mixed code is shifted to its place in a directory. KEY_TOP, VALUE_TOP: where the next block of a hash table begins.
+# PAUSED: whether no key is swept, because a snapshot is being taken.
 SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT = range(7)
-LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, AT_HAND, META = range(7, 14)
+LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, AT_HAND, KEY_SHIFT, KEY_TOP, VALUE_SHIFT, VALUE_TOP, PAUSED, META = range(7, 19)
 
 # Lines of `State.scratch`.
 VALUES, EXACT_VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(7)
@@ -88,9 +90,11 @@ Plan = namedtuple("Plan", "sizes keys offsets features spans channels scales ext
 offsets: cursor c stands before the first entry with time > t - offsets[c]; offsets[0] is -skew.
 scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State.blocks`."""
 
-State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank spans")
+State = namedtuple(
+    "State", "meta free table rows ring blocks levels distinct scratch blank spans key_directory value_directory"
+)
 """meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
 levels), start of each level, last positions of distinct values (slot and field, code, position; not those of rings that
 are scanned) and events kept out as too late (-1 - role, sequence, 0), what the kernel reads from one event (a line each for
-channels rounded and unrounded, items, distinct fields and labels), the row of an unknown key, and the content of every span for
-each event of a block."""
+channels rounded and unrounded, items, distinct fields and labels), the row of an unknown key, the content of every span for
+each event of a block, and where the blocks of the two hash tables begin; see `hash_tables`."""

@@ -21,7 +21,6 @@ from penstock.features.kernel.words import (
     D_EVER,
     D_RING,
     D_ROLES,
-    DISTINCT_USED,
     END,
     FIRST,
     FIRST_TIME,
@@ -48,12 +47,10 @@ from penstock.features.kernel.words import (
     READ_AT,
     RETIRE_EVERY,
     RING,
-    SALT,
     SCANNED_RING_LOG2,
     SLOT,
     SLOTS,
     SMALLEST_RING_LOG2,
-    TABLE_USED,
 )
 from penstock.jit import njit
 
@@ -88,8 +85,7 @@ def new_slot(P, S, code, time):
         S.meta[SLOTS] += 1
     clear_row(P, S.rows[slot], code, slot)
     S.rows[slot, READ_AT] = time
-    place_key(S.table, S.meta[SALT], code, slot)
-    S.meta[TABLE_USED] += 1
+    place_key(S, code, slot)
     return slot
 
 
@@ -130,9 +126,9 @@ def _enter_or_remove_values(P, S, row):
             if S.ring[at, column] == MISSING or S.ring[at, column + 2] >= 0:
                 continue
             if is_scanned(P, row, d):
-                remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
+                remove_distinct(S.distinct, S.value_directory, S.meta, owner, S.ring[at, column])
             else:
-                S.meta[DISTINCT_USED] += place_distinct(S.distinct, S.meta[SALT], owner, S.ring[at, column], position)
+                place_distinct(S.distinct, S.value_directory, S.meta, owner, S.ring[at, column], position)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -182,7 +178,7 @@ def _link(P, S, row, position, d, code):
         before = last_in_ring(S.ring, row, column, code, position)
         after = _next_in_ring(S.ring, row, column, code, position + 1)
     else:
-        place = distinct_at(S.distinct, S.meta[SALT], owner, code)
+        place = distinct_at(S.distinct, S.value_directory, S.meta, owner, code)
         if S.distinct[place, 0] != 0:
             before = S.distinct[place, 2]
             while before > position:
@@ -195,11 +191,7 @@ def _link(P, S, row, position, d, code):
     if after >= 0:
         S.ring[physical(row, after), column + 1] = position
     elif not scanned:
-        if S.distinct[place, 0] == 0:
-            S.meta[DISTINCT_USED] += 1
-        S.distinct[place, 0] = owner
-        S.distinct[place, 1] = code
-        S.distinct[place, 2] = position
+        place_distinct(S.distinct, S.value_directory, S.meta, owner, code, position)
 
 
 @njit(_nrt=False, error_model="numpy")
@@ -222,7 +214,7 @@ def _shift(P, S, row, position, values, role):
                 S.ring[physical(row, after), column + 1] = old + 1
             elif not is_scanned(P, row, d):
                 owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
-                place_distinct(S.distinct, S.meta[SALT], owner, code, old + 1)
+                place_distinct(S.distinct, S.value_directory, S.meta, owner, code, old + 1)
 
 
 @njit(_nrt=False, error_model="numpy")

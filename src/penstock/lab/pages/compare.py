@@ -133,12 +133,12 @@ def _curves(scores: Scores, fraud: NDArray[np.float64]) -> None:
         )
     with right.container(border=True):
         st.markdown("**Calibration**")
-        told = {name: _columns(curves.reliability(score, fraud)) for name, score in scores.items()}
+        curves_of = {name: _columns(curves.reliability(score, fraud)) for name, score in scores.items()}
         x = alt.X("said:Q", title="said (root scale)", scale=alt.Scale(type="sqrt", domain=[0, 1]), axis=percent)
         y = alt.Y("true:Q", title="true (root scale)", scale=alt.Scale(type="sqrt", domain=[0, 1]), axis=percent)
         st.altair_chart(
             charts.diagonal()
-            + charts.lines(_stacked(told), x, y, "model", names=names, points=True, legend=charts.NAMES, height=340)
+            + charts.lines(_stacked(curves_of), x, y, "model", names=names, points=True, legend=charts.NAMES, height=340)
         )
 
 

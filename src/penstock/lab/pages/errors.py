@@ -35,9 +35,9 @@ def show() -> None:
     _counts(found.counts)
     negatives, positives = st.tabs([f"Frauds missed ({missed:,})", f"Good ones stopped ({stopped:,})"])
     with negatives:
-        _told(found.missed, "No fraud was approved.")
+        _show(found.missed, "No fraud was approved.")
     with positives:
-        _told(found.stopped, "No good one was stopped.")
+        _show(found.stopped, "No good one was stopped.")
 
 
 def _counts(counts: dict[str, dict[str, int]]) -> None:
@@ -46,7 +46,7 @@ def _counts(counts: dict[str, dict[str, int]]) -> None:
     st.dataframe(charts.ranked(frame).sort("rank").drop("rank"), hide_index=True, height="content", width=420)
 
 
-def _told(mistakes: Sequence[dict[str, Any]], none: str) -> None:
+def _show(mistakes: Sequence[dict[str, Any]], none: str) -> None:
     if not mistakes:
         st.success(none, icon=":material/check:")
         return

@@ -129,8 +129,8 @@ def _counts(periods: Sequence[Period]) -> pl.DataFrame:
 def _latency(overview: Overview, detector: str | None) -> charts.Drawing:
     """The percentiles at each look since the page was opened."""
     kept: list[tuple[datetime, str, float | None]] = st.session_state.setdefault(f"live.latency.{detector}", [])
-    now, told = from_us(system_clock()), overview.latency_ms
-    kept += [(now, "p50", told.p50), (now, "p95", told.p95), (now, "p99", told.p99)]
+    now, result = from_us(system_clock()), overview.latency_ms
+    kept += [(now, "p50", result.p50), (now, "p95", result.p95), (now, "p99", result.p99)]
     del kept[: -3 * _SAMPLES]
     frame = pl.DataFrame(kept, schema={"at": pl.Datetime("us", "UTC"), "percentile": pl.String, "ms": pl.Float64}, orient="row")
     y = alt.Y("ms:Q", title="milliseconds", scale=alt.Scale(zero=True))

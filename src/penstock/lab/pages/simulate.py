@@ -7,7 +7,7 @@ import streamlit as st
 
 from penstock.lab import charts, figures
 from penstock.lab.controls import Chosen, bench, choose_version, choose_world
-from penstock.lab.play import Seen, attacks_of, beside_truth, play
+from penstock.lab.play import PlayedEvent, attacks_of, play, with_truth
 from penstock.lab.source import Source
 from penstock.outcomes import known_rate, said
 
@@ -25,7 +25,7 @@ class Done(NamedTuple):
 
     source: Source
     version: str | None
-    seen: list[Seen]
+    events: list[PlayedEvent]
 
 
 def show() -> None:
@@ -44,7 +44,7 @@ def show() -> None:
         )
         return
     if not begin:
-        _draw(done.source, done.seen, place)
+        _draw(done.source, done.events, place)
     if (done.source, done.version) != (chosen.source, version):
         progress.caption("This is the simulation before; what was changed at the side takes part in the next.")
     _attacks(done)
@@ -58,18 +58,18 @@ def _run(
 ) -> Done:
     """Simulate and decide, drawing now and then."""
     progress.progress(0.0, "Making a world")
-    seen: list[Seen] = []
+    events: list[PlayedEvent] = []
     total = len(bench().recorded(chosen.source).frame)
     for portion in play(bench(), chosen.source, version, LOOKS):
-        seen += portion
-        progress.progress(len(seen) / total, f"{len(seen):,} of {total:,}, until {seen[-1].time:%Y-%m-%d %H:%M}")
-        _draw(chosen.source, seen, place)
+        events += portion
+        progress.progress(len(events) / total, f"{len(events):,} of {total:,}, until {events[-1].time:%Y-%m-%d %H:%M}")
+        _draw(chosen.source, events, place)
     progress.empty()
-    return Done(chosen.source, version, seen)
+    return Done(chosen.source, version, events)
 
 
-def _draw(source: Source, seen: list[Seen], place: "st.delta_generator.DeltaGenerator") -> None:
-    frame = beside_truth(bench(), source, seen)
+def _draw(source: Source, events: list[PlayedEvent], place: "st.delta_generator.DeltaGenerator") -> None:
+    frame = with_truth(bench(), source, events)
     with place.container():
         _tiles(frame)
         left, right = st.columns(2)
@@ -80,13 +80,13 @@ def _draw(source: Source, seen: list[Seen], place: "st.delta_generator.DeltaGene
             st.markdown("**Scores**")
             st.altair_chart(charts.score_bins(figures.scores(frame["probability"], frame["decision"]), figures.SCORES))
         st.markdown(f"**The newest {_SHOWN} that were not approved, and frauds that were**")
-        told = (
+        shown = (
             frame.filter(pl.col("stopped") | pl.col("fraud"))
             .tail(_SHOWN)
             .reverse()
             .with_columns(pl.col("attack").fill_null(""))
         )
-        st.dataframe(told.select(*_COLUMNS), hide_index=True, height=330, column_config=_COLUMNS)
+        st.dataframe(shown.select(*_COLUMNS), hide_index=True, height=330, column_config=_COLUMNS)
 
 
 def _tiles(frame: pl.DataFrame) -> None:
@@ -108,7 +108,7 @@ def _counts(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _attacks(done: Done) -> None:
-    table = attacks_of(beside_truth(bench(), done.source, done.seen))
+    table = attacks_of(with_truth(bench(), done.source, done.events))
     if table.is_empty():
         return
     st.markdown("**What became of each kind of attack**")

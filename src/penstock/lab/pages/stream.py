@@ -70,8 +70,8 @@ def _started(client: Service, wish: StreamRequest) -> Watched:
 
 def _look(watched: Watched) -> None:
     """Show what is there; where it was the last look, have the page no longer ask."""
-    asked = bool(watched.missing)
-    if asked:
+    options_of_lab = bool(watched.missing)
+    if options_of_lab:
         refresh(service(), watched)
     there = [watched.results[name] for name in watched.ids if name in watched.results]
     flagged = sum(row["predicted_class"] for row in there)
@@ -86,16 +86,16 @@ def _look(watched: Watched) -> None:
     tiles[3].metric("Still to come", f"{len(watched.missing):,}", border=True)
     if there:
         _results(there)
-    if asked and not watched.missing:
+    if options_of_lab and not watched.missing:
         st.rerun()
 
 
 def refresh(client: Service, watched: Watched) -> None:
     """Take in the results that have come, from the newest and, for those that are no longer among them, one by one."""
     for row in client.results(AT_ONCE, watched.detector):
-        told = msgspec.convert(row, Result)
-        if told.transaction_id in wanted(watched):
-            watched.results[told.transaction_id] = row
+        result = msgspec.convert(row, Result)
+        if result.transaction_id in wanted(watched):
+            watched.results[result.transaction_id] = row
     for name in overtaken(watched)[:_BY_ID]:
         decision = client.transaction(name)
         if decision is not None:

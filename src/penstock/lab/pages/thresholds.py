@@ -91,14 +91,14 @@ def _figures(now: Figures, before: Figures) -> None:
     st.caption("Beside what is in force now.")
     for names in (list(TILES)[:4], list(TILES)[4:]):
         for column, name in zip(st.columns(4), names, strict=True):
-            title, form, better, told = TILES[name]
+            title, form, better, help_ = TILES[name]
             value, other = now[name], before[name]
             shown = "\N{EN DASH}" if value is None else form.format(value)
             if value is None or other is None or _same(value, other):
-                column.metric(title, shown, "as now", delta_color="off", delta_arrow="off", border=True, help=told)
+                column.metric(title, shown, "as now", delta_color="off", delta_arrow="off", border=True, help=help_)
             else:
                 change = form.replace(":", ":+").format(value - other)
-                column.metric(title, shown, change, delta_color=better, border=True, help=told)
+                column.metric(title, shown, change, delta_color=better, border=True, help=help_)
 
 
 def _same(value: float, other: float) -> bool:

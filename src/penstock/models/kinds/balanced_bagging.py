@@ -7,7 +7,7 @@ import numpy as np
 from penstock.models.declared import TrainingRows, TreeModel
 from penstock.models.imbalance import Imbalance
 from penstock.models.port import Matrix, Vector
-from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
+from penstock.models.sklearn_trees import FittedTree, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
 _SURE_TO_DRAW = 20
@@ -38,11 +38,11 @@ class BalancedBagging(TreeModel, frozen=True, kw_only=True):
         if not _drawn_again(rows.y):
             rows.note(f"fewer than {_SURE_TO_DRAW} rows of one class: every tree got all of them, none was drawn twice")
         bagging = self.train(rows.x, rows.y, rows.weights, rows.seed)
-        grown = [
-            Grown(each[-1].tree_, each[-1].tree_.value[:, 0, 1], columns=np.asarray(columns))
+        fitted = [
+            FittedTree(each[-1].tree_, each[-1].tree_.value[:, 0, 1], columns=np.asarray(columns))
             for each, columns in zip(bagging.estimators_, bagging.estimators_features_, strict=True)
         ]
-        return TreeMember(forest_of(grown, len(rows.feature_names), average=True))
+        return TreeMember(forest_of(fitted, len(rows.feature_names), average=True))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
         """imbalanced-learn's own classifier, fitted on these rows."""

@@ -9,7 +9,7 @@ from penstock.errors import DeclarationError
 from penstock.models.declared import TrainingRows, TreeModel
 from penstock.models.imbalance import Imbalance
 from penstock.models.port import Matrix, Vector
-from penstock.models.sklearn_trees import Grown, bounded, forest_of
+from penstock.models.sklearn_trees import FittedTree, bounded, forest_of
 from penstock.models.trees import TreeMember
 
 
@@ -46,8 +46,8 @@ class GradientBoosting(TreeModel, frozen=True, kw_only=True):
         # log-odds of the training rows, where boosting starts
         base = np.log(boosted.init_.class_prior_[1]) - np.log(boosted.init_.class_prior_[0])
         trees = [each.tree_ for each in boosted.estimators_[:, 0]]
-        grown = [Grown(tree, self.learning_rate * tree.value[:, 0, 0], missing_left=1) for tree in trees]
-        return TreeMember(forest_of(grown, len(rows.feature_names), base=float(base)))
+        fitted = [FittedTree(tree, self.learning_rate * tree.value[:, 0, 0], missing_left=1) for tree in trees]
+        return TreeMember(forest_of(fitted, len(rows.feature_names), base=float(base)))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
         """scikit-learn's own classifier, fitted on these rows. It takes no missing values: give it rows as `below_all`."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from penstock.errors import DeclarationError
 from penstock.models.declared import DeclaredModel, TrainingRows, check_trees
 from penstock.models.port import Matrix, Vector
-from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
+from penstock.models.sklearn_trees import FittedTree, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
 
@@ -40,11 +40,11 @@ class IsolationForest(DeclaredModel, frozen=True, kw_only=True):
         """Train; see the port. weights decide how likely a row is to be drawn for a tree."""
         forest = self.train(rows.x, rows.weights, rows.seed)
         scale = float(average_path(np.array([forest.max_samples_]))[0])
-        grown = [
-            Grown(each.tree_, -path_lengths(each.tree_) / scale, columns=columns)
+        fitted = [
+            FittedTree(each.tree_, -path_lengths(each.tree_) / scale, columns=columns)
             for each, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
-        return TreeMember(forest_of(grown, len(rows.feature_names), average=True))
+        return TreeMember(forest_of(fitted, len(rows.feature_names), average=True))
 
     def train(self, x: Matrix, weights: Vector | None = None, seed: int = 0) -> Any:
         """scikit-learn's own forest, fitted on these rows."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.errors import ConfigurationError, DeclarationError
+from penstock.errors import ConfigurationError, DeclarationError, MissingExtra
 from penstock.models.declared import TrainingRows, TreeModel
 from penstock.models.forest import NODE, Forest
 from penstock.models.imbalance import Imbalance
@@ -100,7 +100,7 @@ def _library() -> ModuleType:
     try:
         import lightgbm
     except ImportError:
-        raise ConfigurationError("LightGBM is not installed; install it with: pip install lightgbm") from None
+        raise MissingExtra("train", "LightGBM") from None
     except OSError as cause:
         raise ConfigurationError(
             f"LightGBM cannot be loaded ({cause}): it needs the OpenMP library, which is missing on this machine; install it "

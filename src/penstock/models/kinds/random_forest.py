@@ -5,7 +5,7 @@ from typing import Any, Literal
 from penstock.models.declared import TrainingRows, TreeModel
 from penstock.models.imbalance import Imbalance
 from penstock.models.port import Matrix, Vector
-from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
+from penstock.models.sklearn_trees import FittedTree, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
 
@@ -34,8 +34,8 @@ class RandomForest(TreeModel, frozen=True, kw_only=True):
     def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port."""
         forest = self.train(rows.x, rows.y, rows.weights, rows.seed)
-        grown = [Grown(each.tree_, each.tree_.value[:, 0, 1]) for each in forest.estimators_]
-        return TreeMember(forest_of(grown, len(rows.feature_names), average=True))
+        fitted = [FittedTree(each.tree_, each.tree_.value[:, 0, 1]) for each in forest.estimators_]
+        return TreeMember(forest_of(fitted, len(rows.feature_names), average=True))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
         """Fit scikit-learn's classifier on these rows.

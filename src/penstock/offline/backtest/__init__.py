@@ -2,17 +2,17 @@
 
 from penstock.offline.backtest.query_source import ASKED, NotRecorded, QuerySource, condition_of
 from penstock.offline.backtest.recorded import backtest
-from penstock.offline.backtest.result import Caught, Day, Example, Money, Tried, Truth
+from penstock.offline.backtest.result import BacktestResult, Caught, Day, Example, Money, Truth
 
 __all__ = [
     "ASKED",
+    "BacktestResult",
     "Caught",
     "Day",
     "Example",
     "Money",
     "NotRecorded",
     "QuerySource",
-    "Tried",
     "Truth",
     "backtest",
     "condition_of",

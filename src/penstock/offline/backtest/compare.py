@@ -84,7 +84,7 @@ def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: S
     facts = _facts(detector, recorded)
     both = facts
     for side, name in ((champion, "champion"), (candidate, "candidate")):
-        both = _beside(both, _named(side, name))
+        both = _joined(both, _named(side, name))
     days = both["time"].dt.date().n_unique() if len(both) else 0
     flips = both.filter(pl.col("champion") != pl.col("candidate"))
     alone = len(champion.decided) + len(candidate.decided) - 2 * len(both)
@@ -113,7 +113,7 @@ def _alike(left: pl.DataFrame, right: pl.DataFrame) -> bool:
     return len(left) == len(right) and bool((left[ROW] == right[ROW]).all())
 
 
-def _beside(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+def _joined(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """Inner join of both sides; done only where needed, because millions of ids make it slow."""
     if _alike(rows, more):
         return rows.hstack(more.drop(ROW))
@@ -135,7 +135,7 @@ def _facts(detector: Detector, recorded: Recorded) -> pl.DataFrame:
     label = detector.label.field if detector.label is not None else None
     fraud = pl.col(label) if label in frame.columns else pl.lit(None, pl.Boolean)
     approved = pl.col(DECISION).str.to_uppercase() == "APPROVE" if DECISION in frame.columns else pl.lit(False)
-    told = label in frame.columns and frame[label].count() > 0
+    has_labels = label in frame.columns and frame[label].count() > 0
     delay = pl.duration(microseconds=detector.label.delay_us if detector.label is not None else 0)
     young = pl.col(detector.time) > pl.col(detector.time).max() - delay
     truth = (
@@ -143,7 +143,7 @@ def _facts(detector: Detector, recorded: Recorded) -> pl.DataFrame:
         .then(pl.lit("fraud"))
         .when(~fraud)
         .then(pl.lit("good"))
-        .when(pl.lit(not told))
+        .when(pl.lit(not has_labels))
         .then(pl.lit("untold"))
         .when(young)
         .then(pl.lit("young"))

@@ -2,9 +2,9 @@
 
 -- name: newest
 -- The newest decision that is not ahead of the clock, and whether anybody said anything of transactions.
-SELECT (SELECT max(event_time) FROM ${table} WHERE ${mine} AND event_time <= make_timestamptz(${now_us})) AS newest, ${told} AS told
+SELECT (SELECT max(event_time) FROM ${table} WHERE ${mine} AND event_time <= make_timestamptz(${now_us})) AS newest, ${has_labels} AS has_labels
 
--- name: told
+-- name: has_labels
 -- Whether anything was said of any transaction by now.
 EXISTS (SELECT 1 FROM labels WHERE ${mine} AND known_us <= ${now_us})
 

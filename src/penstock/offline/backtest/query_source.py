@@ -55,7 +55,7 @@ class RecordedDecisions:
     """The recorded decisions of one detector, and the queries of one SQL file on them.
 
     columns: their types by name; empty if nothing was decided. shared: whether the view has decisions of others too.
-    labelled: whether there can be labels; told: whether there
+    labelled: whether there can be labels; has_labels: whether there
     are, which a subclass finds out. worth: the column of amounts. mature_us: of older events all labels are known.
     """
 
@@ -66,7 +66,7 @@ class RecordedDecisions:
         found = archive.query(filled("penstock.offline", "truth.sql", "columns", table=text(self.table))).rows()
         self.columns = {name: kind for table, name, kind in found if table == self.table}
         self.labelled = bool(self.columns) and any(each[:2] == ("labels", "fraud") for each in found)
-        self.told = False
+        self.has_labels = False
         self.mine = f"detector = {text(detector.name)}"
         worth, _ = worth_of(detector)
         self.worth = worth if worth in self.columns else None
@@ -87,10 +87,10 @@ class RecordedDecisions:
 
     def ask_truth(self, name: str, **values: object) -> pl.DataFrame:
         """The result of a query about known outcomes."""
-        known = {"told": "true" if self.told else "false", "mature_us": self.mature_us}
+        known = {"has_labels": "true" if self.has_labels else "false", "mature_us": self.mature_us}
         return self.ask(
             name,
-            labels=self.labels() if self.told else NO_LABELS,
+            labels=self.labels() if self.has_labels else NO_LABELS,
             truth=filled("penstock.offline", "truth.sql", "truth", **known),
             worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
             **known,

@@ -18,7 +18,7 @@ from penstock.expressions import Expression
 from penstock.messages import Type
 from penstock.offline.backtest.cells import ACTIONS, Cell, count_of, lowered, money_of, per_day, truth_of
 from penstock.offline.backtest.query_source import ASKED, NotRecorded, QuerySource, RecordedDecisions, condition_of
-from penstock.offline.backtest.result import Caught, Day, Example, Money, Tried, Truth
+from penstock.offline.backtest.result import BacktestResult, Caught, Day, Example, Money, Truth
 from penstock.offline.sql_templates import quoted, text
 from penstock.rules import Rule
 
@@ -46,7 +46,7 @@ def backtest(
     days: int | None = 30,
     leaving_out: str | None = None,
     replayed: Sequence[str] = (),
-) -> Tried:
+) -> BacktestResult:
     """The hypothetical effect of a rule with this condition on recorded decisions.
 
     Args:
@@ -90,9 +90,9 @@ class _Recorded(RecordedDecisions):
         self.lists = {name: members.at(now_us) for name, members in detector.lists.items()}
 
     def _newest(self) -> date | None:
-        told = self.filled("told", now_us=self.now_us) if self.labelled else "false"
-        row = self.ask("newest", now_us=self.now_us, told=told)
-        self.told = bool(row["told"].item())
+        has_labels = self.filled("has_labels", now_us=self.now_us) if self.labelled else "false"
+        row = self.ask("newest", now_us=self.now_us, has_labels=has_labels)
+        self.has_labels = bool(row["has_labels"].item())
         newest = row["newest"].item()
         return newest.date() if isinstance(newest, datetime) else None
 
@@ -219,7 +219,7 @@ class _Backtest:
             self._read = found.read(within, self._names)
             self._matched = found.matched(within, condition, leaving_out)
 
-    def result(self, began: float) -> Tried:
+    def result(self, began: float) -> BacktestResult:
         """The complete result."""
         rank = self._found.rank(self._rule)
         cells = [_matched(row, self._rule.then, rank) for row in self._matched.iter_rows(named=True)]
@@ -231,7 +231,7 @@ class _Backtest:
         for cell in cells:
             decisions[cell.champion] += cell.count
         matched, caught = count_of(cells), sum(cell.caught for cell in cells)
-        return Tried(
+        return BacktestResult(
             detector=self._found.detector.name,
             when=self._condition.sql,
             then=self._rule.then,
@@ -282,7 +282,7 @@ class _Backtest:
                     read=read[day],
                     matched=count_of(here),
                     changed=sum(cell.changed for cell in here),
-                    young=self._found.told and day >= mature,
+                    young=self._found.has_labels and day >= mature,
                     truth=truth_of(here),
                     money=self._money(here),
                 )
@@ -292,7 +292,7 @@ class _Backtest:
     def _notes(self, changed: Sequence[Cell]) -> list[str]:
         """Caveats about the figures."""
         found, notes = self._found, []
-        if not found.told:
+        if not found.has_labels:
             notes.append("Nobody has labelled any transaction here, so what is fraud and what is good is not known.")
         if found.worth is None:
             notes.append("Events do not say what they are worth, so there are counts alone.")

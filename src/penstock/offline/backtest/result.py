@@ -64,7 +64,7 @@ class Example(msgspec.Struct, frozen=True):
     rules: list[str]
 
 
-class Tried(msgspec.Struct, frozen=True):
+class BacktestResult(msgspec.Struct, frozen=True):
     """The result of a backtest of a condition.
 
     when: the condition, in its canonical form. then, hard, override: as requested, see `penstock.Rule`. since, until: the

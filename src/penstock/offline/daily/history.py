@@ -56,10 +56,10 @@ class History:
         """The figures of a number of days, the oldest first, including days without decisions."""
         first = last - timedelta(days=count - 1)
         nothing = Share(0, 0.0 if self._amount else None)
-        nobody = Truth(0, *[nothing] * len(_PARTS))
+        unknown_only = Truth(0, *[nothing] * len(_PARTS))
         decided, truth, quarantined = self._decided(first, last), self._truth(first, last), self._quarantined(first, last)
         return [
-            self._day(day, decided.get(day, []), truth.get(day, nobody), quarantined.get(day, 0))
+            self._day(day, decided.get(day, []), truth.get(day, unknown_only), quarantined.get(day, 0))
             for day in (first + timedelta(days=at) for at in range(count))
         ]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from penstock.extras import missing
 from penstock.offline.daily.day import OUTCOMES, Day, DayDrift, Report, Share, rates_of
 from penstock.offline.pages import count, money, percent, render
 from penstock.offline.report.plots import COLOURS, picture
@@ -38,6 +39,7 @@ def page(report: Report) -> str:
         reasons=[[reason.name, count(reason.count), reason.example] for reason in report.reasons],
         rules=[[rule.name, *map(count, (rule.count, rule.stopped, rule.before, rule.mean))] for rule in report.rules],
         pictures=_pictures(report),
+        charts=not missing(["train"]),
         **_drift(report.drift or DayDrift()),
     )
 
@@ -62,8 +64,10 @@ def _drift(drift: DayDrift) -> dict[str, Any]:
 
 
 def _pictures(report: Report) -> dict[str, str]:
-    """The SVG of each picture that has something to show; else an empty text."""
+    """The SVG of each picture that has something to show; else an empty text. Without what draws, all are empty."""
     drawn = dict.fromkeys(("scores", "week", "stopped"), "")
+    if missing(["train"]):
+        return drawn
     if report.scores:
         drawn["scores"] = picture("scores", "Decisions by score", _draw_scores, report)
     if any(day.decided.count for day in report.days):

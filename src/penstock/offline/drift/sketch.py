@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DecisionColumns:
     """Decisions as columns of equal length.
 
     time_us: when the events happened. numbers, texts: inputs by name; a missing one is not counted. scores: by the name of
@@ -50,7 +50,7 @@ class Sketch:
         self.hours: dict[int, Counts] = {}
         self.sums: dict[int, NDArray[np.float64]] = {}
 
-    def add(self, rows: Seen) -> None:
+    def add(self, rows: DecisionColumns) -> None:
         """Count some rows."""
         hour, place = np.unique(rows.time_us // HOUR_US, return_inverse=True)
         counts = np.zeros((len(hour), len(self.columns), self.width), np.int64)
@@ -111,7 +111,7 @@ SCORE = "fraud_probability"
 """The column of the ensemble's score."""
 
 
-def _placed(column: Column, rows: Seen) -> NDArray[np.int64] | None:
+def _placed(column: Column, rows: DecisionColumns) -> NDArray[np.int64] | None:
     """The bin of every row, -1 where the row has no such column; None where no row has."""
     if column.kind == "text":
         texts = rows.texts.get(column.name)

@@ -13,7 +13,7 @@ from penstock.ledger import Ledger
 from penstock.messages import Record
 from penstock.models.reference import Reference
 from penstock.offline.daily.day import By
-from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, Seen, Sketch
+from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, DecisionColumns, Sketch
 
 KEPT_D = 35
 """Days that a sketch holds: four weeks of trend, and a week before them."""
@@ -127,7 +127,7 @@ class Watch:
                 waiting = []
         yield from _alike(waiting)
 
-    def _seen(self, records: Sequence[Record], layouts: Mapping[str, Mapping[str, Sequence[Any]]]) -> Seen:
+    def _seen(self, records: Sequence[Record], layouts: Mapping[str, Mapping[str, Sequence[Any]]]) -> DecisionColumns:
         layout = layouts.get(str(records[0].meta.get("layout")), {})
         places = {field.name: at for at, field in reversed(list(enumerate(layout.get("x", ()))))}
         scores = [field.name for field in layout.get("scores", ())]
@@ -136,7 +136,7 @@ class Watch:
         if DECIDED_BY in records[0].columns:  # scores of the rows that a challenger decided are its own
             scored = np.where((_joined(records, DECIDED_BY) == 0)[:, None], scored, np.nan)
         texts = [name for name in self._texts if TEXT + name in records[0].columns]
-        return Seen(
+        return DecisionColumns(
             time_us=np.concatenate([self._times_us(record) for record in records]),
             numbers={name: x[:, places[name]] for name in self._names if name in places},
             texts={name: [text for record in records for text in record.columns[TEXT + name]] for name in texts},

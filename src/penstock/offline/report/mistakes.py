@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import iso
-from penstock.decision.reasons import public, said, typed
+from penstock.decision.phrases import phrase_of
+from penstock.decision.reasons import public, typed
 from penstock.detector import Detector
-from penstock.engine.reads import take
+from penstock.ingest.selection import take
 from penstock.messages import Action, Batch, Type
 from penstock.models import Ensemble
 from penstock.models.inputs import Inputs
@@ -89,10 +90,10 @@ class _Finder:
             self.counts[action.name]["fraud"] += int((these & fraud).sum())
             self.counts[action.name]["good"] += int((these & ~fraud).sum())
         missed, stopped = fraud & approved, ~fraud & ~approved
-        self.missed = _worst([*self.missed, *self._told(chunk, rows[missed], places[missed])])
-        self.stopped = _worst([*self.stopped, *self._told(chunk, rows[stopped], places[stopped])])
+        self.missed = _worst([*self.missed, *self._described(chunk, rows[missed], places[missed])])
+        self.stopped = _worst([*self.stopped, *self._described(chunk, rows[stopped], places[stopped])])
 
-    def _told(self, chunk: Chunk, rows: NDArray[np.intp], places: NDArray[np.intp]) -> list[dict[str, Any]]:
+    def _described(self, chunk: Chunk, rows: NDArray[np.intp], places: NDArray[np.intp]) -> list[dict[str, Any]]:
         """The worst of these rows, in words."""
         worst = np.argsort(-np.nan_to_num(self._test.amount[places]), kind="stable")[:MOST]
         rows, places = rows[worst], places[worst]
@@ -131,7 +132,7 @@ class _Finder:
         usual = self._usual.get(name)
         column = self._detector.plan.layout[name]
         known = typed(usual, column.type) if isinstance(usual, float) else usual
-        return said(self._detector.words.get(name) or name.replace("_", " "), self._value(batch, row, name), known)
+        return phrase_of(name, self._detector.words).say(self._value(batch, row, name), known)
 
     def _value(self, batch: Batch, row: int, name: str) -> Any:
         column = self._detector.plan.layout[name]

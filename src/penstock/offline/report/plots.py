@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from penstock.extras import require
 from penstock.offline.report.findings import Findings
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ def plots(findings: Findings) -> dict[str, str]:
 
 
 def picture(name: str, title: str, draw: "Callable[[Axes, Shown], None]", findings: Shown, *, height: float = 3.4) -> str:
-    """Draw one picture, with its title for screen readers."""
+    """Draw one picture, with its title for screen readers.
+
+    Raises:
+        MissingExtra: what draws is not installed.
+    """
+    require("train", purpose="a chart")
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

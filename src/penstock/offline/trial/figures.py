@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from penstock.decision.guard import Seen
+from penstock.decision.guard import TrialFigures
 from penstock.offline.backtest.cells import ACTIONS, Cell, count_of, matrix_of, side_of, truth_of
 from penstock.offline.trial.result import Amount, Part, Side, Times
 from penstock.outcomes import Rate, Z, share
@@ -65,11 +65,11 @@ def _side(which: Literal["champion", "candidate"], cells: Sequence[Cell], furthe
     )
 
 
-def seen_of(cells: Sequence[Cell]) -> Seen:
+def trial_figures(cells: Sequence[Cell]) -> TrialFigures:
     """The figures that a guard waiting for labels needs."""
     both = judged(cells)
     champion, candidate = side_of(both, "champion"), side_of(both, "candidate")
-    return Seen(
+    return TrialFigures(
         events=count_of(both),
         errors=count_of(cells) - count_of(both),
         stopped=(champion.frauds_stopped + champion.good_stopped, candidate.frauds_stopped + candidate.good_stopped),

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from penstock.clock import SECOND_US, iso
-from penstock.decision.guard import Seen
+from penstock.decision.guard import TrialFigures
 from penstock.detector import Detector
 from penstock.engine.records import would
 from penstock.engine.trials.challenger import MODEL, model_trial
@@ -18,7 +18,7 @@ from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest.cells import Cell, effect_of
 from penstock.offline.backtest.query_source import QuerySource, RecordedDecisions
 from penstock.offline.sql_templates import quoted, text
-from penstock.offline.trial.figures import Further, judged, part_of, resampled, seen_of
+from penstock.offline.trial.figures import Further, judged, part_of, resampled, trial_figures
 from penstock.offline.trial.result import Amount, Blocks, Compared, Times
 from penstock.outcomes import Z, by_control_share
 
@@ -75,12 +75,12 @@ def blocks(
     return blocks_of(found.ask_truth("blocks", within=within), worth=found.worth is not None)
 
 
-def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> Seen:
+def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> TrialFigures:
     """The figures of a trial that a guard waiting for labels needs; empty if it is not recorded yet."""
     try:
-        return seen_of(_Trial(_Recorded(archive, detector, now_us), question).cells())
+        return trial_figures(_Trial(_Recorded(archive, detector, now_us), question).cells())
     except DataError:
-        return Seen(0)
+        return TrialFigures(0)
 
 
 class _Recorded(RecordedDecisions):
@@ -88,7 +88,7 @@ class _Recorded(RecordedDecisions):
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
         super().__init__(archive, detector, now_us, "penstock.offline.trial", "trial.sql")
-        self.told = self.labelled and bool(len(archive.query(f"{self.labels()} LIMIT 1")))
+        self.has_labels = self.labelled and bool(len(archive.query(f"{self.labels()} LIMIT 1")))
 
 
 class _Trial:
@@ -191,12 +191,12 @@ class _Trial:
 
     def _notes(self, cells: Sequence[Cell]) -> list[str]:
         notes = []
-        if not self._found.told:
+        if not self._found.has_labels:
             notes.append("Nobody has labelled any transaction here, so what is fraud and what is good is not known.")
         if self._found.worth is None:
             notes.append("Events do not say what they are worth, so there are counts alone.")
         young = sum(cell.count for cell in cells if cell.truth == "young")
-        if young and self._found.told:
+        if young and self._found.has_labels:
             notes.append(
                 f"Labels of {young:,} events may still come; precision and recall leave those out that are not labelled yet."
             )
@@ -209,8 +209,8 @@ def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
     """Estimates from the control share; None if nothing was blocked under one. Each event let through stands for 1/share."""
     if not len(rows):
         return None
-    told = [row for row in rows.iter_rows(named=True) if row["let_through"]]
-    known = [row for row in told if row["truth"] != "unknown"]
+    has_labels = [row for row in rows.iter_rows(named=True) if row["let_through"]]
+    known = [row for row in has_labels if row["truth"] != "unknown"]
     frauds = [row for row in known if row["truth"] == "fraud"]
     good = [row for row in known if row["truth"] != "fraud"]
     blocked = sum(row["n"] for row in rows.iter_rows(named=True) if not row["let_through"])
@@ -219,7 +219,7 @@ def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
     good_blocked = _blocked(good) if money else None
     return Blocks(
         blocked=blocked,
-        let_through=_total(told, "n"),
+        let_through=_total(has_labels, "n"),
         known=_total(known, "n"),
         fraud=_total(frauds, "n"),
         precision=precision,

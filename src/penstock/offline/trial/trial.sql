@@ -41,7 +41,7 @@ SELECT control_share AS share, control_decision IS NOT NULL AS let_through,
         WHEN event_time > make_timestamptz(${mature_us}) THEN 'unknown'
         WHEN known.fraud = 1 THEN 'fraud'
         WHEN known.fraud = 0 THEN 'good'
-        WHEN ${told} AND control_decision IS NOT NULL THEN 'unobjected'
+        WHEN ${has_labels} AND control_decision IS NOT NULL THEN 'unobjected'
         ELSE 'unknown'
     END AS truth,
     count(*) AS n, coalesce(sum(${worth}), 0) AS worth, coalesce(sum(power(${worth}, 2)), 0) AS squares

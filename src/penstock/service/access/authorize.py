@@ -1,4 +1,4 @@
-"""Authentication and authorization of every request, before a route or the hot path runs."""
+"""Authentication and authorization of requests, before any handler runs."""
 
 import asyncio
 import contextlib
@@ -28,24 +28,24 @@ log = logging.getLogger("penstock.service")
 
 COOKIE = "penstock_session"
 _AT_ONCE = 2
-"""Concurrent password hashes: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
+"""Maximum of concurrent password hashes. Each takes 64 MiB and 0.1 s of a core."""
 
 _LONGEST_COOKIE = 4096
-"""Maximum bytes of one cookie in browsers."""
+"""Maximum size of a cookie in browsers, in bytes."""
 
-NOBODY = Actor("", frozenset())
-"""The actor of routes that need no key."""
+ANONYMOUS = Actor("", frozenset())
+"""The actor of requests without credentials, on routes that need none."""
 
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="penstock"'),)
 _Scope = MutableMapping[str, Any]
 
 
 TRYING = DECIDING | Right.READ
-"""The right for a dry run, which decides without changing or recording anything."""
+"""The right to make a dry run."""
 
 
 class Rights:
-    """Finds the right that a request needs, matching routes in the same order as the router."""
+    """Looks up the right that a request needs. Routes are matched in the order of the router."""
 
     def __init__(self, routes: Sequence[BaseRoute], table: Mapping[tuple[str, str], Right]) -> None:
         self._routes = routes
@@ -53,9 +53,9 @@ class Rights:
         self._exact: dict[tuple[str, str], Right | None] = {}
 
     def needed(self, scope: Mapping[str, Any]) -> Right | None:
-        """The needed right; None where nobody has it, because the table lacks the route.
+        """The right that a request needs; None if the table lacks the route, which then refuses everybody.
 
-        For a route or method that does not exist, any key is answered so (404, 405).
+        An unknown path or method needs any key; its caller gets 404 or 405.
         """
         asked = method(scope), scope["path"]
         if asked in self._exact:
@@ -76,7 +76,7 @@ class Rights:
 
 
 def deciding(scope: Mapping[str, Any]) -> Right:
-    """The right that a request on a hot path needs: `DECIDING`, or `TRYING` for a dry run."""
+    """The right that a predict request needs: `DECIDING`, or `TRYING` for a dry run."""
     with contextlib.suppress(RequestRefused):  # an invalid value is refused after authorization
         if dry_run(scope.get("query_string", b"")):
             return TRYING
@@ -84,7 +84,7 @@ def deciding(scope: Mapping[str, Any]) -> Right:
 
 
 def method(scope: Mapping[str, Any]) -> str:
-    """The method as route declarations name it.
+    """The method of a request as in route declarations.
 
     >>> method({"type": "http", "method": "HEAD"}), method({"type": "websocket"})
     ('GET', 'WS')
@@ -95,15 +95,15 @@ def method(scope: Mapping[str, Any]) -> str:
 
 
 def declared(routes: Sequence[BaseRoute]) -> set[tuple[str, str]]:
-    """Every route with its method and path as in its declaration."""
+    """Method and path of every route, as declared."""
     return {(each, getattr(route, "path", "")) for route in routes for each in getattr(route, "methods", None) or {"WS"}}
 
 
 class Access:
     """Authorizes requests.
 
-    Open access: everybody is `LOCAL` and has every right. It applies while nobody was ever given a key or a password,
-    `exposed` (other machines reach the service) is false, and no identity provider (`sign_on`) is configured.
+    With open access every caller is `LOCAL` and has all rights. Access is open while no key or user was ever created,
+    other machines cannot reach the service (`exposed` is false), and no identity provider (`sign_on`) is configured.
     """
 
     def __init__(
@@ -116,9 +116,9 @@ class Access:
         clock: Clock = system_clock,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_closed: called while access is restricted, at the start and at every refresh; may block."""
+        """on_closed: called at the start and at every refresh while access is not open. It may block."""
         self._on_closed = on_closed
-        self.roster = CredentialCache(database, clock, settings.rate_limit, settings.rate_burst)
+        self.credentials = CredentialCache(database, clock, settings.rate_limit, settings.rate_burst)
         self.sign_ins = SignIns(clock, settings.trusted_proxies)
         self.clock = clock
         self.hashing = asyncio.Semaphore(_AT_ONCE)
@@ -127,36 +127,37 @@ class Access:
         self._while_open = OpenAccess(settings)
         self._rights = Rights([], {})
         self._answers = True
-        self._look()
+        self._reload()
 
     @property
     def open(self) -> bool:
-        """Whether access is open: everybody has every right."""
-        return not (self._exposed or self.roster.any)
+        """Whether every caller has all rights."""
+        return not (self._exposed or self.credentials.any)
 
     @property
     def people(self) -> Users:
         """The users who can sign in."""
-        return self.roster.people
+        return self.credentials.people
 
     def guard(self, rights: Rights) -> None:
-        """Authorize these routes from here on."""
+        """Set the rights of the routes."""
         self._rights = rights
 
     async def authenticate(self, scope: _Scope) -> None:
-        """Resolve a token of the identity provider, if the request has one, before the request is authorized.
+        """Validate the identity provider's token of a request, if it has one. Call it before `authorize`.
 
         Raises:
-            RequestRefused: 403 its owner has no role here, 503 the provider does not answer.
+            RequestRefused: 403 if the owner has no role here, 503 if the provider does not answer.
         """
         if self.sign_on is not None and (secret := _secret(dict(scope["headers"]))) is not None:
-            await self.sign_on.meet(secret)
+            await self.sign_on.authenticate_token(secret)
 
     def authorize(self, scope: _Scope, *, hot: bool = False) -> None:
         """Authorize a request and store its actor as `scope["penstock.actor"]`.
 
         Raises:
-            RequestRefused: 401 unknown credential, 403 missing right, 429 rate limit; 403 and 421 as `OpenAccess` says.
+            RequestRefused: 401 for an unknown credential, 403 for a missing right, 429 beyond the rate limit; with open access
+                403 and 421, see `OpenAccess`.
         """
         if self.open:
             self._while_open.check(scope)
@@ -164,7 +165,7 @@ class Access:
             return
         needed = deciding(scope) if hot else self._rights.needed(scope)
         if needed is ANYBODY:
-            scope[ACTOR] = NOBODY
+            scope[ACTOR] = ANONYMOUS
             return
         now = self.clock()
         known = self._known(scope, now)
@@ -172,22 +173,22 @@ class Access:
             raise RequestRefused(403, _may_not(known, scope))
         wait_s = known.bucket.wait_s(now) if known.bucket is not None else 0.0
         if wait_s:
-            raise too_often("this key asks more often than the service allows", wait_s)
+            raise too_often("this key exceeds its rate limit", wait_s)
         scope[ACTOR] = known.actor
 
     def making(self, scope: _Scope) -> contextlib.AbstractContextManager[None]:
-        """Guard the creation of a key or user: the first one over HTTP needs the setup token.
+        """Guard the creation of a key or user. The first one over HTTP needs the setup token.
 
         Raises:
-            RequestRefused: 403 without it, 409 while another request shows it.
+            RequestRefused: 403 without the token, 409 while another request uses it.
         """
         return self._while_open.making_first(scope) if self.open else contextlib.nullcontext()
 
     def asker(self, scope: _Scope) -> Actor:
-        """The actor of a route that needs no key: `NOBODY` without a key and without a valid session.
+        """The actor on a route that needs no key: `ANONYMOUS` without a key and without a valid session.
 
         Raises:
-            RequestRefused: 401, the key is unknown, expired or revoked.
+            RequestRefused: 401 if the key is unknown, expired or revoked.
         """
         if self.open:
             return LOCAL
@@ -196,10 +197,10 @@ class Access:
         except RequestRefused:
             if _secret(dict(scope["headers"])) is not None:
                 raise
-            return NOBODY
+            return ANONYMOUS
 
     def still_authorized(self, scope: _Scope) -> bool:
-        """Whether an authorized request would still be authorized; does not count towards its rate limit."""
+        """Whether a request would still be authorized. Does not count towards the rate limit."""
         if self.open:
             return True
         try:
@@ -209,40 +210,40 @@ class Access:
         return known.may(self._rights.needed(scope))
 
     async def follow(self) -> None:
-        """Follow changes of keys and users, also by other processes, until cancelled."""
+        """Reload keys and users regularly, until cancelled."""
         try:
             while True:
                 await asyncio.sleep(REFRESH_S)
                 await self.refresh()
         finally:
             with contextlib.suppress(PenstockError):
-                self.roster.write_used()
+                self.credentials.write_used()
 
     async def refresh(self) -> None:
-        """Reload changed keys and users. While the database does not answer, the known ones stay valid, and the log says so."""
+        """Reload keys and users. If the database does not answer, the loaded ones stay valid, and a warning is logged once."""
         try:
-            await asyncio.to_thread(self._look)
+            await asyncio.to_thread(self._reload)
         except PenstockError as error:
             if self._answers:
-                log.warning("changes of keys and users are not seen: %s", error)
+                log.warning("changes of keys and users cannot be loaded: %s", error)
             self._answers = False
         else:
             self._answers = True
 
-    def _look(self) -> None:
-        self.roster.refresh()
-        if self.roster.any:
+    def _reload(self) -> None:
+        self.credentials.refresh()
+        if self.credentials.any:
             self._on_closed()
 
     def explain(self) -> str:
-        """A sentence for the operator at the start: who has access."""
+        """One sentence for the operator: who has access."""
         if self.open:
             return (
-                "open: no key or user exists, so whoever reaches this address may do everything; `penstock keys add` closes it,"
-                f" or the first user over HTTP, which needs the setup token {self._while_open.token}"
+                "open: no key or user exists, so everyone who reaches this address has all rights; `penstock keys add`"
+                f" closes it, or the first user over HTTP, which needs the setup token {self._while_open.token}"
             )
-        if not self.roster.any:
-            return "closed: others reach this address and no key or user exists; `penstock keys add` makes the first"
+        if not self.credentials.any:
+            return "closed: other machines reach this address and no key or user exists; create one with `penstock keys add`"
         return "closed: a key or a session is needed"
 
     def _by_token(self, secret: str, now: int) -> Credential | None:
@@ -253,12 +254,12 @@ class Access:
         headers = dict(scope["headers"])
         secret = _secret(headers)
         if secret is not None:
-            known = self.roster.by_key(secret, now) or self._by_token(secret, now)
+            known = self.credentials.by_key(secret, now) or self._by_token(secret, now)
             if known is None:
-                raise RequestRefused(401, "this key opens nothing here: it is unknown, revoked or expired", headers=_CHALLENGE)
+                raise RequestRefused(401, "this key is unknown, revoked or expired", headers=_CHALLENGE)
             return known
         token = cookie(headers)
-        session = self.roster.by_session(token, now) if token else None
+        session = self.credentials.by_session(token, now) if token else None
         if session is None:
             detail = "sign in, or send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
             raise RequestRefused(401, detail, headers=_CHALLENGE)
@@ -277,15 +278,14 @@ def _secret(headers: dict[bytes, bytes]) -> str | None:
 
 
 def cookie(headers: dict[bytes, bytes]) -> str | None:
-    """The session token in the browser's cookie, if any."""
+    """The session token in a request's cookie; None without one."""
     return cookie_named(COOKIE, headers.get(b"cookie", b""))
 
 
 def cookie_named(name: str, header: bytes) -> str | None:
-    r"""The value of one cookie, parsed in linear time; the last of several with the same name.
+    r"""The value of a cookie; the last one if the name is repeated. Escapes are not decoded.
 
-    Escapes stay as they are, since our cookies have none: `http.cookies` unquotes in quadratic time before Python
-    3.11.10 and 3.12.6 (CVE-2024-7592).
+    `http.cookies` is not used: it takes quadratic time before Python 3.11.10 and 3.12.6 (CVE-2024-7592).
 
     >>> cookie_named("b", b'a="1;2"; b="x=="; c'), cookie_named("c", b"a=1; c")
     ('x==', None)
@@ -299,18 +299,20 @@ def cookie_named(name: str, header: bytes) -> str | None:
 
 
 def refuse_other_pages(headers: dict[bytes, bytes]) -> None:
-    """Refuse a changing request from another site's page (CSRF), since browsers send the cookie by themselves.
+    """Refuse a request from a page of another origin (CSRF).
 
     Raises:
-        RequestRefused: 403, the page is from another origin.
+        RequestRefused: 403 if the origin is another one.
     """
     origin = headers.get(b"origin")
     if origin is not None and not is_own([origin.decode("latin-1")], headers.get(b"host", b"").decode("latin-1")):
-        raise RequestRefused(403, "a page from elsewhere asks; only pages of this service may change something in a session")
+        raise RequestRefused(
+            403, "the request comes from a page of another site; only pages of this service may use its session"
+        )
 
 
 def too_often(detail: str, wait_s: float) -> RequestRefused:
-    """The refusal 429, with the seconds to wait."""
+    """The refusal 429 with `Retry-After`."""
     return RequestRefused(429, detail, headers=[(b"retry-after", b"%d" % max(1, math.ceil(wait_s)))])
 
 

@@ -4,10 +4,10 @@ import logging
 import threading
 from typing import NamedTuple
 
+from penstock.audit import AuditLog
 from penstock.clock import Clock
 from penstock.database.sqlite import Database
 from penstock.errors import PenstockError
-from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys, id_of
 from penstock.identity.roles import Actor, Right, rights, user_name
 from penstock.identity.users import Users, digest, same

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query, Request, Response
 
-from penstock.adapters.oidc import Begun, ProviderUnavailable, SignInRefused
 from penstock.config import Settings
+from penstock.identity.provider import Begun, ProviderUnavailable, SignInRefused
 from penstock.identity.roles import ANYBODY
 from penstock.identity.users import SESSION_US
 from penstock.service.access.authorize import Access, cookie_named, too_often

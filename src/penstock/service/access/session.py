@@ -50,7 +50,7 @@ class Session(msgspec.Struct, frozen=True):
     notice: Annotated[str | None, Meta(description="A warning to show, where everybody may do everything.")]
 
 
-def _told(actor: Actor, access: Access | None) -> Session:
+def _session(actor: Actor, access: Access | None) -> Session:
     is_open = access is None or access.open
     ways = SignInWays(
         needed=not is_open and not actor.name,
@@ -100,11 +100,11 @@ async def sign_in(access: Access | None, /, request: Request) -> Response:
         known = await asyncio.to_thread(access.people.knows, given.name)
         reason = "wrong password, or a user who is disabled" if known else "no user of this name"
         access.sign_ins.failed("password", address, reason, name=given.name, known=known)
-        raise RequestRefused(401, "name and password do not belong together")
+        raise RequestRefused(401, "Incorrect username or password.")
     access.sign_ins.succeeded("password", given.name, address)
     await access.refresh()
-    session = access.roster.by_session(token, access.clock())
-    answer = json_answer(_told(session.actor if session else Actor(given.name, frozenset()), access))
+    session = access.credentials.by_session(token, access.clock())
+    answer = json_answer(_session(session.actor if session else Actor(given.name, frozenset()), access))
     answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
     return answer
 
@@ -116,7 +116,7 @@ async def sign_out(access: Access | None, /, request: Request) -> Response:
     if token is not None and access is not None:
         await asyncio.to_thread(access.people.sign_out, token)
         await access.refresh()
-    answer = json_answer(_told(Actor("", frozenset()), access))
+    answer = json_answer(_session(Actor("", frozenset()), access))
     answer.headers["set-cookie"] = session_cookie("", 0, secure=is_secure(request))
     return answer
 
@@ -124,4 +124,4 @@ async def sign_out(access: Access | None, /, request: Request) -> Response:
 @route("GET", "/session", ANYBODY, refuses=(401,))
 async def who(access: Access | None, /, request: Request) -> Session:
     """The current user and their rights; without a session, the ways to sign in."""
-    return _told(actor_of(request) if access is None else access.asker(request.scope), access)
+    return _session(actor_of(request) if access is None else access.asker(request.scope), access)

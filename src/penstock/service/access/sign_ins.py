@@ -49,10 +49,10 @@ class SignIns:
         forwarded: the values of `X-Forwarded-For`, in order. Every proxy appends the address it saw, so the last address
         that belongs to no trusted proxy counts; anything before it can be forged.
         """
-        seen = [*(part.strip() for value in forwarded for part in value.split(",")), peer]
-        while len(seen) > 1 and self._trusts(seen[-1]) and _parsed(seen[-2]) is not None:
-            seen.pop()
-        return seen[-1]
+        addresses = [*(part.strip() for value in forwarded for part in value.split(",")), peer]
+        while len(addresses) > 1 and self._trusts(addresses[-1]) and _parsed(addresses[-2]) is not None:
+            addresses.pop()
+        return addresses[-1]
 
     def wait_s(self, way: str, name: str, address: str) -> float:
         """Seconds until this attempt is allowed; 0.0: now, and it counts."""

@@ -5,10 +5,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.adapters.oidc import AGAIN_S, Provider, ProviderUnavailable, SignInRefused, claim
 from penstock.clock import SECOND_US
 from penstock.config import Settings
-from penstock.errors import ConfigurationError
+from penstock.identity.provider import Provider, ProviderUnavailable, SignInRefused, claim
 from penstock.identity.roles import ROLES, Actor, known_roles, rights
 from penstock.identity.users import digest
 from penstock.service.access.credentials import Credential
@@ -46,29 +45,6 @@ class SignOn:
         self._buckets: dict[str, Bucket] = {}
         self._asking = asyncio.Semaphore(_AT_ONCE)
 
-    @classmethod
-    def of(cls, settings: Settings, *, again_s: float = AGAIN_S) -> "SignOn | None":
-        """The provider in the settings; None if none is configured. again_s: see `AGAIN_S`.
-
-        Raises:
-            ConfigurationError: the settings contradict each other.
-        """
-        if settings.oidc_issuer is None:
-            return None
-        if settings.oidc_client_id is None:
-            raise ConfigurationError(
-                "oidc_issuer names a provider and oidc_client_id is missing: what is this service called there?"
-            )
-        provider = Provider(
-            settings.oidc_issuer,
-            settings.oidc_client_id,
-            settings.oidc_client_secret,
-            audience=settings.oidc_audience,
-            scopes=settings.oidc_scopes,
-            again_s=again_s,
-        )
-        return cls(provider, settings)
-
     def actor(self, claims: Mapping[str, Any]) -> Actor:
         """The actor that these claims describe. Without a mapping, values that are names of roles are these roles.
 
@@ -92,7 +68,7 @@ class SignOn:
         """The actor of a token that `meet` has verified."""
         return self._known.get(digest(token))
 
-    async def meet(self, token: str) -> None:
+    async def authenticate_token(self, token: str) -> None:
         """Verify a token and cache its actor; an invalid token stays unknown."""
         if not is_token(token) or (found := digest(token)) in self._known:
             return

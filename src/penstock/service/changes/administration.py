@@ -7,15 +7,15 @@ from typing import NamedTuple, TypeVar
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import BundleError, DataError, DeclarationError, PenstockError, did_you_mean
+from penstock.governance.administration import RuleAdministration
+from penstock.governance.approvals import ApprovalService, Approve
+from penstock.governance.challengers import Challengers
+from penstock.governance.feature_activation import FeatureActivation
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest.fires import Fires, fires
-from penstock.service.changes.followers import RulesFollower
+from penstock.service.changes.followers import FollowerTask
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
-from penstock.wiring.changes.approvals import ApprovalService
-from penstock.wiring.changes.challengers import Challengers
-from penstock.wiring.changes.feature_activation import FeatureActivation
-from penstock.wiring.changes.rule_administration import RuleAdministration
 
 T = TypeVar("T")
 
@@ -39,14 +39,14 @@ class Administration:
 
     def __init__(
         self,
-        books: Mapping[str, RuleAdministration],
-        desks: DetectorRouter,
-        followers: Mapping[str, RulesFollower],
+        admin: Mapping[str, RuleAdministration],
+        router: DetectorRouter,
+        followers: Mapping[str, FollowerTask],
         features: Mapping[str, FeatureActivation],
         challengers: Mapping[str, Challengers],
         settings: Settings,
     ) -> None:
-        self._books, self._desks, self._followers, self._settings = books, desks, followers, settings
+        self._admins, self._router, self._followers, self._settings = admin, router, followers, settings
         self._features, self._challengers = features, challengers
         self.testing = asyncio.Lock()
         self._archives: dict[str, Archive] = {}
@@ -57,9 +57,9 @@ class Administration:
         Raises:
             RequestRefused: 404, with the known names.
         """
-        if name not in self._books:
-            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._books)}")
-        return self._books[name]
+        if name not in self._admins:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._admins)}")
+        return self._admins[name]
 
     def approving(self, name: str) -> ApprovalService:
         """Approves and rejects the requests of a detector, those about models and features included.
@@ -67,8 +67,27 @@ class Administration:
         Raises:
             RequestRefused: 404, with the known names.
         """
-        features = self._features.get(name)
-        return ApprovalService(self.of(name), self._challengers.get(name), None if features is None else features.book)
+        others: dict[str, Approve] = {}
+        if name in self._features:
+            others["feature"] = self._features[name].store.approve
+        if name in self._challengers:
+            others["model"] = self._challengers[name].approve
+        return self.of(name).approving(**others)
+
+    def features(self, name: str) -> FeatureActivation:
+        """The feature service of a detector.
+
+        Raises:
+            RequestRefused: 404, with the known names.
+        """
+        if name not in self._features:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._features)}")
+        return self._features[name]
+
+    def computed_features(self, name: str) -> list[str] | None:
+        """The run-time features that the engine computes now; None until it is open."""
+        served = self._router.named(name)
+        return None if served.not_ready is not None else [each.name for each in served.engine.detector.added]
 
     def engine(self, name: str) -> Engine:
         """The engine or replica of a detector.
@@ -77,7 +96,7 @@ class Administration:
             RequestRefused: 404, there is no such detector.
             NotReady: it is being opened.
         """
-        return self._desks.named(name).engine
+        return self._router.named(name).engine
 
     async def look(self, work: Callable[[], T]) -> T:
         """Run a database query in a thread.
@@ -100,22 +119,22 @@ class Administration:
 
     def in_force(self, name: str) -> CurrentRevision:
         """The versions that decisions of a detector name now."""
-        desk = self._desks.get(name)
-        if desk is None or desk.not_ready is not None:
+        served = self._router.get(name)
+        if served is None or served.not_ready is not None:
             return CurrentRevision(None, None)
-        versions = desk.engine.active.format.versions
+        versions = served.engine.active.format.versions
         return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
 
     async def fires(self, name: str) -> Mapping[str, Fires] | None:
         """How often rules fired lately; None if unknown, or if counting takes too long."""
-        desk = self._desks.get(name)
-        if desk is None or desk.not_ready is not None:
+        served = self._router.get(name)
+        if served is None or served.not_ready is not None:
             return None
         if name not in self._archives:
-            self._archives[name] = Archive(desk.engine.ledger, self._settings.data / "archive")
+            self._archives[name] = Archive(served.engine.ledger, self._settings.data / "archive")
         limited = _Limited(self._archives[name])
         try:
-            return await asyncio.to_thread(fires, limited, name, FIRES_DAYS, now_us=desk.engine.clock())
+            return await asyncio.to_thread(fires, limited, name, FIRES_DAYS, now_us=served.engine.clock())
         except PenstockError:  # too much is recorded, or it cannot be read: rules are shown without counts
             return None
 

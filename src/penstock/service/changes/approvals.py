@@ -20,8 +20,8 @@ async def listed(
     administration: Administration, /, name: str, stage: Annotated[Stage | None, Query(description="All unless given.")] = None
 ) -> RequestList:
     """Requests, newest first: promotions and rollouts of rules and models, list changes, features to activate."""
-    books = administration.of(name)
-    found = await administration.look(lambda: books.requests(stage))
+    admin = administration.of(name)
+    found = await administration.look(lambda: admin.requests(stage))
     return RequestList([filled(RequestForm, each) for each in found])
 
 
@@ -40,11 +40,11 @@ async def reject(
     administration: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]
 ) -> RequestForm:
     """Reject a request; its author uses this to withdraw it."""
-    books, given, asking = administration.of(name), await body, who(request)
+    admin, given, asking = administration.of(name), await body, who(request)
     found = await _one(administration, name, request_id)
     if found.asked_by != asking and not may(request, Right.APPROVE):
         raise RequestRefused(403, f"{asking} may withdraw what {asking} asked for, and reject nothing else")
-    done = await administration.look(lambda: books.approvals.reject(request_id, who=asking, why=given.note))
+    done = await administration.look(lambda: admin.approvals.reject(request_id, who=asking, why=given.note))
     return filled(RequestForm, done)
 
 

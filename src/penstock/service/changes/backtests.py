@@ -15,7 +15,7 @@ from penstock.config import Settings
 from penstock.errors import DataError, DeclarationError
 from penstock.identity.roles import Right
 from penstock.ledger.archive import Archive
-from penstock.offline.backtest import NotRecorded, Tried
+from penstock.offline.backtest import BacktestResult, NotRecorded
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.bodies import decoded
 from penstock.service.http.problems import RequestRefused
@@ -45,19 +45,19 @@ class BacktestRequest(msgspec.Struct, forbid_unknown_fields=True):
 class Backtests:
     """Runs backtests in threads, one at a time for each detector."""
 
-    def __init__(self, desks: DetectorRouter, settings: Settings, *, limit_s: float = LIMIT_S) -> None:
-        self._desks, self._settings, self._limit_s = desks, settings, limit_s
+    def __init__(self, router: DetectorRouter, settings: Settings, *, limit_s: float = LIMIT_S) -> None:
+        self._router, self._settings, self._limit_s = router, settings, limit_s
         self._archives: dict[str, Archive] = {}
-        self._running: dict[str, asyncio.Future[Tried]] = {}
+        self._running: dict[str, asyncio.Future[BacktestResult]] = {}
 
-    async def run(self, name: str, asked: BacktestRequest, gone: Callable[[], bool] = lambda: False) -> Tried:
+    async def run(self, name: str, asked: BacktestRequest, cancelled: Callable[[], bool] = lambda: False) -> BacktestResult:
         """The effect that a rule with this condition would have had; cancelled early when the client disconnects.
 
         Raises:
             RequestRefused: 404 no such detector, 422 the condition cannot be tried, 429 one is running already.
             NotReady: the detector is being opened.
         """
-        engine = self._desks.named(name).engine
+        engine = self._router.named(name).engine
         if name in self._running:
             raise RequestRefused(429, f"a backtest of {name!r} is running already; wait until it has ended")
         if name not in self._archives:
@@ -69,7 +69,7 @@ class Backtests:
             clock=engine.clock,
             limit_s=self._limit_s,
             archive=self._archives[name],
-            gone=gone,
+            cancelled=cancelled,
         )
         work = partial(trials.run, asked.when, asked.then, hard=asked.hard, override=asked.override, leaving_out=asked.rule)
         running = asyncio.ensure_future(asyncio.to_thread(work))
@@ -98,16 +98,16 @@ def _refused(error: Exception) -> RequestRefused:
 @contextlib.asynccontextmanager
 async def _watched(request: Request) -> AsyncIterator[threading.Event]:
     """An event that is set when the client disconnects: pages request a new preview at every pause in typing."""
-    gone = threading.Event()
+    cancelled = threading.Event()
 
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        gone.set()
+        cancelled.set()
 
     watching = asyncio.ensure_future(watch())
     try:
-        yield gone
+        yield cancelled
     finally:
         watching.cancel()
 
@@ -124,8 +124,8 @@ route = Routes("records")
     takes=BacktestRequest,
     refuses=(400, 404, 408, 413, 415, 429),
 )
-async def backtest(backtests: Backtests, settings: Settings, /, name: str, request: Request) -> Tried:
+async def backtest(backtests: Backtests, settings: Settings, /, name: str, request: Request) -> BacktestResult:
     """The effect and value that a rule with this condition would have had on recorded decisions."""
     asked = decoded(await raw_body(request, min(_MOST_BYTES, settings.max_body_bytes)), BacktestRequest)
-    async with _watched(request) as gone:
-        return await backtests.run(name, asked, gone.is_set)
+    async with _watched(request) as cancelled:
+        return await backtests.run(name, asked, cancelled.is_set)

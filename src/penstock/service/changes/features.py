@@ -1,27 +1,21 @@
 """`/detectors/{name}/features`: features defined at run time, backfilled from the log, from draft to archived."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Request, Response
 from msgspec import Meta
 
 from penstock.clock import iso
-from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.governance import approvals
-from penstock.governance.feature_versions import State, Version
+from penstock.governance.features import FeatureState, FeatureStore, StoredFeature
 from penstock.identity.roles import Right
+from penstock.service.changes.administration import Administration
 from penstock.service.changes.rule_schemas import GiveReason, Name, Note, RequestForm, VersionInfo, version_info
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import filled, json_answer, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.wiring.changes.feature_activation import FeatureActivation
-
-T = TypeVar("T")
 
 
 class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,7 +49,7 @@ class FeatureVersion(VersionInfo):
     """
 
     feature: str
-    state: State
+    state: FeatureState
     body: dict[str, Any]
     since_event: str | None
     whole_from: str | None
@@ -67,7 +61,7 @@ class FeatureForm(msgspec.Struct):
     """A feature. state: of the version that is being backfilled, else of the active one, else of the newest."""
 
     name: str
-    state: State
+    state: FeatureState
     versions: list[FeatureVersion]
 
 
@@ -92,15 +86,15 @@ class FeatureTested(msgspec.Struct):
     reads: list[str]
 
 
-def feature_form(versions: Sequence[Version]) -> FeatureForm:
+def feature_form(versions: Sequence[StoredFeature]) -> FeatureForm:
     """The response form of a feature, from its versions, oldest first."""
     states = {each.state for each in versions}
-    ordered: tuple[State, ...] = ("filling", "active")
+    ordered: tuple[FeatureState, ...] = ("filling", "active")
     state = next((each for each in ordered if each in states), versions[-1].state)
     return FeatureForm(versions[-1].name, state, [_version(each) for each in reversed(versions)])
 
 
-def _version(version: Version) -> FeatureVersion:
+def _version(version: StoredFeature) -> FeatureVersion:
     reach = version.reach or {}
 
     def at(name: str) -> str | None:
@@ -118,46 +112,15 @@ def _version(version: Version) -> FeatureVersion:
     )
 
 
-class FeatureAdministration:
-    """Feature services by detector, for routes, with the engines that compute the features."""
-
-    def __init__(self, growing: Mapping[str, FeatureActivation], desks: DetectorRouter) -> None:
-        self._growing, self._desks = growing, desks
-
-    def of(self, name: str) -> FeatureActivation:
-        """The feature service of a detector.
-
-        Raises:
-            RequestRefused: 404, there is no such detector.
-        """
-        if name not in self._growing:
-            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._growing)}")
-        return self._growing[name]
-
-    def computed(self, name: str) -> list[str] | None:
-        """The run-time features that the engine computes now; None until it is open."""
-        desk = self._desks.named(name)
-        if desk.not_ready is not None:
-            return None
-        return [each.name for each in desk.engine.detector.added]
-
-    async def look(self, work: Callable[[], T]) -> T:
-        """Run a database query in a thread.
-
-        Raises:
-            RequestRefused: 422, the request is invalid.
-        """
-        try:
-            return await asyncio.to_thread(work)
-        except (DeclarationError, BundleError) as error:
-            raise RequestRefused(422, str(error), [(None, str(error))]) from None
-
-    async def changed(self, name: str, feature: str, work: Callable[[], object], status: int = 200) -> Response:
-        """Apply a change and answer with the feature, or with the request if it waits for approval."""
-        done = await self.look(work)
-        if isinstance(done, approvals.Request):
-            return json_answer(filled(RequestForm, done), 202)
-        return json_answer(feature_form(await self.look(partial(self.of(name).book.known, feature))), status)
+async def _changed(
+    administration: Administration, name: str, feature: str, work: Callable[[FeatureStore], object], status: int = 200
+) -> Response:
+    """Apply a change and answer with the feature, or with the request if it waits for approval."""
+    store = administration.features(name).store
+    done = await administration.look(partial(work, store))
+    if isinstance(done, approvals.Request):
+        return json_answer(filled(RequestForm, done), 202)
+    return json_answer(feature_form(await administration.look(partial(store.known, feature))), status)
 
 
 # ---------------------------------------------------------------- routes
@@ -166,39 +129,40 @@ route = Routes("features")
 
 
 @route("GET", "/detectors/{name}/features", Right.READ, refuses=(404,))
-async def listed(administration: FeatureAdministration, /, name: str, *, archived: bool = False) -> FeatureList:
+async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> FeatureList:
     """Run-time features: their state, and which history they could not be given."""
-    book, computed = administration.of(name).book, administration.computed(name)
+    store, computed = administration.features(name).store, administration.computed_features(name)
 
     def found() -> FeatureList:
-        revision, versions = book.revision(), book.versions()
+        revision, versions = store.revision(), store.versions()
         names = sorted({each.name for each in versions})
         forms = [feature_form([each for each in versions if each.name == one]) for one in names]
         kept = [each for each in forms if archived or each.state != "archived"]
-        waiting = [filled(RequestForm, each) for each in book.approvals.all("pending") if each.kind == "feature"]
-        return FeatureList(name, revision, book.four_eyes, computed, kept, waiting)
+        waiting = [filled(RequestForm, each) for each in store.approvals.all("pending") if each.kind == "feature"]
+        return FeatureList(name, revision, store.four_eyes, computed, kept, waiting)
 
     return await administration.look(found)
 
 
 @route("GET", "/detectors/{name}/features/{feature}", Right.READ, refuses=(404,))
-async def one(administration: FeatureAdministration, /, name: str, feature: str) -> FeatureForm:
+async def one(administration: Administration, /, name: str, feature: str) -> FeatureForm:
     """A feature with all its versions, the newest first."""
-    return feature_form(await administration.look(partial(administration.of(name).book.known, feature)))
+    return feature_form(await administration.look(partial(administration.features(name).store.known, feature)))
 
 
 @route("POST", "/detectors/{name}/features", Right.AUTHOR, answers=FeatureForm, refuses=CHANGING, status=201)
-async def add(administration: FeatureAdministration, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
+async def add(administration: Administration, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
     """Add a version of a feature as a draft: it is checked, and not computed yet."""
-    book, given = administration.of(name).book, await body
-    work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
-    return await administration.changed(name, given.name, work, 201)
+    given, by = await body, who(request)
+    return await _changed(
+        administration, name, given.name, lambda store: store.add(given.name, given.body, who=by, why=given.note), 201
+    )
 
 
 @route("POST", "/detectors/{name}/features/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
-async def test(administration: FeatureAdministration, /, name: str, body: Body[TryFeature]) -> FeatureTested:
+async def test(administration: Administration, /, name: str, body: Body[TryFeature]) -> FeatureTested:
     """Check a feature without saving it: names, types and windows, as in a detector's file."""
-    found, given = administration.of(name), await body
+    found, given = administration.features(name), await body
     return FeatureTested(*await administration.look(partial(found.test, given.name, given.body)))
 
 
@@ -211,12 +175,12 @@ async def test(administration: FeatureAdministration, /, name: str, body: Body[T
     status=202,
 )
 async def ask(
-    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
+    administration: Administration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
 ) -> Response:
     """Ask others to activate a version."""
-    book, given = administration.of(name).book, await body
-    return await administration.changed(
-        name, feature, partial(book.ask, feature, given.version, who=who(request), why=given.note)
+    given, by = await body, who(request)
+    return await _changed(
+        administration, name, feature, lambda store: store.ask(feature, given.version, who=by, why=given.note)
     )
 
 
@@ -229,28 +193,28 @@ async def ask(
     refuses=CHANGING,
 )
 async def activate(
-    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
+    administration: Administration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
 ) -> Response:
     """Backfill a version from the log; it becomes active when the backfill is complete."""
-    book, given = administration.of(name).book, await body
-    return await administration.changed(
-        name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note)
+    given, by = await body, who(request)
+    return await _changed(
+        administration, name, feature, lambda store: store.activate(feature, given.version, who=by, why=given.note)
     )
 
 
 @route("POST", "/detectors/{name}/features/{feature}/rollback", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
 async def rollback(
-    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
+    administration: Administration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Undo the last step: cancel the backfill, or backfill the version that was active before."""
-    book, given = administration.of(name).book, await body
-    return await administration.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
+    given, by = await body, who(request)
+    return await _changed(administration, name, feature, lambda store: store.rollback(feature, who=by, why=given.note))
 
 
 @route("POST", "/detectors/{name}/features/{feature}/archive", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
 async def archive(
-    administration: FeatureAdministration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
+    administration: Administration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Stop computing a feature; refused while a rule, a model or another feature reads it."""
-    book, given = administration.of(name).book, await body
-    return await administration.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))
+    given, by = await body, who(request)
+    return await _changed(administration, name, feature, lambda store: store.archive(feature, who=by, why=given.note))

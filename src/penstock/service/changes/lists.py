@@ -10,9 +10,10 @@ from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.config import Settings
+from penstock.governance.administration import RuleAdministration
 from penstock.governance.approvals import Request as Waiting
-from penstock.governance.list_steps import NewEntry, Outcome
-from penstock.governance.list_tables import Counts, Entry, KeptList, Kind
+from penstock.governance.list_reader import Counts, Entry, Purpose, StoredList
+from penstock.governance.lists import NewEntry, Outcome
 from penstock.identity.roles import Right
 from penstock.service.changes.administration import Administration
 from penstock.service.changes.rule_schemas import GiveReason, Note, RequestForm
@@ -21,7 +22,6 @@ from penstock.service.http.operation import body_of, refusal, text_content
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import filled, json_answer, may, parse_body, parse_instant, text, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.wiring.changes.rule_administration import RuleAdministration
 
 Value = Annotated[str, Meta(min_length=1, max_length=500)]
 
@@ -33,7 +33,7 @@ class ListForm(msgspec.Struct):
     """
 
     name: str
-    kind: Kind
+    kind: Purpose
     about: str
     personal: bool
     protected: bool
@@ -81,7 +81,7 @@ class Found(msgspec.Struct):
     """A list with the entries of one value, newest first."""
 
     name: str
-    kind: Kind
+    kind: Purpose
     in_force: bool
     entries: list[EntryForm]
 
@@ -110,7 +110,7 @@ class NewList(msgspec.Struct, forbid_unknown_fields=True):
     """A list to create. kind: its purpose, for people; the rules that read it determine the outcome."""
 
     name: Annotated[str, Meta(min_length=1, max_length=63)]
-    kind: Kind = "block"
+    kind: Purpose = "block"
     about: Note = ""
     personal: bool = False
     protected: bool = False
@@ -141,7 +141,7 @@ class RemoveEntries(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def list_form(
-    kept: KeptList, counts: Mapping[str, Counts], asking: Mapping[str, list[str]], pending: list[Waiting]
+    kept: StoredList, counts: Mapping[str, Counts], asking: Mapping[str, list[str]], pending: list[Waiting]
 ) -> ListForm:
     """The response form of a list."""
     held = counts.get(kept.name, Counts())
@@ -193,27 +193,27 @@ async def _changed(
     status: int = 200,
 ) -> Response:
     """Apply a change and answer with its result: 202 if it waits for approval."""
-    books = administration.of(name)
+    admin = administration.of(name)
     done = await administration.change(name, work)
-    form = await administration.look(lambda: _form(books, list_name))
+    form = await administration.look(lambda: _form(admin, list_name))
     return json_answer(changed_form(form, done), 202 if isinstance(done, Waiting) else status)
 
 
-def _form(books: RuleAdministration, list_name: str) -> ListForm:
-    books.lists.one(list_name)
-    return next(form for form in _forms(books) if form.name == list_name)
+def _form(admin: RuleAdministration, list_name: str) -> ListForm:
+    admin.lists.one(list_name)
+    return next(form for form in _forms(admin) if form.name == list_name)
 
 
-def _forms(books: RuleAdministration) -> list[ListForm]:
-    counts, pending = books.lists.counts(), books.requests("pending")
+def _forms(admin: RuleAdministration) -> list[ListForm]:
+    counts, pending = admin.lists.counts(), admin.requests("pending")
     asking: dict[str, list[str]] = {}
-    for rule in books.now().plan.rules:
+    for rule in admin.now().plan.rules:
         for each in rule.expression.lists:
             asking.setdefault(each, []).append(rule.name)
-    return [list_form(kept, counts, asking, pending) for kept in books.lists.all()]
+    return [list_form(kept, counts, asking, pending) for kept in admin.lists.versions()]
 
 
-def _may_try(request: Request) -> bool:
+def may_try(request: Request) -> bool:
     """Whether the actor may search by original personal values: those who see them, and those who put them on lists."""
     return may(request, Right.PERSONAL | Right.AUTHOR)
 
@@ -230,8 +230,8 @@ _ENTRIES["requestBody"]["content"] |= text_content("text/csv")
 @route("GET", "/detectors/{name}/lists", Right.READ, refuses=(404,))
 async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> ListList:
     """All lists: their size, the author of the last change, and the rules that read them."""
-    books = administration.of(name)
-    forms = await administration.look(lambda: _forms(books))
+    admin = administration.of(name)
+    forms = await administration.look(lambda: _forms(admin))
     return ListList(name, [form for form in forms if archived or not form.archived])
 
 
@@ -244,11 +244,11 @@ async def lookup(
     value: Annotated[str, Query(max_length=500, description="To the letter.")],
 ) -> FoundList:
     """The lists that a value is or was on."""
-    books = administration.of(name)
+    admin = administration.of(name)
 
     def found() -> FoundList:
-        kinds, now = {kept.name: kept.kind for kept in books.lists.all()}, books.clock()
-        by_list = books.lists.find(value, as_sent=_may_try(request)).items()
+        kinds, now = {kept.name: kept.kind for kept in admin.lists.versions()}, admin.clock()
+        by_list = admin.lists.find(value, as_sent=may_try(request)).items()
         forms = {each: [entry_form(entry, now) for entry in entries] for each, entries in by_list}
         held = {each: any(entry.state == "in_force" for entry in entries) for each, entries in forms.items()}
         return FoundList(value, [Found(each, kinds[each], held[each], entries) for each, entries in forms.items()])
@@ -259,8 +259,8 @@ async def lookup(
 @route("GET", "/detectors/{name}/lists/{list_name}", Right.READ, refuses=(404,))
 async def one(administration: Administration, /, name: str, list_name: str) -> ListForm:
     """One list."""
-    books = administration.of(name)
-    return await administration.look(lambda: _form(books, list_name))
+    admin = administration.of(name)
+    return await administration.look(lambda: _form(admin, list_name))
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}/entries", Right.READ, refuses=(404,))
@@ -277,13 +277,13 @@ async def entries(
     before: Annotated[str | None, Query(max_length=600, description="`next` of the page before.")] = None,
 ) -> EntryList:
     """Entries of a list: who added them, when, why, and until when."""
-    books = administration.of(name)
+    admin = administration.of(name)
 
     def found() -> EntryList:
-        page, following = books.lists.entries(
-            list_name, state, search=search, as_sent=_may_try(request), limit=limit, before=before
+        page, following = admin.lists.entries(
+            list_name, state, search=search, as_sent=may_try(request), limit=limit, before=before
         )
-        return EntryList(list_name, [entry_form(each, books.clock()) for each in page], following)
+        return EntryList(list_name, [entry_form(each, admin.clock()) for each in page], following)
 
     return await administration.look(found)
 
@@ -291,18 +291,18 @@ async def entries(
 @route("GET", "/detectors/{name}/lists/{list_name}/export", Right.READ, responses=_EXPORTED)
 async def export(administration: Administration, /, name: str, list_name: str) -> Response:
     """All entries of a list, past ones included, as CSV: value, reason, author, added_at, expires_at, removed_at."""
-    books = administration.of(name)
-    return Response(await administration.look(lambda: books.export_list(list_name)), media_type="text/csv")
+    admin = administration.of(name)
+    return Response(await administration.look(lambda: admin.export_list(list_name)), media_type="text/csv")
 
 
 @route("POST", "/detectors/{name}/lists", Right.AUTHOR, answers=ListChanged, refuses=CHANGING, status=201)
 async def create(administration: Administration, /, name: str, request: Request, body: Body[NewList]) -> Response:
     """Create a list, or restore an archived one."""
-    books, given = administration.of(name), await body
+    admin, given = administration.of(name), await body
 
     def made() -> None:
         options = {"personal": given.personal, "protected": given.protected}
-        books.create_list(given.name, given.kind, given.about, who=who(request), **options)
+        admin.create_list(given.name, given.kind, given.about, who=who(request), **options)
 
     return await _changed(administration, name, given.name, made, status=201)
 
@@ -319,13 +319,13 @@ async def create(administration: Administration, /, name: str, request: Request,
 )
 async def add(administration: Administration, settings: Settings, /, name: str, list_name: str, request: Request) -> Response:
     """Add values to a list: one, many, or a CSV file; a value on it already gets the new reason and expiry."""
-    books, by, most = administration.of(name), who(request), settings.max_body_bytes
+    admin, by, most = administration.of(name), who(request), settings.max_body_bytes
     if is_csv(header(request.headers.raw, b"content-type")):
         lines = await text(request, most)
-        return await _changed(administration, name, list_name, lambda: books.import_list(list_name, lines, "the body", who=by))
+        return await _changed(administration, name, list_name, lambda: admin.import_list(list_name, lines, "the body", who=by))
     given = await parse_body(request, AddEntries, most)
     fresh = _fresh(given)
-    return await _changed(administration, name, list_name, lambda: books.put(list_name, fresh, who=by, why=given.reason))
+    return await _changed(administration, name, list_name, lambda: admin.put(list_name, fresh, who=by, why=given.reason))
 
 
 @route(
@@ -340,12 +340,12 @@ async def remove(
     administration: Administration, /, name: str, list_name: str, request: Request, body: Body[RemoveEntries]
 ) -> Response:
     """Remove values from a list; absent ones are counted, and no error."""
-    books, given = administration.of(name), await body
+    admin, given = administration.of(name), await body
 
-    def gone() -> Outcome | Waiting:
-        return books.lists.remove(list_name, given.values, who=who(request), why=given.note)
+    def remove() -> Outcome | Waiting:
+        return admin.lists.remove(list_name, given.values, who=who(request), why=given.note)
 
-    return await _changed(administration, name, list_name, gone)
+    return await _changed(administration, name, list_name, remove)
 
 
 @route("POST", "/detectors/{name}/lists/{list_name}/archive", Right.AUTHOR, answers=ListChanged, refuses=CHANGING)
@@ -353,6 +353,6 @@ async def archive(
     administration: Administration, /, name: str, list_name: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Archive a list that no rule reads; its entries are kept."""
-    books, given = administration.of(name), await body
-    put_away = partial(books.lists.archive, list_name, who=who(request), why=given.note)
+    admin, given = administration.of(name), await body
+    put_away = partial(admin.lists.archive, list_name, who=who(request), why=given.note)
     return await _changed(administration, name, list_name, put_away)

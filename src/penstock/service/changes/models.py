@@ -14,14 +14,14 @@ from penstock.decision import Guard
 from penstock.engine.trials.challenger import MOST
 from penstock.errors import BundleError, DeclarationError, RegistryError
 from penstock.governance import approvals
-from penstock.governance.trial_steps import ModelTrial
+from penstock.governance.challengers import Challengers
+from penstock.governance.model_trials import ModelTrial
 from penstock.identity.roles import Right
 from penstock.service.changes.rule_schemas import Note, RequestForm
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import filled, json_answer, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.wiring.changes.challengers import Challengers
 
 T = TypeVar("T")
 
@@ -127,8 +127,8 @@ def trial_form(trial: ModelTrial) -> TrialForm:
 class Models:
     """Runs the model operations of each detector in threads, with errors mapped for users."""
 
-    def __init__(self, desks: DetectorRouter, challengers: Mapping[str, Challengers]) -> None:
-        self._desks, self._challengers = desks, challengers
+    def __init__(self, router: DetectorRouter, challengers: Mapping[str, Challengers]) -> None:
+        self._router, self._challengers = router, challengers
 
     async def do(self, name: str, work: Callable[[Challengers], T]) -> T:
         """Run an operation on the challengers of a detector.
@@ -137,7 +137,7 @@ class Models:
             RequestRefused: 404 no such detector, 409 it has no models, 422 invalid request, 503 the registry.
             NotFound, Conflict, MalformedEvent: as `Challengers`.
         """
-        self._desks.named(name)
+        self._router.named(name)
         if name not in self._challengers:
             raise RequestRefused(409, f"detector {name!r} declares no models, so there is nothing to try")
         try:

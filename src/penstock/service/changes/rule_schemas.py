@@ -9,8 +9,9 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.decision import Guard
 from penstock.governance.approvals import Request, Stage
-from penstock.governance.feature_versions import Version as FeatureVersion
-from penstock.governance.rule_versions import CANDIDATE, Body, State, Version, difference, in_state
+from penstock.governance.features import StoredFeature
+from penstock.governance.rules import RuleBody, RuleState, StoredRule, difference
+from penstock.governance.versions import CANDIDATE, in_state
 from penstock.offline.backtest.fires import Fires
 from penstock.rules.checks import Finding
 from penstock.service.http.requests import filled
@@ -35,10 +36,10 @@ class NewRule(msgspec.Struct, forbid_unknown_fields=True):
     note: Note = ""
 
     @property
-    def body(self) -> Body:
+    def body(self) -> RuleBody:
         """The rule's definition."""
-        asked = {name: getattr(self, name) for name in Body.__struct_fields__}
-        return Body(**asked)
+        asked = {name: getattr(self, name) for name in RuleBody.__struct_fields__}
+        return RuleBody(**asked)
 
 
 class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,7 +111,7 @@ class VersionInfo(msgspec.Struct, kw_only=True):
     note: str
 
 
-def version_info(version: Version | FeatureVersion) -> dict[str, Any]:
+def version_info(version: StoredRule | StoredFeature) -> dict[str, Any]:
     """The fields of `VersionInfo`."""
     return {
         "version": version.version,
@@ -135,7 +136,7 @@ class RuleVersion(VersionInfo):
     """
 
     rule: str
-    state: State
+    state: RuleState
     when: str
     then: str
     reason: str | None
@@ -176,7 +177,7 @@ class RuleForm(msgspec.Struct):
     """
 
     name: str
-    state: State
+    state: RuleState
     since: str
     changed_by: str
     author: str
@@ -292,7 +293,7 @@ class EventTested(msgspec.Struct):
     decision: str
 
 
-def version_form(version: Version, before: Version | None = None) -> RuleVersion:
+def version_form(version: StoredRule, before: StoredRule | None = None) -> RuleVersion:
     """The response form of a version; before: the version before it."""
     body = version.body
     return RuleVersion(
@@ -310,14 +311,14 @@ def version_form(version: Version, before: Version | None = None) -> RuleVersion
     )
 
 
-def version_forms(known: Sequence[Version]) -> dict[int, RuleVersion]:
+def version_forms(known: Sequence[StoredRule]) -> dict[int, RuleVersion]:
     """All versions of a rule by number, each compared with the one before it."""
     before = [None, *known]
     return {version.version: version_form(version, old) for old, version in zip(before, known, strict=False)}
 
 
 def rule_form(
-    known: Sequence[Version],
+    known: Sequence[StoredRule],
     findings: Sequence[Finding] = (),
     fired: Mapping[str, Fires] | None = None,
     pending: Sequence[Request] = (),
@@ -343,7 +344,7 @@ def rule_form(
     )
 
 
-def _fires(name: str, tried: Version | None, fired: Mapping[str, Fires]) -> FiresForm:
+def _fires(name: str, tried: StoredRule | None, fired: Mapping[str, Fires]) -> FiresForm:
     nothing = Fires(0, None)
     candidate = f"{name}_v{tried.version}" if tried is not None else None
     acted = [fired.get(f"rule_{each}", nothing) for each in (name, candidate) if each]

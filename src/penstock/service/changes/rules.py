@@ -12,8 +12,10 @@ from penstock.detector import Detector
 from penstock.engine.rule_preview import Evaluate, on_event, on_recorded
 from penstock.errors import NotFound, NotReady, did_you_mean
 from penstock.governance import approvals
-from penstock.governance.rule_versions import Body as RuleBody
-from penstock.governance.rule_versions import Version, by_name, difference
+from penstock.governance.administration import UNDER_TEST
+from penstock.governance.rules import RuleBody, StoredRule, difference
+from penstock.governance.stored_detector import can_lower
+from penstock.governance.versions import by_name
 from penstock.identity.roles import Right
 from penstock.rules import Rule
 from penstock.service.changes.administration import FIRES_DAYS, Administration
@@ -44,10 +46,8 @@ from penstock.service.http.operation import refusal, text_content
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import filled, json_answer, may, text, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.wiring.changes.rule_administration import UNDER_TEST
-from penstock.wiring.changes.rule_stores import can_lower
 
-Done = Version | approvals.Request
+Done = StoredRule | approvals.Request
 """A version with a new state, or a request that waits for another person."""
 
 
@@ -63,22 +63,22 @@ async def _changed(
     """Apply a change and answer with its result: 202 if it waits for approval. backtests: for versions that act now, or may
     soon.
     """
-    books = administration.of(name)
+    admin = administration.of(name)
     done = await administration.change(name, work)
     request = done if isinstance(done, approvals.Request) else None
     lowers = None
     if backtests is not None and done is not None:
-        number = done.version if isinstance(done, Version) else int(done.details["version"])
-        body = await administration.look(lambda: books.body(rule, number))
-        lowers = await _lowering(backtests, books.detector, rule, body)
+        number = done.version if isinstance(done, StoredRule) else int(done.details["version"])
+        body = await administration.look(lambda: admin.body(rule, number))
+        lowers = await _lowering(backtests, admin.detector, rule, body)
 
     def found() -> RuleChanged:
         known = _known(administration, name, rule)
-        pending = books.requests("pending")
-        version = next((each for each in known if isinstance(done, Version) and each.version == done.version), None)
-        findings = [] if version is None else books.check(rule, version.body).findings
+        pending = admin.requests("pending")
+        version = next((each for each in known if isinstance(done, StoredRule) and each.version == done.version), None)
+        findings = [] if version is None else admin.check(rule, version.body).findings
         return RuleChanged(
-            rule_form(known, books.findings(rule), None, pending),
+            rule_form(known, admin.findings(rule), None, pending),
             None if version is None else version_forms(known)[version.version],
             None if request is None else filled(RequestForm, request),
             [filled(FindingForm, each) for each in findings],
@@ -100,7 +100,7 @@ async def _lowering(backtests: Backtests, detector: Detector, rule: str, body: R
     return LoweringForm(tried.lowered, tried.lowered_per_day, tried.days)
 
 
-def _known(administration: Administration, name: str, rule: str) -> Sequence[Version]:
+def _known(administration: Administration, name: str, rule: str) -> Sequence[StoredRule]:
     rules = by_name(administration.of(name).rules.versions())
     if rule not in rules:
         raise NotFound(f"detector {name!r} has no rule {rule[:100]!r}.{did_you_mean(rule, rules)}")
@@ -129,16 +129,16 @@ _EXPORTED = {200: {"description": "One rule a line.", "content": _LINES}, 404: r
 @route("GET", "/detectors/{name}/rules", Right.READ, refuses=(404,))
 async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> RuleList:
     """All rules: state, since when, author of the last change, warnings, and how often they fired lately."""
-    books = administration.of(name)
+    admin = administration.of(name)
     fired = await administration.fires(name)
 
     def found() -> RuleList:
-        rules = by_name(books.rules.versions())
-        waiting = books.requests("pending")
-        forms = [rule_form(known, books.findings(rule), fired, waiting) for rule, known in rules.items()]
+        rules = by_name(admin.rules.versions())
+        waiting = admin.requests("pending")
+        forms = [rule_form(known, admin.findings(rule), fired, waiting) for rule, known in rules.items()]
         kept = [form for form in forms if archived or form.state != "archived"]
         now = administration.in_force(name)
-        return RuleList(name, books.rules.revision(), books.rules.four_eyes, now.rules, now.lists, FIRES_DAYS, kept)
+        return RuleList(name, admin.rules.revision(), admin.rules.four_eyes, now.rules, now.lists, FIRES_DAYS, kept)
 
     return await administration.look(found)
 
@@ -146,24 +146,24 @@ async def listed(administration: Administration, /, name: str, *, archived: bool
 @route("GET", "/detectors/{name}/rules/export", Right.READ, responses=_EXPORTED)
 async def export(administration: Administration, /, name: str) -> Response:
     """The active rules as NDJSON, one object per line: for `import` elsewhere, or for the detector's file."""
-    books = administration.of(name)
-    lines = await administration.look(lambda: list(books.export()))
+    admin = administration.of(name)
+    lines = await administration.look(lambda: list(admin.export()))
     return Response("".join(f"{line}\n" for line in lines), media_type="application/x-ndjson")
 
 
 @route("GET", "/detectors/{name}/rules/{rule}", Right.READ, refuses=(404,))
 async def one(administration: Administration, /, name: str, rule: str) -> RuleHistory:
     """A rule with all versions, newest first, their changes, and its requests."""
-    books = administration.of(name)
+    admin = administration.of(name)
     fired = await administration.fires(name)
 
     def found() -> RuleHistory:
         known = _known(administration, name, rule)
-        requests = [each for each in books.requests() if (each.kind, each.name) == ("rule", rule)]
+        requests = [each for each in admin.requests() if (each.kind, each.name) == ("rule", rule)]
         waiting = [each for each in requests if each.stage == "pending"]
         versions = list(version_forms(known).values())[::-1]
         return RuleHistory(
-            rule_form(known, books.findings(rule), fired, waiting), versions, [filled(RequestForm, each) for each in requests]
+            rule_form(known, admin.findings(rule), fired, waiting), versions, [filled(RequestForm, each) for each in requests]
         )
 
     return await administration.look(found)
@@ -186,34 +186,34 @@ async def diff(administration: Administration, /, name: str, rule: str, *, befor
 @route("POST", "/detectors/{name}/rules", Right.AUTHOR, answers=RuleChanged, refuses=CHANGING, status=201)
 async def add(administration: Administration, /, name: str, request: Request, body: Body[NewRule]) -> Response:
     """Add a version of a rule as a draft: it is checked, and does not run yet."""
-    books, given = administration.of(name), await body
-    work = partial(books.rules.add, given.name, given.body, who=who(request), why=given.note)
+    admin, given = administration.of(name), await body
+    work = partial(admin.rules.add, given.name, given.body, who=who(request), why=given.note)
     return await _changed(administration, name, given.name, work, status=201)
 
 
 @route("POST", "/detectors/{name}/rules/import", Right.AUTHOR, refuses=CHANGING, extra=_TAKES_LINES)
 async def import_(administration: Administration, settings: Settings, /, name: str, request: Request) -> RulesImported:
     """Add exported rules (NDJSON) as drafts; rules equal to existing ones are skipped."""
-    books, lines = administration.of(name), await text(request, settings.max_body_bytes)
-    added = await administration.change(name, lambda: books.import_(lines, "the body", who=who(request)))
+    admin, lines = administration.of(name), await text(request, settings.max_body_bytes)
+    added = await administration.change(name, lambda: admin.import_(lines, "the body", who=who(request)))
     return RulesImported([version_form(version) for version in added])
 
 
 @route("POST", "/detectors/{name}/rules/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
 async def test(administration: Administration, /, name: str, body: Body[TryCondition]) -> RuleTested:
     """Check a condition without saving it: names, types, lint findings, and its result on an event."""
-    books, given = administration.of(name), await body
+    admin, given = administration.of(name), await body
     rule = RuleBody(when=given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
     async with administration.testing:
-        checked = await administration.look(lambda: books.check(given.name or UNDER_TEST, rule))
+        checked = await administration.look(lambda: admin.check(given.name or UNDER_TEST, rule))
         evaluate = _evaluate(administration, name, given)
-        seen = None if evaluate is None else await administration.look(evaluate)
+        found = None if evaluate is None else await administration.look(evaluate)
     return RuleTested(
         checked.condition,
         list(checked.reads),
         list(checked.lists),
         [filled(FindingForm, each) for each in checked.findings],
-        None if seen is None else filled(EventTested, seen),
+        None if found is None else filled(EventTested, found),
     )
 
 
@@ -222,9 +222,9 @@ async def test(administration: Administration, /, name: str, body: Body[TryCondi
 )
 async def shadow(administration: Administration, /, name: str, rule: str, request: Request, body: Body[ShadowRule]) -> Response:
     """Run a version in shadow: where it would have fired is recorded; only approvers may end a rollout with it (403)."""
-    books, given = administration.of(name), await body
+    admin, given = administration.of(name), await body
     approves = may(request, Right.APPROVE)
-    work = partial(books.rules.shadow, rule, given.version, who=who(request), why=given.note, may_approve=approves)
+    work = partial(admin.rules.shadow, rule, given.version, who=who(request), why=given.note, may_approve=approves)
     return await _changed(administration, name, rule, work)
 
 
@@ -240,10 +240,10 @@ async def ask(
     administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[AskForRule]
 ) -> Response:
     """Ask others to promote a version, or to roll it out."""
-    books, given = administration.of(name), await body
+    admin, given = administration.of(name), await body
     details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent or 0.0, "of": given.of}
     by: dict[str, Any] = {"who": who(request), "why": given.note}
-    work = partial(books.rules.ask, rule, given.version, given.action, **by, **details)
+    work = partial(admin.rules.ask, rule, given.version, given.action, **by, **details)
     return await _changed(administration, name, rule, work, backtests=backtests)
 
 
@@ -254,9 +254,9 @@ async def rollout(
     administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[RolloutRule]
 ) -> Response:
     """Roll a version out to a share of the keys of a field; the active version acts on the others."""
-    books, given = administration.of(name), await body
+    admin, given = administration.of(name), await body
     share: dict[str, Any] = {"percent": given.percent, "share_of": given.of}
-    roll = partial(books.roll_out, rule, given.version, **share, who=who(request), why=given.note, guards=given.guards)
+    roll = partial(admin.rules.rollout, rule, given.version, **share, who=who(request), why=given.note, guards=given.guards)
     return await _changed(administration, name, rule, roll, backtests=backtests)
 
 
@@ -267,16 +267,16 @@ async def promote(
     administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[PromoteRule]
 ) -> Response:
     """Promote the candidate, or a version, to active; the active version is archived."""
-    books, given = administration.of(name), await body
-    work = partial(books.rules.promote, rule, given.version, who=who(request), why=given.note)
+    admin, given = administration.of(name), await body
+    work = partial(admin.rules.promote, rule, given.version, who=who(request), why=given.note)
     return await _changed(administration, name, rule, work, backtests=backtests)
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/pause", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
 async def pause(administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]) -> Response:
     """Stop the candidate, or without one the active version."""
-    books, given = administration.of(name), await body
-    return await _changed(administration, name, rule, partial(books.rules.pause, rule, who=who(request), why=given.note))
+    admin, given = administration.of(name), await body
+    return await _changed(administration, name, rule, partial(admin.rules.pause, rule, who=who(request), why=given.note))
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/rollback", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
@@ -284,8 +284,8 @@ async def rollback(
     administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Undo the last step: stop the candidate, or restore the version that was active before."""
-    books, given = administration.of(name), await body
-    return await _changed(administration, name, rule, partial(books.rules.rollback, rule, who=who(request), why=given.note))
+    admin, given = administration.of(name), await body
+    return await _changed(administration, name, rule, partial(admin.rules.rollback, rule, who=who(request), why=given.note))
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/archive", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
@@ -293,5 +293,5 @@ async def archive(
     administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Archive a rule: no version acts or runs in shadow any more."""
-    books, given = administration.of(name), await body
-    return await _changed(administration, name, rule, partial(books.rules.archive, rule, who=who(request), why=given.note))
+    admin, given = administration.of(name), await body
+    return await _changed(administration, name, rule, partial(admin.rules.archive, rule, who=who(request), why=given.note))

@@ -2,23 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
 
 from penstock.engine import Engine
-from penstock.engine.trials.challenger import MODEL
+from penstock.engine.trials.challenger import MODEL, NewerTrial
 from penstock.errors import DataError, PenstockError
+from penstock.governance.trials import TrialWork
 from penstock.identity.roles import Right
 from penstock.offline.trial import Compared, Question
-from penstock.service.changes.followers import RULES_EVERY_S, Follower
 from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
-from penstock.wiring.changes.trial_work import TrialWork
 
 GUARDS_EVERY_S = 0.5
 """Seconds between two guard checks."""
@@ -51,72 +50,38 @@ class TrialList(msgspec.Struct):
 
 
 class Trials:
-    """Follows and guards the trials of the detectors that decide here.
+    """Guards and compares the trials of the detectors that decide here."""
 
-    champions: the champion follower of each detector, so that a promotion is in force as soon as the trial has ended.
-    """
-
-    def __init__(self, desks: DetectorRouter, work: TrialWork, champions: Mapping[str, Follower]) -> None:
-        self._desks, self._work, self._champions = desks, work, champions
+    def __init__(self, router: DetectorRouter, work: TrialWork) -> None:
+        self._router, self._work = router, work
         self._comparing: dict[str, asyncio.Future[Compared]] = {}
-        self._troubles: dict[str, str] = {}
-        self._revisions: dict[str, int] = {}
 
-    async def begin(self) -> None:
-        """Start the current trials before the first decision."""
-        for desk in self._following():
-            await self._look(desk)
+    def newer(self) -> Iterator[tuple[str, NewerTrial]]:
+        """By name, the sources of what is tried, of the detectors that decide here."""
+        for served in self._deciding():
+            if served.name in self._work.newer:
+                yield served.name, self._work.newer[served.name]
 
     async def run(self) -> None:
-        """Follow and check guards until the task is cancelled."""
-        await asyncio.gather(*(self._follow(desk) for desk in self._following()), *(self._guard(d) for d in self._deciding()))
+        """Check guards until the task is cancelled."""
+        await asyncio.gather(*(self._guard(served) for served in self._deciding()))
 
     def _deciding(self) -> list[MicroBatcher]:
-        return [desk for desk in self._desks.values() if isinstance(desk, MicroBatcher)]
+        return [served for served in self._router.values() if isinstance(served, MicroBatcher)]
 
-    def _following(self) -> list[MicroBatcher]:
-        return [desk for desk in self._deciding() if desk.name in self._work.newer]
-
-    async def _follow(self, desk: MicroBatcher) -> None:
+    async def _guard(self, served: MicroBatcher) -> None:
+        """Check the guards of one detector; a failure never stops deciding, and is logged once."""
+        reported: str | None = None
         while True:
-            await self._look(desk)
-            await asyncio.sleep(RULES_EVERY_S)
-
-    async def _look(self, desk: MicroBatcher) -> None:
-        """Check one detector once."""
-        newer = self._work.newer[desk.name]
-
-        async def look() -> None:
-            before = self._revisions.get(desk.name, -1)
-            found = await asyncio.to_thread(newer, before)
-            if found is None:
-                return
-            desk.engine.challenge(*found.challengers)
-            self._revisions[desk.name] = found.revision
-            if before >= 0 and desk.name in self._champions:
-                await self._champions[desk.name].look()
-
-        await self._tell(f"{desk.name}: what is tried goes on as it was", look)
-
-    async def _guard(self, desk: MicroBatcher) -> None:
-        async def look() -> None:
-            await asyncio.to_thread(self._work.guards[desk.name].look, desk.engine)
-
-        while True:
-            await self._tell(f"{desk.name}: guards cannot look", look)
+            try:
+                await asyncio.to_thread(self._work.guards[served.name].look, served.engine)
+                reported = None
+            except Exception as error:  # noqa: BLE001 - a database that fails must not end what watches it
+                trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+                if trouble != reported:
+                    log.warning("%s: guards cannot look: %s", served.name, trouble)
+                reported = trouble
             await asyncio.sleep(GUARDS_EVERY_S)
-
-    async def _tell(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
-        """Run one check; a failure never stops deciding, and is logged once."""
-        try:
-            await look()
-        except Exception as error:  # noqa: BLE001 - a drawer or a registry that fails must not end what watches it
-            trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
-            if self._troubles.get(what) != trouble:
-                log.warning("%s: %s", what, trouble)
-            self._troubles[what] = trouble
-        else:
-            self._troubles.pop(what, None)
 
     def engine(self, name: str) -> Engine:
         """The engine of a detector.
@@ -124,7 +89,7 @@ class Trials:
         Raises:
             RequestRefused: 404, there is no such detector.
         """
-        return self._desks.named(name).engine
+        return self._router.named(name).engine
 
     async def compare(self, name: str, question: Question) -> Compared:
         """Compare champion and candidate; one comparison per detector at a time.

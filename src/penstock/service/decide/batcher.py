@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,12 +14,13 @@ from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import LedgerError, NotReady
 from penstock.messages import Refusal
-from penstock.models import Ensemble
-from penstock.service.decide.batch import STALLED_S, Batch, Waiting, durable, stalled_error
 from penstock.service.decide.feed import Feed, Measures
-from penstock.service.decide.port import Answer, Opener
+from penstock.service.decide.port import Answer, OnAnswer, OnDurable, Opener
 from penstock.service.decide.waiters import id_of
 from penstock.service.http.problems import Busy, of_error
+from penstock.service.http.tracing import CURRENT, Traced
+
+_log = logging.getLogger("penstock.service")
 
 PIPELINED = 2
 """Batches in progress at once: one being made durable, the next being decided. More would only make them smaller."""
@@ -28,21 +31,190 @@ this one; its events wait for the current write, a fraction of a millisecond, an
 """
 
 
+OPENING = "code is being compiled and state is being recovered"
+"""Why a detector that is being opened cannot serve."""
+
+STALLED_S = 30.0
+"""Seconds that a batch may take to become durable before its callers get an error."""
+
+
+class AnswerCallback:
+    """Takes the place of a caller's future with a callback, which gets the answer to one event as soon as there is one."""
+
+    __slots__ = ("_call", "_done")
+
+    def __init__(self, call: OnAnswer) -> None:
+        self._call, self._done = call, False
+
+    def done(self) -> bool:
+        """Whether it was called."""
+        return self._done
+
+    def set_result(self, answers: list[Answer]) -> None:
+        """Call it with the answer."""
+        self._finish(answers[0])
+
+    def set_exception(self, error: Exception) -> None:
+        """Call it with the reason why there is none."""
+        self._finish(error)
+
+    def _finish(self, answer: Answer | Exception) -> None:
+        self._done = True
+        try:
+            self._call(answer)
+        except Exception:  # noqa: BLE001 - others of the batch wait for their answers
+            _log.exception("an answer could not be sent")
+
+
+class Waiting:
+    """Events of one caller, queued or in a batch."""
+
+    __slots__ = ("answer", "bodies", "dry_run", "since_ns", "traced")
+
+    def __init__(
+        self, bodies: Sequence[bytes], answer: "asyncio.Future[list[Answer]] | AnswerCallback", *, dry_run: bool
+    ) -> None:
+        self.bodies = bodies
+        self.answer = answer
+        self.dry_run = dry_run
+        self.since_ns = time.perf_counter_ns()
+        self.traced = CURRENT.get()
+
+    def fail(self, error: Exception) -> None:
+        """Answer the caller with an error, unless it has been answered."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Batch:
+    """The events of one engine call. `left` is called once, on the event loop, when the batch is finished."""
+
+    __slots__ = ("_decided_ns", "_left", "_loop", "_measures", "_on_the_way", "_taken", "_taken_ns", "_watchdog", "answers")
+
+    def __init__(self, taken: list[Waiting], measures: Measures, left: Callable[["Batch"], None]) -> None:
+        self.answers: list[Answer] = []
+        self._on_the_way = True
+        self._taken = taken
+        self._measures = measures
+        self._left = left
+        self._loop = asyncio.get_running_loop()
+        self._taken_ns = self._decided_ns = time.perf_counter_ns()
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether it changes and records nothing."""
+        return self._taken[0].dry_run
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """All events, in the order of their callers."""
+        return [body for waiting in self._taken for body in waiting.bodies]
+
+    def decided(self, answers: list[Answer], *, stalled: Callable[[], None]) -> None:
+        """Store the engine's answers until they are durable."""
+        self.answers = answers
+        self._decided_ns = time.perf_counter_ns()
+        self._watchdog = self._loop.call_later(STALLED_S, stalled)
+
+    def on_durable(self, error: BaseException | None) -> None:
+        """Called on the ledger's thread: everything is durable, or never will be."""
+        self._loop.call_soon_threadsafe(self.settle, error)
+
+    def settle(self, error: BaseException | None = None) -> None:
+        """Answer every caller once; on the event loop."""
+        if not self._on_the_way:
+            return
+        self._on_the_way = False
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        if error is None:
+            self._answer()
+        else:
+            self.answers = []
+            self.fail(of_error(error))
+        self._left(self)
+
+    def fail(self, error: Exception) -> None:
+        """Answer every waiting caller with this error."""
+        for waiting in self._taken:
+            waiting.fail(error)
+
+    def _answer(self) -> None:
+        now_ns = time.perf_counter_ns()
+        self._measures.batch(len(self.answers), self._decided_ns - self._taken_ns, now_ns - self._decided_ns)
+        start = 0
+        for waiting in self._taken:
+            stop = start + len(waiting.bodies)
+            if not waiting.answer.done():
+                waiting.answer.set_result(self.answers[start:stop])
+            self._measures.request(self._taken_ns - waiting.since_ns, now_ns - waiting.since_ns)
+            if waiting.traced is not None:
+                self._trace(waiting, waiting.traced, self.answers[start], now_ns)
+            start = stop
+
+    def _trace(self, waiting: Waiting, traced: Traced, answer: Answer, now_ns: int) -> None:
+        """Record the stage times of one traced caller."""
+        traced.went("queue", waiting.since_ns, self._taken_ns)
+        traced.went("decide", self._taken_ns, self._decided_ns)
+        traced.went("durable", self._decided_ns, now_ns)
+        if traced.answer is None and isinstance(answer, bytes):
+            traced.answer = answer
+
+
+async def durable(work: Callable[[OnDurable], Any]) -> Any:
+    """Run work that reports durability through a callback, and wait for it.
+
+    Raises:
+        LedgerError: it failed, or took longer than the disk may take.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    result = work(lambda error: _from_thread(loop, done, error))
+    try:
+        await asyncio.wait_for(done, STALLED_S)
+    except TimeoutError:
+        raise stalled_error() from None
+    return result
+
+
+def stalled_error() -> LedgerError:
+    """The error for callers whose events were decided but could not be made durable in time."""
+    return LedgerError(
+        f"the disk has not confirmed a write for {STALLED_S:.0f} s, so nothing is acknowledged; "
+        "send the same request again later, its transaction id makes that safe"
+    )
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, done: "asyncio.Future[None]", error: BaseException | None) -> None:
+    loop.call_soon_threadsafe(_finish, done, error)
+
+
+def _finish(done: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
+
+
 class MicroBatcher:
     """Micro-batching for one detector: a bounded queue, one batch being decided, one being made durable.
 
     There is no timer: a batch is whatever queued while the last one was decided or written, so a lone request is decided
     at once, and concurrent requests share the cost of one batch. Everything runs on the event loop's thread; only the
-    durability callback comes from another. models_trouble: why newer models cannot be loaded.
+    durability callback comes from another. models_trouble: why newer models cannot be loaded. opening: says what is done
+    before the detector is open.
     """
 
-    def __init__(self, name: str, opener: Opener, settings: Settings) -> None:
+    def __init__(self, name: str, opener: Opener, settings: Settings, opening: Callable[[], str] = lambda: OPENING) -> None:
         self.name = name
         self.settings = settings
         self.measures = Measures()
         self.feed = Feed()
         self.models_trouble: str | None = None
-        self._opener = opener
+        self._opener, self._opening = opener, opening
         self._engine: Engine | None = None
         self._queue: deque[Waiting] = deque()
         self._queued_events = 0
@@ -55,9 +227,9 @@ class MicroBatcher:
     @classmethod
     def of(cls, engine: Engine, settings: Settings) -> "MicroBatcher":
         """A micro-batcher for an engine that is already open."""
-        desk = cls(engine.detector.name, lambda: engine, settings)
-        desk._engine = engine
-        return desk
+        served = cls(engine.detector.name, lambda: engine, settings)
+        served._engine = engine
+        return served
 
     # ---------------------------------------------------------------- opening and closing
 
@@ -78,13 +250,13 @@ class MicroBatcher:
     def not_ready(self) -> str | None:
         """None, or the reason why this detector cannot serve."""
         if self._engine is None:
-            return "code is being compiled and state is being recovered"
+            return self._opening()
         waits = self._engine.ready
         return waits if waits is None or self.models_trouble is None else f"{waits}; {self.models_trouble}"
 
     @property
     def unable(self) -> str | None:
-        """The reason for which `submit` refuses; see `Serving.unable`."""
+        """The reason for which `submit` refuses; see `ServedDetector.unable`."""
         reason = self.not_ready
         if reason is not None or self._engine is None:
             return reason
@@ -93,7 +265,7 @@ class MicroBatcher:
 
     @property
     def degraded(self) -> str | None:
-        """See `Serving.degraded`."""
+        """See `ServedDetector.degraded`."""
         return None if self._engine is None else self._engine.pipeline.state.full
 
     @property
@@ -106,14 +278,6 @@ class MicroBatcher:
         if self._engine is None:
             raise NotReady(f"detector {self.name!r} is not ready: {self.not_ready}")
         return self._engine
-
-    def use(self, ensemble: Ensemble) -> None:
-        """Decide with these models from the next batch on.
-
-        Raises:
-            BundleError: they do not fit the detector.
-        """
-        self.engine.use(ensemble)
 
     @property
     def queued_events(self) -> int:
@@ -130,17 +294,25 @@ class MicroBatcher:
             LedgerError: the disk does not answer.
             Busy: the queue is full.
         """
-        reason = self.not_ready
-        if reason is not None:
-            raise NotReady(f"detector {self.name!r} is not ready: {reason}")
-        if not dry_run and (trouble := self.unable) is not None:
+        self._check(dry_run=dry_run)
+        return self._enqueue(bodies, dry_run=dry_run)
+
+    def ask(self, body: bytes, on_answer: OnAnswer) -> None:
+        """See `ServedDetector.ask`."""
+        self._check(dry_run=False)
+        self._queue_up(Waiting((body,), AnswerCallback(on_answer), dry_run=False))
+
+    def _check(self, *, dry_run: bool) -> None:
+        engine = self._engine
+        if engine is None or engine.ready is not None:
+            raise NotReady(f"detector {self.name!r} is not ready: {self.not_ready}")
+        if not dry_run and (self.stalled or engine.ledger.trouble is not None) and (trouble := self.unable) is not None:
             raise LedgerError(trouble)
         if self._queued_events >= self.settings.queue_limit:
             self.measures.turned_away += 1
             raise Busy(
                 f"{self._queued_events} events wait to be decided and the limit is {self.settings.queue_limit}; come again"
             )
-        return self._enqueue(bodies, dry_run=dry_run)
 
     async def decide(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
         """Decide any number of events of one caller, in order.
@@ -165,11 +337,14 @@ class MicroBatcher:
 
     def _enqueue(self, bodies: Sequence[bytes], *, dry_run: bool) -> "asyncio.Future[list[Answer]]":
         answer: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._queue.append(Waiting(bodies, answer, dry_run=dry_run))
-        self._queued_events += len(bodies)
+        self._queue_up(Waiting(bodies, answer, dry_run=dry_run))
+        return answer
+
+    def _queue_up(self, waiting: Waiting) -> None:
+        self._queue.append(waiting)
+        self._queued_events += len(waiting.bodies)
         self._idle.clear()
         self._wake()
-        return answer
 
     async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
         """Accept transactions; returns their ids once decisions are certain: here, once they are made."""
@@ -229,7 +404,7 @@ class MicroBatcher:
         self._on_the_way.discard(batch)
         self.stalled = False
         if not batch.dry_run:
-            self.feed.saw(batch.answers)
+            self.feed.decided(batch.answers)
         self._rest()
 
     def _rest(self) -> None:
@@ -251,14 +426,16 @@ class MicroBatcher:
 
     async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
         """Submit one label or an array of them; answered when durable."""
-        result: list[dict[str, Any] | Refusal] = await durable(lambda told: self.engine.label_json(body, on_durable=told))
+        result: list[dict[str, Any] | Refusal] = await durable(
+            lambda on_answer: self.engine.label_json(body, on_durable=on_answer)
+        )
         return result
 
-    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
+    def quarantine_refused(self, body: bytes, refusal: Refusal, *, unrouted: bool = False) -> None:
         """Quarantine an event that was refused for its content before it reached the engine."""
-        self.engine.set_aside(body, refusal, nobodys=nobodys)
+        self.engine.quarantine_refused(body, refusal, unrouted=unrouted)
 
     async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
         """Submit informing events; answered when durable."""
-        result: list[Refusal | None] = await durable(lambda told: self.engine.inform_json(bodies, on_durable=told))
+        result: list[Refusal | None] = await durable(lambda on_answer: self.engine.inform_json(bodies, on_durable=on_answer))
         return result

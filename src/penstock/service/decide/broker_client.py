@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -27,16 +27,15 @@ from penstock.errors import BrokerError, NotReady
 from penstock.ingest import masked_event
 from penstock.ledger import Answered, Quarantined
 from penstock.messages import Action, Record, Refusal
-from penstock.models import Ensemble
 from penstock.service.decide.fallback import PROVISIONAL, fallback_decision
 from penstock.service.decide.feed import PER_BATCH, Feed, Measures
 from penstock.service.decide.journal_reader import JournalReader
-from penstock.service.decide.port import Answer
+from penstock.service.decide.port import Answer, OnAnswer
 from penstock.service.http.problems import Busy
 from penstock.service.http.tracing import CURRENT
 from penstock.stream.owner import BEAT_S
 from penstock.stream.parts import Parts
-from penstock.stream.port import Told
+from penstock.stream.port import OnAcknowledged
 
 MOST_PER_S = 100
 """Refused events forwarded within a second; further ones are counted, and not kept."""
@@ -57,7 +56,7 @@ class RefusedForwarder:
         self._put = put
         self._second, self._handed = 0, 0
 
-    def hand_on(self, engine: Engine, body: bytes, refusal: Refusal) -> None:
+    def enqueue(self, engine: Engine, body: bytes, refusal: Refusal) -> None:
         """Forward one event; if the broker does not take it, it is counted as lost."""
         engine.totals.quarantined += 1
         second = int(time.monotonic())
@@ -87,7 +86,7 @@ Waiter = tuple["asyncio.Future[bytes]", int]
 
 
 class BrokerClient:
-    """`Serving` for a detector that a worker decides. Call it on the event loop's thread; a separate thread reads the
+    """`ServedDetector` for a detector that a worker decides. Call it on the event loop's thread; a separate thread reads the
     journal.
 
     Args:
@@ -102,7 +101,7 @@ class BrokerClient:
         self.models_trouble: str | None = None
         self._parts = parts
         self._waiting: dict[str, list[Waiter]] = {}
-        self._aside = RefusedForwarder(self._put)
+        self._forwarder = RefusedForwarder(self._put)
         self.followed: JournalReader | None = None
 
     # ---------------------------------------------------------------- opening and closing
@@ -128,7 +127,7 @@ class BrokerClient:
 
     @property
     def unable(self) -> str | None:
-        """See `Serving.unable`."""
+        """See `ServedDetector.unable`."""
         if self.not_ready is not None:
             return self.not_ready
         silent_s = self._silent_s
@@ -141,7 +140,7 @@ class BrokerClient:
 
     @property
     def degraded(self) -> str | None:
-        """See `Serving.degraded`."""
+        """See `ServedDetector.degraded`."""
         silent_s = self._silent_s
         if silent_s is None or silent_s <= _SILENT_S:
             return None
@@ -158,8 +157,8 @@ class BrokerClient:
     @property
     def _silent_s(self) -> float | None:
         """Seconds since a worker last wrote into the journal; None if none has yet."""
-        heard_at = None if self.followed is None else self.followed.heard_at
-        return None if heard_at is None else time.monotonic() - heard_at
+        newest_at = None if self.followed is None else self.followed.newest_at
+        return None if newest_at is None else time.monotonic() - newest_at
 
     @property
     def _remedy(self) -> str:
@@ -185,10 +184,6 @@ class BrokerClient:
     def queued_events(self) -> int:
         """Number of transactions whose decisions callers wait for."""
         return len(self._waiting)
-
-    def use(self, ensemble: Ensemble) -> None:
-        """Score provisional answers with these models."""
-        self.engine.use(ensemble)
 
     # ---------------------------------------------------------------- following the journal
 
@@ -241,8 +236,13 @@ class BrokerClient:
             if traced is not None:
                 traced.went("worker", began_ns, time.perf_counter_ns())
         for place, (transaction_id, future) in waiters.items():
-            answers[place] = future.result() if future.done() else self._instead(transaction_id, bodies[place], future)
+            answers[place] = future.result() if future.done() else self._fallback(transaction_id, bodies[place], future)
         return [answer for answer in answers if answer is not None]
+
+    def ask(self, body: bytes, on_answer: OnAnswer) -> None:
+        """See `ServedDetector.ask`."""
+        asked = asyncio.ensure_future(self.submit((body,)))
+        asked.add_done_callback(lambda done: on_answer(cast("Exception", done.exception()) or done.result()[0]))
 
     async def decide(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
         """Decide any number of events of one caller, in order: in portions, one after the other."""
@@ -281,7 +281,7 @@ class BrokerClient:
         for place, refusal in read.refused:
             answers[place] = refusal
             self.feed.refused += 1
-            self.set_aside(bodies[place], refusal)
+            self.quarantine_refused(bodies[place], refusal)
         known = engine.claims.peek(read.id_codes, read.batch.arrived_us) >= 0
         fresh = []
         for row, place in enumerate(read.rows.tolist()):
@@ -292,11 +292,11 @@ class BrokerClient:
                 fresh.append((place, transaction_id, _with_id(bodies[place], engine.detector.id, transaction_id)))
         return answers, fresh
 
-    def _put(self, role: str, key: str, body: bytes, done: Told | None = None, trace: bytes = b"") -> None:
+    def _put(self, role: str, key: str, body: bytes, done: OnAcknowledged | None = None, trace: bytes = b"") -> None:
         assert self.followed is not None
         self.followed.outlet.put(role, key, body, done, trace=trace)
 
-    def _instead(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
+    def _fallback(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
         """The fallback decision for one event; stored, so that lookups show it next to the final decision."""
         waiters = self._waiting.get(transaction_id, [])
         waiters[:] = [waiter for waiter in waiters if waiter[0] is not future]
@@ -305,11 +305,11 @@ class BrokerClient:
         future.cancel()
         self.measures.late += 1
         cause = f"no decision within {self.settings.predict_budget_ms:g} ms"
-        told = fallback_decision(self.engine, transaction_id, body, cause, self._on_timeout)
-        answered = Answered(self.name, transaction_id, told.decision, cause, self.engine.clock())
+        on_answer = fallback_decision(self.engine, transaction_id, body, cause, self._on_timeout)
+        answered = Answered(self.name, transaction_id, on_answer.decision, cause, self.engine.clock())
         with suppress(BrokerError):
             self._put("answers", transaction_id, _encode(answered))
-        return _encode(told)
+        return _encode(on_answer)
 
     # ---------------------------------------------------------------- events without a wait
 
@@ -320,7 +320,7 @@ class BrokerClient:
         answers: list[str | Refusal] = [""] * len(bodies)
         for place, refusal in read.refused:
             answers[place] = refusal
-            self.set_aside(bodies[place], refusal)
+            self.quarantine_refused(bodies[place], refusal)
         sent = []
         for row, place in enumerate(read.rows.tolist()):
             transaction_id = read.batch.ids[row]
@@ -354,7 +354,7 @@ class BrokerClient:
         for place, refusal in [*read.refused, *self.engine.not_informing(read)]:
             answers[place] = refusal
         for place, refusal in read.refused:
-            self.set_aside(bodies[place], refusal)
+            self.quarantine_refused(bodies[place], refusal)
         sent = [
             ("transactions", read.batch.ids[row], _with_id(bodies[place], self.engine.detector.id, read.batch.ids[row]))
             for row, place in enumerate(read.rows.tolist())
@@ -363,9 +363,9 @@ class BrokerClient:
         await self._confirmed(sent)
         return answers
 
-    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:  # noqa: ARG002 - it has one detector
+    def quarantine_refused(self, body: bytes, refusal: Refusal, *, unrouted: bool = False) -> None:  # noqa: ARG002 - it has one detector
         """Forward an event refused for its content to the worker's quarantine."""
-        self._aside.hand_on(self.engine, body, refusal)
+        self._forwarder.enqueue(self.engine, body, refusal)
 
     async def _confirmed(self, messages: Sequence[tuple[str, str, bytes]]) -> None:
         """Publish, and return when the broker has confirmed all messages.

@@ -9,7 +9,7 @@ from penstock.engine import Engine
 from penstock.errors import did_you_mean
 from penstock.ingest import masked_event
 from penstock.messages import Refusal
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 
 T = TypeVar("T")
@@ -17,39 +17,39 @@ T = TypeVar("T")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class DetectorRouter(Mapping[str, Serving]):
-    """The serving sides of all detectors by name, in the order of declaration."""
+class DetectorRouter(Mapping[str, ServedDetector]):
+    """All served detectors by name, in the order of declaration."""
 
-    def __init__(self, desks: Mapping[str, Serving]) -> None:
-        self._desks = dict(desks)
-        self.only = next(iter(self._desks.values())) if len(self._desks) == 1 else None
+    def __init__(self, detectors: Mapping[str, ServedDetector]) -> None:
+        self._detectors = dict(detectors)
+        self.only = next(iter(self._detectors.values())) if len(self._detectors) == 1 else None
         self._required: dict[str, frozenset[str]] = {}
 
-    def __getitem__(self, name: str) -> Serving:
-        return self._desks[name]
+    def __getitem__(self, name: str) -> ServedDetector:
+        return self._detectors[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._desks)
+        return iter(self._detectors)
 
     def __len__(self) -> int:
-        return len(self._desks)
+        return len(self._detectors)
 
-    def named(self, name: str) -> Serving:
-        """The serving side of this detector.
+    def named(self, name: str) -> ServedDetector:
+        """The served detector of this name.
 
         Raises:
             RequestRefused: 404, with the known names.
         """
         try:
-            return self._desks[name]
+            return self._detectors[name]
         except KeyError:
-            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._desks)}") from None
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._detectors)}") from None
 
-    def chosen(self, name: str | None) -> list[Serving]:
+    def chosen(self, name: str | None) -> list[ServedDetector]:
         """The named detector, or all of them."""
-        return list(self._desks.values()) if name is None else [self.named(name)]
+        return list(self._detectors.values()) if name is None else [self.named(name)]
 
-    def taking(self, event: bytes) -> Serving | Refusal:
+    def taking(self, event: bytes) -> ServedDetector | Refusal:
         """The one detector whose required fields the event has; else a refusal that lists the fields that each detector
         requires.
         """
@@ -61,15 +61,15 @@ class DetectorRouter(Mapping[str, Serving]):
             return Refusal(422, "an event is a JSON object")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Refusal(400, f"this is not valid JSON: {error}")
-        missing = {name: sorted(self._required_by(name) - fields) for name in self._desks}
+        missing = {name: sorted(self._required_by(name) - fields) for name in self._detectors}
         fitting = [name for name, absent in missing.items() if not absent]
-        return self._desks[fitting[0]] if len(fitting) == 1 else _undecided(fitting, missing)
+        return self._detectors[fitting[0]] if len(fitting) == 1 else _undecided(fitting, missing)
 
     async def each(
         self,
         events: Sequence[bytes],
-        desk: Serving | None,
-        ask: Callable[[Serving, Sequence[bytes]], Awaitable[list[T | Refusal]]],
+        served: ServedDetector | None,
+        ask: Callable[[ServedDetector, Sequence[bytes]], Awaitable[list[T | Refusal]]],
         *,
         keep: bool = True,
     ) -> list[T | Refusal]:
@@ -77,7 +77,7 @@ class DetectorRouter(Mapping[str, Serving]):
 
         keep: quarantine events that belong to no detector.
         """
-        only = desk or self.only
+        only = served or self.only
         if only is not None:
             return await ask(only, events)
         places: dict[str, list[int]] = {}
@@ -87,31 +87,31 @@ class DetectorRouter(Mapping[str, Serving]):
             if isinstance(taking, Refusal):
                 found[place] = taking
                 if keep:
-                    self.set_aside(event, taking)
+                    self.quarantine_refused(event, taking)
             else:
                 places.setdefault(taking.name, []).append(place)
         for name, where in places.items():
-            found |= zip(where, await ask(self._desks[name], [events[place] for place in where]), strict=True)
+            found |= zip(where, await ask(self._detectors[name], [events[place] for place in where]), strict=True)
         return [found[place] for place in range(len(events))]
 
-    def set_aside(self, body: bytes, refusal: Refusal, desk: Serving | None = None) -> None:
-        """Quarantine an event refused for its content before routing; desk: the detector it was addressed to."""
-        meant = desk or self.only
-        ready = next((each for each in self._desks.values() if each.not_ready is None), None) if meant is None else meant
+    def quarantine_refused(self, body: bytes, refusal: Refusal, served: ServedDetector | None = None) -> None:
+        """Quarantine an event refused for its content before routing; served: the detector it was addressed to."""
+        meant = served or self.only
+        ready = next((each for each in self._detectors.values() if each.not_ready is None), None) if meant is None else meant
         if ready is not None and ready.not_ready is None:
-            ready.set_aside(self._masked(body) if meant is None else body, refusal, nobodys=meant is None)
+            ready.quarantine_refused(self._masked(body) if meant is None else body, refusal, unrouted=meant is None)
 
     def _masked(self, body: bytes) -> bytes:
         """An event of no detector, with the personal fields of every detector masked."""
-        ready = [desk.engine for desk in self._desks.values() if desk.not_ready is None and isinstance(desk.engine, Engine)]
-        for engine in ready:
-            body = masked_event(body, engine.detector.schema)
+        for each in self._detectors.values():
+            if each.not_ready is None and isinstance(each.engine, Engine):
+                body = masked_event(body, each.engine.detector.schema)
         return body
 
     def _required_by(self, name: str) -> frozenset[str]:
         """The fields that this detector requires."""
         if name not in self._required:
-            fields = msgspec.structs.fields(self._desks[name].engine.detector.event)
+            fields = msgspec.structs.fields(self._detectors[name].engine.detector.event)
             self._required[name] = frozenset(field.encode_name for field in fields if field.required)
         return self._required[name]
 

@@ -137,10 +137,10 @@ class Feed:
         if self.first_block is None and "BLOCK" in outcomes:
             self.first_block = next((body for body in shown if outcome(body) == "BLOCK"), None)
 
-    def saw(self, answers: Sequence[bytes | Refusal]) -> None:
+    def decided(self, answers: Sequence[bytes | Refusal]) -> None:
         """Add the answers of a batch."""
         if self.watch.waiting_for:
-            self.watch.saw(answers)
+            self.watch.decided(answers)
         kept = 0
         for answer in answers:
             if isinstance(answer, Refusal):

@@ -14,7 +14,7 @@ from penstock.identity.roles import Right
 from penstock.ingest.label_rows import read_label_rows
 from penstock.messages import Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http import bodies
 from penstock.service.http.operation import answer, text_content
 from penstock.service.http.problems import Problem, RequestRefused, of_refusal
@@ -77,34 +77,34 @@ class EventAnswer(msgspec.Struct):
     refused: list[Refused]
 
 
-async def _label_all(desks: DetectorRouter, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
+async def _label_all(router: DetectorRouter, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
     """The answers to labels in order, in portions; values refused before are answered with their refusal."""
     found: list[bytes | Refusal] = []
     for start in range(0, len(given), PORTION):
         portion = given[start : start + PORTION]
-        answered = iter(await _label(desks, [label for label in portion if isinstance(label, bytes)], may_judge=may_judge))
+        answered = iter(await _label(router, [label for label in portion if isinstance(label, bytes)], may_judge=may_judge))
         found += [label if isinstance(label, Refusal) else next(answered) for label in portion]
     return found
 
 
-async def _label(desks: DetectorRouter, given: Sequence[bytes], *, may_judge: bool) -> list[bytes | Refusal]:
+async def _label(router: DetectorRouter, given: Sequence[bytes], *, may_judge: bool) -> list[bytes | Refusal]:
     """The answers to labels in order; each detector gets its labels in order."""
     found: list[bytes | Refusal] = [b""] * len(given)
     places: dict[str, list[int]] = {}
     for place, label in enumerate(given):
-        meant = _meant(desks, label, may_judge=may_judge)
+        meant = _meant(router, label, may_judge=may_judge)
         if isinstance(meant, Refusal):
             found[place] = meant
         else:
             places.setdefault(meant.name, []).append(place)
     for name, where in places.items():
-        taken = await desks[name].label(b"[" + b",".join(given[place] for place in where) + b"]")
+        taken = await router[name].label(b"[" + b",".join(given[place] for place in where) + b"]")
         for place, reply in zip(where, taken, strict=True):
             found[place] = reply if isinstance(reply, Refusal) else msgspec.json.encode(reply)
     return found
 
 
-def _meant(desks: DetectorRouter, label: bytes, *, may_judge: bool) -> Serving | Refusal:
+def _meant(router: DetectorRouter, label: bytes, *, may_judge: bool) -> ServedDetector | Refusal:
     """The detector that a label names, or the one that decided its transaction.
 
     Verdicts come from people: callers without the right (`may_judge`) must name another source.
@@ -119,37 +119,38 @@ def _meant(desks: DetectorRouter, label: bytes, *, may_judge: bool) -> Serving |
         message = f"labels of the source {SOURCE!r} are verdicts, which this key may not give; name another source"
         return Refusal(403, message, (("source", message),))
     if addressed.detector is not None:
-        return desks.get(addressed.detector) or _no_such(desks, addressed.detector)
-    if desks.only is not None:
-        return desks.only
-    deciders = [desk for desk in desks.values() if desk.engine.queries.transaction(str(addressed.transaction_id)) is not None]
+        return router.get(addressed.detector) or _no_such(router, addressed.detector)
+    if router.only is not None:
+        return router.only
+    wanted = str(addressed.transaction_id)
+    deciders = [served for served in router.values() if served.engine.queries.transaction(wanted) is not None]
     if len(deciders) == 1:
         return deciders[0]
-    names = ", ".join(desk.name for desk in deciders) or "none"
-    message = f"name the detector; of those served here ({', '.join(desks)}) this transaction was decided by {names}"
+    names = ", ".join(served.name for served in deciders) or "none"
+    message = f"name the detector; of those served here ({', '.join(router)}) this transaction was decided by {names}"
     return Refusal(422, message, (("detector", message),))
 
 
-def _no_such(desks: DetectorRouter, name: str) -> Refusal:
-    message = f"no detector {name[:200]!r} is served here, only {', '.join(desks)}"
+def _no_such(router: DetectorRouter, name: str) -> Refusal:
+    message = f"no detector {name[:200]!r} is served here, only {', '.join(router)}"
     return Refusal(422, message, (("detector", message),))
 
 
-async def _inform(desks: DetectorRouter, given: Sequence[bytes]) -> list[Refusal | None]:
+async def _inform(router: DetectorRouter, given: Sequence[bytes]) -> list[Refusal | None]:
     """Send every event to the detectors that take its type."""
-    if desks.only is not None:
-        return await desks.only.inform(given)
-    found: list[Refusal | None] = [_no_taker(desks, event) for event in given]
-    for desk in desks.values():
-        where = [place for place, event in enumerate(given) if found[place] is None and _type(event) in desk.engine.informs]
+    if router.only is not None:
+        return await router.only.inform(given)
+    found: list[Refusal | None] = [_no_taker(router, event) for event in given]
+    for served in router.values():
+        where = [place for place, event in enumerate(given) if found[place] is None and _type(event) in served.engine.informs]
         if where:
-            for place, refusal in zip(where, await desk.inform([given[place] for place in where]), strict=True):
+            for place, refusal in zip(where, await served.inform([given[place] for place in where]), strict=True):
                 found[place] = refusal
     return found
 
 
-def _no_taker(desks: DetectorRouter, event: bytes) -> Refusal | None:
-    known = sorted({name for desk in desks.values() for name in desk.engine.informs})
+def _no_taker(router: DetectorRouter, event: bytes) -> Refusal | None:
+    known = sorted({name for served in router.values() for name in served.engine.informs})
     if _type(event) in known:
         return None
     message = f"one of {', '.join(known)} is expected" if known else "no detector served here takes informing events"
@@ -165,7 +166,7 @@ def _type(event: bytes) -> str | None:
 
 def _accepted(answer: bytes | Refusal) -> bytes:
     if isinstance(answer, Refusal):
-        raise RequestRefused(answer.status, answer.detail, answer.errors)
+        raise RequestRefused.of(answer)
     return answer
 
 
@@ -193,12 +194,12 @@ _CSV = {"requestBody": {"required": True, "content": text_content("text/csv")}}
     many=True,
     refuses=(400, 404, 408, 413, 415),
 )
-async def labels(desks: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
+async def labels(router: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
     """Labels of transactions: one label or an array, each answered in its place."""
     if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
-        return await table(desks, settings, request)
+        return await table(router, settings, request)
     given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-    found = await _label_all(desks, given, may_judge=may(request, Right.LABEL))
+    found = await _label_all(router, given, may_judge=may(request, Right.LABEL))
     return _accepted(found[0]) if form == "one" else _each(found)
 
 
@@ -211,7 +212,7 @@ async def labels(desks: DetectorRouter, settings: Settings, /, request: Request)
     refuses=(400, 408, 413, 415),
     extra=_CSV,
 )
-async def table(desks: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
+async def table(router: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
     """Labels as a CSV table with transaction_id, fraud, and optionally known_at, source, kind, detector; answered by
     row.
     """
@@ -219,7 +220,7 @@ async def table(desks: DetectorRouter, settings: Settings, /, request: Request) 
         rows = await asyncio.to_thread(read_label_rows, await raw_body(request, settings.max_body_bytes))
     except DataError as error:
         raise RequestRefused(422, str(error)) from None
-    return _each(await _label_all(desks, rows, may_judge=may(request, Right.LABEL)))
+    return _each(await _label_all(router, rows, may_judge=may(request, Right.LABEL)))
 
 
 @route(
@@ -233,12 +234,12 @@ async def table(desks: DetectorRouter, settings: Settings, /, request: Request) 
     refuses=(400, 408, 413, 415),
     responses={202: answer(EventAnswer, 202)},
 )
-async def events(desks: DetectorRouter, settings: Settings, /, request: Request) -> dict[str, Any]:
+async def events(router: DetectorRouter, settings: Settings, /, request: Request) -> dict[str, Any]:
     """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
     given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
     refused: list[dict[str, Any]] = []
     for start in range(0, len(given), PORTION):
-        found = await _inform(desks, given[start : start + PORTION])
+        found = await _inform(router, given[start : start + PORTION])
         refused += [
             {"index": start + place, "problem": msgspec.Raw(of_refusal(refusal))}
             for place, refusal in enumerate(found)

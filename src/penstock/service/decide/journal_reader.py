@@ -38,7 +38,7 @@ class JournalReader:
     def __init__(self, parts: Parts, loop: asyncio.AbstractEventLoop, on_records: Callable[[Sequence[Record]], None]) -> None:
         self._loop, self._on_records = loop, on_records
         self._trouble: str | None = None
-        self.heard_at: float | None = None
+        self.newest_at: float | None = None
         self._closing = threading.Event()
         self._replica: Replica = parts.open_replica(0)
         try:
@@ -72,7 +72,7 @@ class JournalReader:
                 self._closing.wait(_ASK_AGAIN_S)
                 continue
             if entries:
-                self.heard_at = time.monotonic()
+                self.newest_at = time.monotonic()
                 taken = threading.Event()
                 self._loop.call_soon_threadsafe(self._enter, entries, taken)
                 while not taken.wait(0.5) and not self._closing.is_set():

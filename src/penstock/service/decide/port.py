@@ -1,6 +1,6 @@
-"""Ports of the service: what it needs of a detector to serve decisions and queries.
+"""The port between the routes and a served detector.
 
-The routes know `Serving` alone, the serving side of one detector. There are two implementations:
+The routes know `ServedDetector` alone. There are two implementations:
 
     MicroBatcher  `service.decide.batcher`: over the engine in this process, which decides in micro-batches
     BrokerClient  `service.decide.broker_client`: for a worker behind a broker: it publishes events, and follows the
@@ -27,7 +27,6 @@ from typing import Any, Protocol
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.messages import Refusal
-from penstock.models import Ensemble
 from penstock.service.decide.feed import Feed, Measures
 
 OnDurable = Callable[[BaseException | None], None]
@@ -41,9 +40,12 @@ Opener = Callable[[], Engine]
 Answer = bytes | Refusal
 """A decision as JSON, or why there is none."""
 
+OnAnswer = Callable[[Answer | Exception], None]
+"""Called once, on the event loop, with an answer, or with why nothing can be decided."""
 
-class Serving(Protocol):
-    """The serving side of one detector, as the routes see it. Call everything but `feed.alert` on the event loop's thread.
+
+class ServedDetector(Protocol):
+    """One detector, as the routes see it. Call everything but `feed.alert` on the event loop's thread.
 
     name: the detector's. settings: limits. measures, feed: measurements, and the live feed. models_trouble: why newer
     models cannot be loaded.
@@ -92,18 +94,17 @@ class Serving(Protocol):
         """Answer accepted requests, then release everything."""
         ...
 
-    def use(self, ensemble: Ensemble) -> None:
-        """Decide with these models from now on, if it decides here.
-
-        Raises:
-            BundleError: they do not fit the detector.
-        """
-        ...
-
     def submit(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> Awaitable[list[Answer]]:
         """Decide at most `max_batch` events of one caller; the answers come in order, once durable.
 
         Raises, at once or when awaited: NotReady, LedgerError, Busy.
+        """
+        ...
+
+    def ask(self, body: bytes, on_answer: OnAnswer) -> None:
+        """Decide one event, and tell the answer, once durable.
+
+        Raises: as `submit` does; nothing is told then.
         """
         ...
 
@@ -123,6 +124,6 @@ class Serving(Protocol):
         """Submit informing events; answered when durable."""
         ...
 
-    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
-        """Quarantine an event that was refused before it came here; nobodys: no detector was found for it."""
+    def quarantine_refused(self, body: bytes, refusal: Refusal, *, unrouted: bool = False) -> None:
+        """Quarantine an event that was refused before it came here; unrouted: no detector was found for it."""
         ...

@@ -8,9 +8,10 @@ from penstock.config import Settings
 from penstock.identity.roles import Right
 from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Answer, Serving
+from penstock.service.decide.port import Answer, OnAnswer, ServedDetector
 from penstock.service.http import bodies
-from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal, send_problem
+from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal
+from penstock.service.http.protocol import Headers
 from penstock.service.http.requests import dry_run as asked_dry
 from penstock.service.http.route import Routes
 
@@ -23,13 +24,13 @@ route.outside("POST", "/detectors/{name}/predict", DECIDING, answers=Decision, e
 
 
 class Predict:
-    """Handler of predict requests. `desk` is None if the path names no detector."""
+    """Handler of predict requests. `served` is None if the path names no detector."""
 
-    def __init__(self, desks: DetectorRouter, settings: Settings) -> None:
-        self._desks = desks
+    def __init__(self, router: DetectorRouter, settings: Settings) -> None:
+        self._router = router
         self._settings = settings
 
-    async def __call__(self, scope: Any, receive: Any, send: Any, desk: Serving | None) -> int:
+    async def __call__(self, scope: Any, receive: Any, send: Any, served: ServedDetector | None) -> int:
         """Answer one request and return the status.
 
         Raises:
@@ -38,55 +39,77 @@ class Predict:
         if scope["method"] != "POST":
             raise RequestRefused(405, "events are sent here by POST", headers=[(b"allow", b"POST, OPTIONS")])
         headers = scope["headers"]
-        bodies.check_encoding(headers)
         dry_run = asked_dry(scope["query_string"])
         body = await bodies.read_body(scope, receive, self._settings.max_body_bytes)
         if bodies.is_ndjson(bodies.header(headers, b"content-type")):
-            answers = await self._many(bodies.counted(bodies.lines(body)), desk, dry_run=dry_run)
+            answers = await self._many(bodies.counted(bodies.lines(body)), served, dry_run=dry_run)
             return await _send(send, b"".join(line + b"\n" for line in _rendered(answers)), bodies.NDJSON)
         match bodies.first_byte(body):
             case b"[":
-                answers = await self._many(bodies.counted(self._elements(body, desk, keep=not dry_run)), desk, dry_run=dry_run)
+                events = bodies.counted(self._elements(body, served, keep=not dry_run))
+                answers = await self._many(events, served, dry_run=dry_run)
                 return await _send(send, b"[" + b",".join(_rendered(answers)) + b"]", bodies.JSON)
             case b"":
                 raise RequestRefused(400, "the body is empty; send an event as a JSON object")
             case _:
-                return await self._one(body, desk, send, dry_run=dry_run)
+                return await self._one(body, served, send, dry_run=dry_run)
 
-    async def _one(self, body: bytes, desk: Serving | None, send: Any, *, dry_run: bool) -> int:
-        taking = desk or self._desks.taking(body)
-        if isinstance(taking, Refusal) and not dry_run:
-            self._desks.set_aside(body, taking)
-        answer = taking if isinstance(taking, Refusal) else (await taking.submit((body,), dry_run=dry_run))[0]
-        if isinstance(answer, bytes):
-            return await _send(send, answer, bodies.JSON)
-        refused = RequestRefused(answer.status, answer.detail, answer.errors)
-        await send_problem(send, refused)
-        return refused.status
+    def is_plain(self, headers: Headers, body: bytes) -> bool:
+        """Whether a body is one event as JSON, and nothing in the head says otherwise."""
+        for name, value in headers:
+            if name == b"content-encoding" or (name == b"content-type" and value != bodies.JSON and bodies.is_ndjson(value)):
+                return False
+        return body[:1] == b"{" and len(body) <= self._settings.max_body_bytes
 
-    async def _many(self, events: Sequence[bytes], desk: Serving | None, *, dry_run: bool) -> list[Answer]:
-        return await self._desks.each(events, desk, partial(_decide, dry_run=dry_run), keep=not dry_run)
+    def ask(self, body: bytes, on_answer: OnAnswer) -> None:
+        """Decide one event, and tell the answer.
 
-    def _elements(self, body: bytes, desk: Serving | None, *, keep: bool) -> list[bytes]:
+        Raises:
+            RequestRefused: no detector takes it. NotReady, LedgerError, Busy: it cannot be decided now. Nothing is told then.
+        """
+        self._taking(body, dry_run=False).ask(body, on_answer)
+
+    def _taking(self, body: bytes, *, dry_run: bool) -> ServedDetector:
+        taking = self._router.taking(body)
+        if isinstance(taking, Refusal):
+            if not dry_run:
+                self._router.quarantine_refused(body, taking)
+            raise RequestRefused.of(taking)
+        return taking
+
+    async def _one(self, body: bytes, served: ServedDetector | None, send: Any, *, dry_run: bool) -> int:
+        [answer] = await (served or self._taking(body, dry_run=dry_run)).submit((body,), dry_run=dry_run)
+        if isinstance(answer, Refusal):
+            raise RequestRefused.of(answer)
+        return await _send(send, answer, bodies.JSON)
+
+    async def _many(self, events: Sequence[bytes], served: ServedDetector | None, *, dry_run: bool) -> list[Answer]:
+        return await self._router.each(events, served, partial(_decide, dry_run=dry_run), keep=not dry_run)
+
+    def _elements(self, body: bytes, served: ServedDetector | None, *, keep: bool) -> list[bytes]:
         """The events of an array; invalid JSON goes to quarantine as a whole, if `keep` is set."""
 
-        def aside(refusal: Refusal) -> None:
+        def on_refused(refusal: Refusal) -> None:
             if keep:
-                self._desks.set_aside(body, refusal, desk)
+                self._router.quarantine_refused(body, refusal, served)
 
-        return bodies.elements_or(body, aside)
+        return bodies.elements_or(body, on_refused)
 
 
-async def _decide(desk: Serving, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:
-    return await desk.decide(events, dry_run=dry_run)
+async def _decide(served: ServedDetector, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:
+    return await served.decide(events, dry_run=dry_run)
 
 
 def _rendered(answers: Sequence[Answer]) -> list[bytes]:
     return [of_refusal(answer) if isinstance(answer, Refusal) else answer for answer in answers]
 
 
+def answer_headers(length: int, content_type: bytes = bodies.JSON) -> Headers:
+    """The headers of decisions."""
+    return [(b"content-type", content_type), (b"content-length", b"%d" % length), NO_SNIFFING]
+
+
 async def _send(send: Any, body: bytes, content_type: bytes) -> int:
-    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), NO_SNIFFING]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": answer_headers(len(body), content_type)})
     await send({"type": "http.response.body", "body": body})
     return 200

@@ -13,7 +13,7 @@ from penstock.config import Settings
 from penstock.identity.roles import Right
 from penstock.messages import Reason, Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.decide.waiters import decided
 from penstock.service.http import bodies
 from penstock.service.http.operation import json_content, ref
@@ -58,13 +58,13 @@ class Processed(msgspec.Struct, kw_only=True):
     processed_at: str
 
 
-async def _outcome(among: Sequence[Serving], transaction_id: str, wait_s: float) -> dict[str, Any] | None:
+async def _outcome(among: Sequence[ServedDetector], transaction_id: str, wait_s: float) -> dict[str, Any] | None:
     """The outcome of a transaction, as soon as one of the detectors has it."""
     until = time.monotonic() + wait_s
-    watches, sought = [desk.feed.watch for desk in among], _encode(transaction_id)
+    watches, sought = [served.feed.watch for served in among], _encode(transaction_id)
     while True:
-        for desk in among:
-            found = desk.engine.history.outcome(transaction_id)
+        for served in among:
+            found = served.engine.history.outcome(transaction_id)
             if found is not None:
                 return found
         left = until - time.monotonic()
@@ -91,10 +91,10 @@ def _taken(each: str | Refusal) -> bytes:
     return of_refusal(each) if isinstance(each, Refusal) else _encode({"transaction_id": each, "status": "accepted"})
 
 
-async def _accept(desks: DetectorRouter, settings: Settings, request: Request, desk: Serving | None) -> Response:
-    refused = partial(desks.set_aside, desk=desk)
+async def _accept(router: DetectorRouter, settings: Settings, request: Request, served: ServedDetector | None) -> Response:
+    refused = partial(router.quarantine_refused, served=served)
     given = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes, refused)
-    taken = await desks.each(bodies.counted(given.values), desk, lambda its, events: its.accept(events))
+    taken = await router.each(bodies.counted(given.values), served, lambda its, events: its.accept(events))
     return _answer(taken, given.form)
 
 
@@ -107,15 +107,15 @@ _PENDING = {202: {"description": "Nothing is known of it yet.", "content": json_
 
 
 @route("POST", "/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN)
-async def transactions(desks: DetectorRouter, settings: Settings, /, request: Request) -> Response:
+async def transactions(router: DetectorRouter, settings: Settings, /, request: Request) -> Response:
     """Accept transactions of whichever detector fits."""
-    return await _accept(desks, settings, request, None)
+    return await _accept(router, settings, request, None)
 
 
 @route("POST", "/detectors/{name}/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN)
-async def transactions_of(desks: DetectorRouter, settings: Settings, /, name: str, request: Request) -> Response:
+async def transactions_of(router: DetectorRouter, settings: Settings, /, name: str, request: Request) -> Response:
     """Accept transactions of one detector."""
-    return await _accept(desks, settings, request, desks.named(name))
+    return await _accept(router, settings, request, router.named(name))
 
 
 @route(
@@ -128,7 +128,7 @@ async def transactions_of(desks: DetectorRouter, settings: Settings, /, name: st
     responses=_PENDING,
 )
 async def status(
-    desks: DetectorRouter,
+    router: DetectorRouter,
     /,
     transaction_id: str,
     wait_seconds: Annotated[
@@ -137,7 +137,7 @@ async def status(
     detector: DetectorName = None,
 ) -> Response:
     """The status of a transaction; 202 while it is unknown, at the latest after `wait_seconds`."""
-    found = await _outcome(desks.chosen(detector), printable(transaction_id), wait_seconds)
+    found = await _outcome(router.chosen(detector), printable(transaction_id), wait_seconds)
     if found is None:
         return json_answer({"status": "pending", "transaction_id": transaction_id}, 202)
     return json_answer({"status": "processed", **found})

@@ -28,7 +28,7 @@ class Waiters:
         self.callers = 0
         self.over = False
 
-    def saw(self, answers: Sequence[bytes | Refusal]) -> None:
+    def decided(self, answers: Sequence[bytes | Refusal]) -> None:
         """Wake callers: these transactions were decided, and are durable."""
         for answer in answers:
             if isinstance(answer, bytes):

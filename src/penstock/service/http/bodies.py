@@ -1,6 +1,7 @@
 """Request bodies: read within limits, and split into raw events."""
 
 import asyncio
+import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -23,6 +24,11 @@ JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 CSV = b"text/csv"
 _NDJSON_NAMES = frozenset({NDJSON, b"application/ndjson", b"application/jsonl", b"application/x-jsonlines"})
+
+_INLINE_BYTES = 16_384
+"""Compressed bodies of fewer bytes are decompressed at once; others in a thread, while other requests are answered."""
+
+_GZIP = 16 + zlib.MAX_WBITS
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -70,11 +76,22 @@ def decoded(body: bytes, form: type[F]) -> F:
 
 
 async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
-    """The whole body.
+    """The whole body; one that is compressed by gzip is decompressed.
 
     Raises:
-        RequestRefused: 413 larger than allowed, 415 compressed, 408 too slow, 400 the client went away.
+        RequestRefused: 413 larger than allowed, compressed or not, 415 compressed otherwise, 408 too slow, 400 the client went
+            away, or it is not what it says.
     """
+    compressed = _is_compressed(scope["headers"])
+    body = await _read_as_sent(scope, receive, most_bytes)
+    if not compressed:
+        return body
+    if len(body) < _INLINE_BYTES:
+        return decompressed(body, most_bytes)
+    return await asyncio.to_thread(decompressed, body, most_bytes)
+
+
+async def _read_as_sent(scope: Any, receive: Any, most_bytes: int) -> bytes:
     _check_announced(scope["headers"], most_bytes)  # before it is requested
     message = await receive()
     if message.get("more_body"):
@@ -120,11 +137,39 @@ def _too_large(most_bytes: int) -> RequestRefused:
     )
 
 
-def check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Refuse compressed bodies: their uncompressed size is unknown before they are read."""
+def _is_compressed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body is compressed by gzip.
+
+    Raises:
+        RequestRefused: 415, it is compressed otherwise.
+    """
     encoding = header(headers, b"content-encoding").strip().lower()
-    if encoding not in {b"", b"identity"}:
-        raise RequestRefused(415, "compressed bodies are not read; send the body as it is, without Content-Encoding")
+    if encoding not in {b"", b"identity", b"gzip", b"x-gzip"}:
+        named = encoding[:40].decode("latin-1")
+        raise RequestRefused(
+            415,
+            f"a body with Content-Encoding: {named} is not read; send it as it is, or compressed by gzip",
+            headers=[(b"accept-encoding", b"gzip")],
+        )
+    return encoding in {b"gzip", b"x-gzip"}
+
+
+def decompressed(body: bytes, most_bytes: int) -> bytes:
+    """What gzip compressed, if it is no more than so many bytes: no more than that is ever decompressed.
+
+    Raises:
+        RequestRefused: 413 it is more; 400 it is no gzip, or not all of one.
+    """
+    inflate = zlib.decompressobj(wbits=_GZIP)
+    try:
+        found = inflate.decompress(body, most_bytes + 1)
+    except zlib.error as error:
+        raise RequestRefused(400, f"the body is not compressed by gzip, as its Content-Encoding says: {error}") from None
+    if len(found) > most_bytes:
+        raise _too_large(most_bytes)
+    if not inflate.eof or inflate.unused_data:
+        raise RequestRefused(400, "the body is not one whole gzip stream: something is missing at its end, or follows it")
+    return found
 
 
 def elements(body: bytes) -> list[bytes]:
@@ -169,29 +214,28 @@ class Given(NamedTuple):
     form: Literal["one", "array", "lines"]
 
 
-def elements_or(body: bytes, aside: Callable[[Refusal], None]) -> list[bytes]:
-    """The elements of a JSON array, as `elements` finds them; aside: called with the refusal of invalid JSON."""
+def elements_or(body: bytes, on_refused: Callable[[Refusal], None]) -> list[bytes]:
+    """The elements of a JSON array, as `elements` finds them; on_refused: called with the refusal of invalid JSON."""
     try:
         return elements(body)
     except RequestRefused as refused:
-        aside(Refusal(refused.status, str(refused)))
+        on_refused(Refusal(refused.status, str(refused)))
         raise
 
 
 async def read_values(
-    scope: Any, receive: Any, most_bytes: int, aside: Callable[[bytes, Refusal], None] = lambda _body, _refusal: None
+    scope: Any, receive: Any, most_bytes: int, on_refused: Callable[[bytes, Refusal], None] = lambda _body, _refusal: None
 ) -> Given:
-    """Read a body that is one JSON value, an array of them, or NDJSON. aside: called with the refusal of an invalid array.
+    """Read a body that is one JSON value, an array of them, or NDJSON. on_refused: called with the refusal of an invalid array.
 
     Raises:
-        RequestRefused: as `read_body` does; 415 compressed; 400 empty, or no JSON.
+        RequestRefused: as `read_body` does; 400 empty, or no JSON.
     """
-    check_encoding(scope["headers"])
     body = await read_body(scope, receive, most_bytes)
     if is_ndjson(header(scope["headers"], b"content-type")):
         return Given(lines(body), "lines")
     if first_byte(body) == b"[":
-        return Given(elements_or(body, partial(aside, body)), "array")
+        return Given(elements_or(body, partial(on_refused, body)), "array")
     if not body.strip():
         raise RequestRefused(400, "the body is empty; send a JSON object or an array of them")
     return Given([body], "one")
@@ -204,4 +248,4 @@ def first_byte(body: bytes) -> bytes:
 
 def not_json(error: Exception) -> RequestRefused:
     """The refusal 400, with the position of the JSON error."""
-    return RequestRefused(400, f"the body is not valid JSON: {error}")
+    return RequestRefused(400, f"the body is not valid JSON: {error}", code="invalid_json")

@@ -43,6 +43,7 @@ def document(app: FastAPI, routes: Iterable[Route], events: Mapping[str, type | 
     events_of, components = _schemas(declared, {name: kind for name, kind in events.items() if kind is not None})
     found.setdefault("components", {})["schemas"] = components
     found["components"]["securitySchemes"] = _SECURITY
+    found["servers"] = [{"url": "/v1", "description": "Version 1 of the API. The same paths without /v1 are answered alike."}]
     found["security"] = [{}, *({name: []} for name in _SECURITY)]
     for operation in (operation for path in found["paths"].values() for operation in path.values()):
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")

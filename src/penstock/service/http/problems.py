@@ -40,13 +40,38 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
+CODES = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    409: "conflict",
+    413: "too_large",
+    414: "request_line_too_long",
+    415: "unsupported_media_type",
+    421: "wrong_host",
+    422: "invalid",
+    429: "rate_limited",
+    431: "head_too_large",
+    500: "internal_error",
+    503: "unavailable",
+}
+"""The code of a problem that no more specific one names, by its status."""
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A refused or failed request. `title` names the status, `detail` says what happened and what to do."""
+    """A refused or failed request. `title` names the status, `detail` says what happened and what to do.
+
+    code: for programs, stable between versions. type: the same as a URI.
+    """
 
     title: str
     status: int
     detail: str
-    type: str = "about:blank"
+    code: str
+    type: str
     errors: list[FieldError] = []
     instance: str | None = None
 
@@ -54,7 +79,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 class RequestRefused(Exception):
     """A request that cannot be answered as asked; becomes a problem document and is not logged.
 
-    reason: its name in the metrics, if it is counted.
+    reason: its name in the metrics, if it is counted. code: of the problem; that of the status unless given.
     """
 
     def __init__(
@@ -64,34 +89,53 @@ class RequestRefused(Exception):
         errors: Sequence[tuple[str | None, str]] = (),
         headers: Sequence[tuple[bytes, bytes]] = (),
         reason: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.status = status
-        self.problem = problem(status, detail, errors)
+        self.problem = problem(status, detail, errors, code=code)
         self.headers = tuple(headers)
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> "RequestRefused":
+        """A refused event as a refused request."""
+        return cls(refusal.status, refusal.detail, refusal.errors, code=_code_of(refusal))
 
 
 class Busy(RequestRefused):
     """The bounded queue is full: the caller should retry."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(503, detail)
+        super().__init__(503, detail, code="queue_full")
 
 
-def problem(status: int, detail: str, errors: Sequence[tuple[str | None, str]] = (), instance: str | None = None) -> bytes:
+def problem(
+    status: int,
+    detail: str,
+    errors: Sequence[tuple[str | None, str]] = (),
+    instance: str | None = None,
+    *,
+    code: str | None = None,
+) -> bytes:
     """A problem document as JSON.
 
-    >>> problem(404, "there is no such page")
-    b'{"title":"Not Found","status":404,"detail":"there is no such page"}'
+    >>> msgspec.json.decode(problem(404, "there is no such page"))["type"]
+    'urn:penstock:problem:not_found'
     """
+    code = code or CODES[status]
     fields = [FieldError(field, message) for field, message in errors]
-    return msgspec.json.encode(Problem(HTTPStatus(status).phrase, status, printable(detail), errors=fields, instance=instance))
+    title, uri = HTTPStatus(status).phrase, f"urn:penstock:problem:{code}"
+    return msgspec.json.encode(Problem(title, status, printable(detail), code, uri, errors=fields, instance=instance))
 
 
 def of_refusal(refusal: Refusal) -> bytes:
     """The problem document in the place of a decision."""
-    return problem(refusal.status, refusal.detail, refusal.errors)
+    return problem(refusal.status, refusal.detail, refusal.errors, code=_code_of(refusal))
+
+
+def _code_of(refusal: Refusal) -> str | None:
+    return {400: "invalid_json", 422: "invalid_event"}.get(refusal.status)
 
 
 def of_error(error: BaseException) -> RequestRefused:
@@ -99,10 +143,16 @@ def of_error(error: BaseException) -> RequestRefused:
     match error:
         case RequestRefused():
             return error
-        case NotReady() | LedgerError() | CapacityError() | BrokerError():
-            return RequestRefused(503, str(error))
+        case NotReady():
+            return RequestRefused(503, str(error), code="not_ready")
+        case LedgerError():
+            return RequestRefused(503, str(error), code="ledger_unavailable")
+        case CapacityError():
+            return RequestRefused(503, str(error), code="memory_full")
+        case BrokerError():
+            return RequestRefused(503, str(error), code="broker_unavailable")
         case MalformedEvent(field=field):
-            return RequestRefused(422, str(error), [(field, str(error))])
+            return RequestRefused(422, str(error), [(field, str(error))], code="invalid_event")
         case DeclarationError() | NotFound():
             return RequestRefused(404, str(error))
         case Forbidden():

@@ -8,9 +8,10 @@ answer would be lost with a connection that is reset while its client still send
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -31,6 +32,22 @@ OVER_S = 2.0
 MOST_LINGERING = 64
 """Above this number, connections beyond the limit are closed at once."""
 
+HOT_PATH = "/predict"
+_HOT = b"/predict", b"/v1/predict"
+"""The targets of the requests that `ask` gets."""
+
+_HEAD_END = b"\r\n\r\n"
+_HOT_LINES = tuple(b"POST %b HTTP/1.1\r\n" % target for target in _HOT)
+_MOST_HEADS, _LONGEST_HEAD = 1024, 1024
+"""Heads of the hot route that are recognised when they come again, and their bytes."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+Respond = Callable[[int, Headers, bytes], None]
+"""Answers a request, once: status, headers, body."""
+
+Ask = Callable[[Any, bytes, Respond], bool]
+"""Answers a request by its ASGI scope and its whole body, now or later; false if the application is to be called for it."""
+
 _MOST_CONNECTIONS = 10_000
 _MOST_RESERVED = 512
 """File handles reserved for the ledger and everything else that is no connection."""
@@ -48,6 +65,8 @@ class Bounds:
     rejected: Counter[str] = field(default_factory=Counter)
     lingering: int = 0
     """Refused connections that are still read."""
+    heads: dict[bytes, tuple[int, Headers]] = field(default_factory=dict)
+    """Heads of the hot route that were parsed, with the length of their body and their headers."""
 
     @classmethod
     def of(cls, settings: Settings, rejected: Counter[str]) -> "Bounds":
@@ -77,17 +96,40 @@ def connection_limit(wanted: int | None) -> int:
     return most if soft == resource.RLIM_INFINITY else min(most, soft - min(_MOST_RESERVED, soft // 2))
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """The protocol of one connection. Its transport calls `linger` before it closes."""
+class _Request:
+    """A request that `ask` answers, in the place of uvicorn's cycle of a request and its response."""
 
-    def __init__(self, *args: Any, bounds: Bounds | None = None, **options: Any) -> None:
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+
+    more_body = response_started = False
+    message_event: ClassVar = asyncio.Event()
+    """Nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.disconnected = self.response_complete = False
+        self.keep_alive = True
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """The protocol of one connection. Its transport calls `linger` before it closes.
+
+    ask: answers requests of the hot route whose body comes with their head, without a task; None: the application does.
+    """
+
+    def __init__(self, *args: Any, bounds: Bounds | None = None, ask: Ask | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._bounds = bounds or Bounds()
+        self._ask = ask
+        self._hot: bytes | None = None  # the body so far of a request that `ask` will get
+        self._unread = self._data = (
+            b""  # bytes in which no request has begun; those in which the last one began, and none before
+        )
         self._receiving = False  # a request has begun and is incomplete
         self._in_head = self._in_lines = False  # lines: of a head or of trailers
         self._begun = False  # a head or trailers began in the bytes that are being read
         self._head_bytes = self._header_count = 0
         self._line_bytes = self._fed = 0  # bytes of an incomplete line, and of incomplete lines
+        self._answered_s = 0.0  # when the last request was, by the loop's clock
         self._refusal: RequestRefused | None = None
         self._lingering = self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -126,6 +168,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refusal is not None or self._lingering:
             return
         receiving, self._begun = self._receiving, False
+        if not receiving and self._ask is not None and self._is_idle() and self._answered_again(data):
+            return
+        self._unread = b"" if receiving else data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -136,6 +181,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._note("malformed", 400, "this is not HTTP/1.1 as the service reads it")
             self._answer_refusal()
         else:
+            if self._hot is not None:  # the rest of its body is still to come
+                self._call_application(self._hot)
             if self._in_lines and not self.transport.is_closing():
                 self._read_part(data, receiving)
 
@@ -197,6 +244,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Refused
         self._receiving = self._begun = self._in_head = self._in_lines = True
         self._head_bytes = self._header_count = 0
+        self._data, self._unread = self._unread, b""
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -230,7 +278,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._line_bytes = 0
         self._stop_timer()
         self._unset_keepalive_if_required()
-        super().on_headers_complete()
+        if self._ask is not None and self.url in _HOT and self._is_idle() and self._needs_an_answer_alone():
+            self._hot = b""
+        else:
+            super().on_headers_complete()
+
+    def _is_idle(self) -> bool:
+        """Whether no earlier request waits for its answer, and the client reads its answers."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _needs_an_answer_alone(self) -> bool:
+        """Whether a request sends an event, and says nothing of its connection."""
+        parser = self.parser
+        plain = parser.get_method() == b"POST" and parser.get_http_version() == "1.1" and parser.should_keep_alive()
+        return bool(plain and not (self.expect_100_continue or parser.should_upgrade()))
 
     def on_chunk_header(self) -> None:
         """A chunk begins; or trailers do, if no bytes of a body follow."""
@@ -239,12 +300,70 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._in_lines = False
-        super().on_body(body)
+        if self._hot is None:
+            super().on_body(body)
+        else:
+            self._hot = self._hot + body if self._hot else body
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._receiving = self._in_head = self._in_lines = False
-        super().on_message_complete()
+        body, self._hot = self._hot, None
+        if body is None:
+            super().on_message_complete()
+        elif self._answered(self.headers, body):
+            self._remember(body)
+        else:
+            self._call_application(body)
+            super().on_message_complete()
+
+    # ---------------------------------------------------------------- the hot route
+
+    def _answered(self, given: Headers, body: bytes) -> bool:
+        """Whether `ask` answers the request with these headers and this body."""
+        assert self._ask is not None
+        asked, before = _Request(), self.cycle
+        self.cycle = cast("Any", asked)
+        scope = {"type": "http", "method": "POST", "path": HOT_PATH, "query_string": b"", "headers": given}
+        if self._ask(scope, body, partial(self._respond, asked)):
+            return True
+        self.cycle = before
+        return False
+
+    def _remember(self, body: bytes) -> None:
+        """Recognise the head of the request that was just answered from now on, if that came at once, and nothing before it."""
+        data, heads = self._data, self._bounds.heads
+        length = data.find(_HEAD_END) + len(_HEAD_END)
+        if length <= _LONGEST_HEAD and length + len(body) == len(data) and data.startswith(_HOT_LINES):
+            if len(heads) >= _MOST_HEADS:
+                heads.clear()
+            heads[data[:length]] = len(body), self.headers
+
+    def _answered_again(self, data: bytes) -> bool:
+        """Whether this is one whole request with a head that was parsed before, and `ask` answers it."""
+        length = data.find(_HEAD_END) + len(_HEAD_END)
+        known = self._bounds.heads.get(data[:length])
+        if known is None or length + known[0] != len(data):
+            return False
+        self._stop_timer()
+        return self._answered(known[1], data[length:])
+
+    def _call_application(self, body: bytes) -> None:
+        """Leave a request to the application after all."""
+        self._hot = None
+        super().on_headers_complete()
+        super().on_body(body)
+
+    def _respond(self, asked: _Request, status: int, given: Headers, body: bytes) -> None:
+        """Answer a request that was asked."""
+        if asked.disconnected or self.transport.is_closing():
+            return
+        asked.response_complete = True
+        last = [] if asked.keep_alive else [(b"connection", b"close")]
+        self.transport.write(whole_response(status, [*self.server_state.default_headers, *given, *last], body))
+        if last:
+            self.transport.close()
+        self.on_response_complete()
 
     # ---------------------------------------------------------------- refusals
 
@@ -276,10 +395,30 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A request was answered."""
-        last = not self.pipeline
-        super().on_response_complete()
-        if last and self._refusal is not None and not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
             self._write_refusal()
+        else:
+            self._answered_s = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._keep_alive_for(self.timeout_keep_alive)
+
+    def _keep_alive_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, unless a request came meanwhile: a timer for each would cost more than one that looks again."""
+        self.timeout_keep_alive_task = None
+        rest_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
+        if rest_s > 0:
+            self._keep_alive_for(rest_s)
+        elif not self._receiving and (self.cycle is None or self.cycle.response_complete):
+            super().timeout_keep_alive_handler()
 
     def _write_refusal(self) -> None:
         assert self._refusal is not None
@@ -301,12 +440,22 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
 
-def response(refused: RequestRefused, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+class Whole(bytes):
+    """A whole response: its head does not wait for a body."""
+
+
+def response(refused: RequestRefused, default_headers: list[tuple[bytes, bytes]]) -> Whole:
     """A whole response with the reason, which ends the connection."""
-    head = [STATUS_LINE[refused.status]]
-    for name, value in default_headers + headers(refused.status, len(refused.problem), [(b"connection", b"close")]):
+    given = headers(refused.status, len(refused.problem), [(b"connection", b"close")])
+    return whole_response(refused.status, default_headers + given, refused.problem)
+
+
+def whole_response(status: int, given: Headers, body: bytes) -> Whole:
+    """The bytes of a response."""
+    head = [STATUS_LINE[status]]
+    for name, value in given:
         head += [name, b": ", value, b"\r\n"]
-    return b"".join([*head, b"\r\n", refused.problem])
+    return Whole(b"".join([*head, b"\r\n", body]))
 
 
 class _Refused(Exception):
@@ -332,9 +481,9 @@ class CoalescingTransport:
 
     __slots__ = (
         "_closed",
-        "_held",
         "_linger",
         "_loop",
+        "_pending",
         "_transport",
         "abort",
         "get_extra_info",
@@ -346,7 +495,7 @@ class CoalescingTransport:
         self._transport = transport
         self._linger = linger
         self._closed = False
-        self._held = b""
+        self._pending = b""
         self._loop = asyncio.get_running_loop()
         self.abort = transport.abort
         self.get_extra_info = transport.get_extra_info
@@ -355,21 +504,22 @@ class CoalescingTransport:
 
     def write(self, data: bytes) -> None:
         """Send bytes; the head of a response waits for what comes next."""
-        if self._held:
-            held, self._held = self._held, b""
+        if self._pending:
+            held, self._pending = self._pending, b""
             self._transport.write(held + data)
-        elif data.startswith(_HEAD):
-            self._held = data
-            self._loop.call_soon(self._let_go)
+        elif data.startswith(_HEAD) and type(data) is not Whole:
+            self._pending = data
+            self._loop.call_soon(self._flush)
         else:
             self._transport.write(data)
 
     def close(self) -> None:
         """Send held bytes, then close."""
-        self._let_go()
+        self._flush()
         self._closed = True
         if not self._transport.is_closing() and self._linger():
-            self._transport.write_eof()
+            if self._transport.can_write_eof():  # TLS has no half of a connection: its client goes by the answer's length
+                self._transport.write_eof()
         else:
             self._transport.close()
 
@@ -379,10 +529,10 @@ class CoalescingTransport:
 
     def set_protocol(self, protocol: Any) -> None:
         """Hand the connection to another protocol."""
-        self._let_go()
+        self._flush()
         self._transport.set_protocol(protocol)
 
-    def _let_go(self) -> None:
-        if self._held:
-            held, self._held = self._held, b""
+    def _flush(self) -> None:
+        if self._pending:
+            held, self._pending = self._pending, b""
             self._transport.write(held)

@@ -1,7 +1,9 @@
 """Request parsing and JSON answers that routes share."""
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -21,10 +23,24 @@ T = TypeVar("T", bound=msgspec.Struct)
 ACTOR = "penstock.actor"
 """The key of the actor in a request's scope."""
 
+REQUEST_ID = b"x-request-id"
+"""The header of a request's id, in requests and in answers."""
+
+_IDENTIFIER = re.compile(rb"[!-~]{1,128}")
+_process, _numbers = secrets.token_hex(6).encode(), itertools.count(1)
+
 DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
 
 _DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
 _LOST_PLUS = re.compile(r"(?<=[:\d]) (?=\d\d(:?\d\d)?$)")
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The id that a request brings, if it is 1 to 128 visible ASCII characters; else a new one."""
+    for name, value in headers:
+        if name == REQUEST_ID and _IDENTIFIER.fullmatch(value):
+            return value
+    return b"%b-%x" % (_process, next(_numbers))
 
 
 def actor_of(request: HTTPConnection) -> Actor:
@@ -47,9 +63,8 @@ async def raw_body(request: Request, most_bytes: int) -> bytes:
     """The body.
 
     Raises:
-        RequestRefused: it is too large, or compressed.
+        RequestRefused: as `bodies.read_body` does.
     """
-    bodies.check_encoding(request.headers.raw)
     return await bodies.read_body(request.scope, request.receive, most_bytes)
 
 

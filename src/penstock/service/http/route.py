@@ -4,7 +4,7 @@
 
     @route("POST", "/detectors/{name}/rules/test", Right.AUTHOR | Right.APPROVE, refuses=(400, 404))
     async def test(administration: Administration, /, name: str, body: Body[TryCondition]) -> RuleTested:
-        books, given = administration.of(name), await body
+        admin, given = administration.of(name), await body
         ...
 
 * Positional-only parameters are parts of the service, found by their type when an application is composed. A service that

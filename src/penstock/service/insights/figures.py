@@ -17,7 +17,7 @@ from penstock.engine.statistics.distribution import RuleCount, Tally, worth_of
 from penstock.messages import Action
 from penstock.outcomes import ScoreSums, known_rate
 from penstock.rules import CompiledRule
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.insights import insight_schemas as forms
 from penstock.service.insights.insight_schemas import LabelCounts, Outcomes, RuleInsight
 
@@ -27,9 +27,9 @@ _NAMES = [action.name.lower() for action in Action]
 class InsightRequest:
     """A request: the engines of the requested detectors, and the range."""
 
-    def __init__(self, among: Sequence[Serving], detector: str | None, range_: Range, cases: Cases | None) -> None:
+    def __init__(self, among: Sequence[ServedDetector], detector: str | None, range_: Range, cases: Cases | None) -> None:
         self.among, self.range, self.cases = among, range_, cases
-        self.engines = [desk.engine for desk in among]
+        self.engines = [served.engine for served in among]
         self.now_us = max(engine.clock() for engine in self.engines)
         self.head: dict[str, Any] = {
             "detector": detector,

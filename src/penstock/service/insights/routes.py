@@ -41,6 +41,7 @@ from penstock.service.insights.figures import (
     sums_of,
     truths_of,
 )
+from penstock.service.insights.impact import Impact, impact
 
 KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
 """Seconds that an answer is cached, by range."""
@@ -53,8 +54,8 @@ RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How fa
 class Insights:
     """Cached answers, each computed by one thread at a time."""
 
-    def __init__(self, desks: DetectorRouter, cases: Cases | None) -> None:
-        self._desks, self._cases = desks, cases
+    def __init__(self, router: DetectorRouter, cases: Cases | None) -> None:
+        self._router, self._cases = router, cases
         self._kept: dict[tuple[str, str | None, str], tuple[float, bytes]] = {}
         self._making: dict[tuple[str, str | None, str], asyncio.Future[bytes]] = {}
 
@@ -71,7 +72,7 @@ class Insights:
             return body
         making = self._making.get(key)
         if making is None:
-            asked = InsightRequest(self._desks.chosen(detector), detector, RANGES[range_], self._cases)
+            asked = InsightRequest(self._router.chosen(detector), detector, RANGES[range_], self._cases)
             making = asyncio.ensure_future(asyncio.to_thread(lambda: msgspec.json.encode(work(asked))))
             self._making[key] = making
             making.add_done_callback(partial(self._made, key))
@@ -123,7 +124,7 @@ def summary(asked: InsightRequest) -> forms.InsightSummary:
 def _at_risk(asked: InsightRequest) -> forms.AtRisk | None:
     if asked.cases is None:
         return None
-    found = waiting(asked.cases, [desk.name for desk in asked.among])
+    found = waiting(asked.cases, [served.name for served in asked.among])
     oldest = found.oldest_us
     return forms.AtRisk(
         cases=found.cases,
@@ -138,7 +139,7 @@ def _at_risk(asked: InsightRequest) -> forms.AtRisk | None:
 def _latencies(asked: InsightRequest) -> forms.Latencies:
     whole = asked.spread()
     stages = [forms.StageLatency(stage, whole.quantile_ms(stage, 0.5), whole.quantile_ms(stage, 0.99)) for stage in STAGES]
-    newest = [taken for desk in asked.among for taken in tuple(desk.measures.newest_ns)]
+    newest = [taken for served in asked.among for taken in tuple(served.measures.newest_ns)]
     return forms.Latencies(
         stages=[each for each in stages if each.p50 is not None],
         callers=forms.CallerLatency(**percentiles_ms(newest), newest=len(newest)),
@@ -246,6 +247,12 @@ route = Routes("insights")
 async def of_summary(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
     """Decisions within the range, their known outcomes, and open cases."""
     return await insights.ask(summary, detector, range_)
+
+
+@route("GET", "/insights/impact", Right.READ, answers=Impact, refuses=(404,))
+async def of_impact(insights: Insights, /, detector: DetectorName = None) -> bytes:
+    """Loss, prevention, false positives, review effort and chargeback rate of four weeks, by week and by rule."""
+    return await insights.ask(impact, detector, "30d")
 
 
 @route("GET", "/insights/distributions", Right.READ, answers=forms.InsightDistributions, refuses=(404,))

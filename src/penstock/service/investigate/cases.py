@@ -9,21 +9,24 @@ from fastapi import Query, Request, Response
 from msgspec import Meta
 
 from penstock.cases.analysts import Analyst, analysts
-from penstock.cases.case import REASONS, SOURCE, Case, Untold
+from penstock.cases.case import REASONS, SOURCE, Case, PendingVerdict
 from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped, queues, sweep
 from penstock.cases.queues import page as page_of
 from penstock.cases.store import Cases
 from penstock.clock import iso
-from penstock.errors import PenstockError
+from penstock.errors import NotFound, PenstockError
 from penstock.identity.roles import Actor, Right
-from penstock.messages import Decision, Refusal
+from penstock.messages import Decision, NamedField, Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
+from penstock.service.http.problems import printable
 from penstock.service.http.requests import actor_of, filled, json_answer, who
 from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.service.records.decisions import RecordedDecision
 from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
 from penstock.service.records.profiles import KeyDecisions, KeyLabels, LookedThrough
+from penstock.service.records.verification import found_at
+from penstock.stream.cases import case_by_hand
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Verdict = Literal["fraud", "good", "unsure"]
@@ -38,7 +41,8 @@ class KnownForm(msgspec.Struct):
 
 
 class CaseForm(msgspec.Struct):
-    """A case. origin: `review`, or `sample` for a random one, with its propensity. state: open, taken (by `owner`, until
+    """A case. origin: `review`, `sample` for a random one, with its propensity, or
+    `manual` where a person opened it. state: open, taken (by `owner`, until
     `locked_until`), escalated or decided. expected_loss: probability times amount. version: grows with every change; a
     verdict may name the version it is based on.
     """
@@ -67,6 +71,7 @@ class CaseForm(msgspec.Struct):
     known: KnownForm | None
     version: int
     currency: Annotated[str | None, Meta(description="Of amount and expected_loss; null where the detector declares none.")]
+    named: Annotated[list[NamedField], Meta(description="Who pays, who is paid, and further fields of the headline.")]
 
 
 class CaseList(msgspec.Struct):
@@ -139,6 +144,14 @@ class TakeNext(msgspec.Struct, forbid_unknown_fields=True):
     queue: Name | None = None
 
 
+class OpenCase(msgspec.Struct, forbid_unknown_fields=True):
+    """The transaction of which a case is opened, and a first note. detector: needed where several have the transaction."""
+
+    transaction_id: str
+    detector: str | None = None
+    note: str | None = None
+
+
 class GiveNote(msgspec.Struct, forbid_unknown_fields=True):
     """A note."""
 
@@ -202,20 +215,20 @@ def queue_form(queue: Queue, now_us: int) -> QueueForm:
     return filled(QueueForm, queue, oldest_age_s=max(0, now_us - queue.oldest_us) / 1e6)
 
 
-def _detail(cases: Cases, desks: DetectorRouter, case_id: str, personal: Unmasking, who: Actor) -> dict[str, Any]:
+def _detail(cases: Cases, router: DetectorRouter, case_id: str, personal: Unmasking, who: Actor) -> dict[str, Any]:
     case = cases.case(case_id)
-    desk = desks.get(case.detector)
-    served = desk is not None and desk.not_ready is None
+    served = router.get(case.detector)
+    ready = served is not None and served.not_ready is None
     links: list[dict[str, Any]] = []
-    if desk is not None and served:
+    if served is not None and ready:
         for key in cases.keys(case_id):
             try:
-                found = desk.engine.history.of_key(key.entity, key.key)
+                found = served.engine.history.of_key(key.entity, key.key)
             except PenstockError:  # the detector has no such entity any more
                 continue
             links.append({"entity": key.entity, "key": key.key, **found})
-    decision = desk.engine.queries.transaction(case.transaction_id) if desk is not None and served else None
-    said = personal.of(desk, case.transaction_id, who) if desk is not None and served else None
+    decision = served.engine.queries.transaction(case.transaction_id) if served is not None and ready else None
+    said = personal.of(served, case.transaction_id, who) if served is not None and ready else None
     return {
         "case": case_form(case),
         "decision": None if decision is None else msgspec.Raw(decision),
@@ -237,36 +250,36 @@ class Verdicts:
     A label becomes known when it is submitted, like one posted without a time. Submitting it twice changes nothing.
     """
 
-    def __init__(self, cases: Cases, desks: DetectorRouter) -> None:
-        self._cases, self._desks = cases, desks
+    def __init__(self, cases: Cases, router: DetectorRouter) -> None:
+        self._cases, self._router = cases, router
         self._lock = asyncio.Lock()
 
     async def run(self) -> None:
         """Submit pending verdicts until the task is cancelled."""
         while True:
-            await self.tell()
+            await self.submit()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def tell(self) -> None:
+    async def submit(self) -> None:
         """Submit pending verdicts to every ready detector; failures are retried later."""
         async with self._lock:
-            for desk in self._desks.values():
-                if desk.not_ready is None:
+            for served in self._router.values():
+                if served.not_ready is None:
                     try:
-                        await self._tell(desk)
+                        await self._submit_for(served)
                     except PenstockError as error:
-                        log.warning("%s: verdicts are not labels yet: %s", desk.name, error)
+                        log.warning("%s: verdicts are not labels yet: %s", served.name, error)
 
-    async def _tell(self, desk: Serving) -> None:
-        while waiting := await asyncio.to_thread(self._cases.untold, desk.name):
-            answers = await desk.label(msgspec.json.encode([_label(each) for each in waiting]))
+    async def _submit_for(self, served: ServedDetector) -> None:
+        while waiting := await asyncio.to_thread(self._cases.pending_verdicts, served.name):
+            answers = await served.label(msgspec.json.encode([_label(each) for each in waiting]))
             for each, answer in zip(waiting, answers, strict=True):
                 if isinstance(answer, Refusal):
                     log.error("the verdict on case %s is no label: %s", each.case_id, answer.detail)
-            await asyncio.to_thread(self._cases.told, waiting)
+            await asyncio.to_thread(self._cases.mark_submitted, waiting)
 
 
-def _label(verdict: Untold) -> dict[str, object]:
+def _label(verdict: PendingVerdict) -> dict[str, object]:
     return {"transaction_id": verdict.transaction_id, "fraud": verdict.fraud, "kind": verdict.kind, "source": SOURCE}
 
 
@@ -281,7 +294,7 @@ _NOTHING = {204: {"description": "Nothing waits."}}
 @route("GET", "/cases", Right.READ, answers=CaseList)
 async def listed(
     cases: Cases,
-    desks: DetectorRouter,
+    router: DetectorRouter,
     /,
     request: Request,
     *,
@@ -297,7 +310,7 @@ async def listed(
 ) -> CaseList:
     """Cases, those with the highest expected loss first unless ordered otherwise."""
     if entity is not None and key is not None:
-        key = as_kept(list(desks.values()), entity, key, actor_of(request))
+        key = as_kept(list(router.values()), entity, key, actor_of(request))
     chosen = Filter(queue=queue, state=state, detector=detector, owner=owner, entity=entity, key=key)
     found, following = await asyncio.to_thread(page_of, cases, chosen, order=order, limit=limit, before=before)
     return CaseList([case_form(case) for case in found], following)
@@ -311,9 +324,9 @@ async def queue_list(cases: Cases, /) -> dict[str, Any]:
 
 
 @route("GET", "/cases/{case_id}", Right.READ, answers=CaseDetail, refuses=(404,))
-async def one(cases: Cases, desks: DetectorRouter, personal: Unmasking, /, case_id: str, request: Request) -> dict[str, Any]:
+async def one(cases: Cases, router: DetectorRouter, personal: Unmasking, /, case_id: str, request: Request) -> dict[str, Any]:
     """One case, with its decision, data about the same customer, card, device or address, and its history."""
-    return await asyncio.to_thread(_detail, cases, desks, case_id, personal, actor_of(request))
+    return await asyncio.to_thread(_detail, cases, router, case_id, personal, actor_of(request))
 
 
 @route("GET", "/analysts", Right.READ)
@@ -324,6 +337,18 @@ async def analyst_list(
 ) -> AnalystList:
     """Per analyst: cases handled, agreement with others and with known outcomes, and overturned verdicts."""
     return AnalystList(days, await asyncio.to_thread(analysts, cases, days))
+
+
+@route("POST", "/cases", Right.LABEL, refuses=CHANGING)
+async def open_one(cases: Cases, router: DetectorRouter, /, request: Request, body: Body[OpenCase]) -> CaseForm:
+    """Open a case of a recorded transaction, or find the one that it has; with a note where one is given."""
+    given = await body
+    served, engine = found_at(router, given.detector, printable(given.transaction_id))
+    found = engine.ledger.find(served.name, given.transaction_id)
+    if found is None:
+        raise NotFound(f"there is no transaction {given.transaction_id[:200]!r}")
+    new = case_by_hand(engine, *found)
+    return case_form(await asyncio.to_thread(cases.open, new, who(request), given.note))
 
 
 @route("POST", "/cases/next", Right.LABEL, answers=CaseForm, refuses=CHANGING, responses=_NOTHING)
@@ -362,7 +387,7 @@ async def give_many(cases: Cases, verdicts: Verdicts, /, request: Request, body:
         dry_run=given.dry_run,
         expect=given.expect,
     )
-    await verdicts.tell()
+    await verdicts.submit()
     return found
 
 
@@ -384,7 +409,7 @@ async def give(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Reque
     given = await body
     by, why = who(request), {"reason": given.reason, "note": given.note}
     case = await asyncio.to_thread(cases.decide, case_id, by, given.verdict, **why, version=given.version)
-    await verdicts.tell()
+    await verdicts.submit()
     return case_form(case)
 
 

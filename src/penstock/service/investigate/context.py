@@ -14,12 +14,13 @@ from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow
+from penstock.engine.summaries import HeadlineReader
 from penstock.errors import DeclarationError, MalformedEvent, NotFound
 from penstock.identity.roles import Actor, Right
 from penstock.ledger import Label
-from penstock.messages import Action, Record, Type
+from penstock.messages import Action, NamedField, Record, Type
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import printable
 from penstock.service.http.requests import DetectorName, actor_of, filled
 from penstock.service.http.route import Routes
@@ -108,6 +109,9 @@ class TransactionContext(msgspec.Struct):
     transaction_id: Annotated[str, Meta(description="Its id.")]
     detector: Annotated[str, Meta(description="Who decided.")]
     event_time: Annotated[str, Meta(description="When it took place.")]
+    amount: Annotated[float | None, Meta(description="What it is worth; null where the event does not say.")]
+    currency: Annotated[str | None, Meta(description="Of the amounts; null where the detector declares none.")]
+    named: Annotated[list[NamedField], Meta(description="Who pays, who is paid, and further fields of the headline.")]
     event: Annotated[dict[str, Any], Meta(description="The fields of the event, personal ones as they are to be shown.")]
     labels: Annotated[SaidLabels, Meta(description="What was said about it.")]
     case: Annotated[CaseForm | None, Meta(description="Its case; null where it has none.")]
@@ -123,8 +127,8 @@ States = Mapping[tuple[str, str], dict[str, Any] | None]
 class _Around:
     """The context of a transaction of one detector, for one actor."""
 
-    def __init__(self, desk: Serving, engine: Engine, cases: Cases | None, personal: Unmasking, actor: Actor) -> None:
-        self._desk, self._engine, self._cases, self._personal, self._actor = desk, engine, cases, personal, actor
+    def __init__(self, served: ServedDetector, engine: Engine, cases: Cases | None, personal: Unmasking, actor: Actor) -> None:
+        self._served, self._engine, self._cases, self._personal, self._actor = served, engine, cases, personal, actor
         self._places = coordinates(engine)
         self._records = Records(engine)
 
@@ -145,21 +149,25 @@ class _Around:
         except (DeclarationError, MalformedEvent):
             return None
 
-    def told(self, transaction_id: str, states: States) -> bytes:
+    def context(self, transaction_id: str, states: States) -> bytes:
         """The answer as JSON; waits for the disk and the database."""
         engine, name = self._engine, self._engine.detector.name
         record, row = self._found(transaction_id)
-        said = self._personal.of(self._desk, transaction_id, self._actor)
+        said = self._personal.of(self._served, transaction_id, self._actor)
         hidden: dict[str, str | None] = {} if said is None else said["fields"]
-        seen, keys = engine.recent_decisions.seen(), keys_of(engine, record, row)
-        of_keys = {key: seen.about(key.entity, [key.code]) for key in keys}
+        window, keys = engine.recent_decisions.window(), keys_of(engine, record, row)
+        of_keys = {key: window.about(key.entity, [key.code]) for key in keys}
         truth = engine.label_outcomes.of([seq for chunk in of_keys.values() for seq in chunk.seqs.tolist()])
         counts = engine.queries.label(record, row)
+        headline = HeadlineReader(engine.detector).of(engine.queries, record, row)
         return msgspec.json.encode(
             TransactionContext(
                 transaction_id=transaction_id,
                 detector=name,
                 event_time=iso(int(record.time_us[row])),
+                amount=headline.amount,
+                currency=headline.currency,
+                named=headline.named,
                 event={**self._event(record, row), **hidden},
                 labels=SaidLabels(
                     None if counts is None else _label(counts),
@@ -168,8 +176,8 @@ class _Around:
                 case=self._case(transaction_id),
                 entities=[self._entity(key, of_keys[key], states, truth, hidden) for key in keys],
                 places=self._where(record, row),
-                timeline=self._timeline(keys[0], of_keys[keys[0]], seen, record.first_seq + row, truth) if keys else None,
-                counted=looked_through(seen),
+                timeline=self._timeline(keys[0], of_keys[keys[0]], window, record.first_seq + row, truth) if keys else None,
+                counted=looked_through(window),
             )
         )
 
@@ -187,7 +195,7 @@ class _Around:
         if self._cases is None:
             return None
         try:
-            return case_form(self._cases.case(case_id(self._desk.name, transaction_id)))
+            return case_form(self._cases.case(case_id(self._served.name, transaction_id)))
         except NotFound:
             return None
 
@@ -219,7 +227,7 @@ class _Around:
                 found.append(Place(name, north, east, list(fields)))
         return found
 
-    def _timeline(self, key: EventKey, chunk: Chunk, seen: RecentWindow, seq: int, truth: Mapping[int, bool]) -> Timeline:
+    def _timeline(self, key: EventKey, chunk: Chunk, window: RecentWindow, seq: int, truth: Mapping[int, bool]) -> Timeline:
         """The neighbours of a transaction among those of its first key."""
         place = int(np.searchsorted(chunk.seqs, seq))
         held = place < len(chunk) and int(chunk.seqs[place]) == seq
@@ -232,7 +240,7 @@ class _Around:
             entity=key.entity,
             key=key.key,
             transactions=[neighbour for neighbour in neighbours if neighbour is not None],
-            earlier=first > 0 or not seen.complete,
+            earlier=first > 0 or not window.complete,
             later=stop < len(chunk),
         )
 
@@ -301,7 +309,7 @@ route = Routes("records")
 
 @route("GET", "/context/{transaction_id:path}", Right.READ, answers=TransactionContext, refuses=(404,))
 async def context(
-    desks: DetectorRouter,
+    router: DetectorRouter,
     cases: Cases | None,
     personal: Unmasking,
     /,
@@ -310,7 +318,7 @@ async def context(
     detector: DetectorName = None,
 ) -> bytes:
     """The context of a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
-    desk, engine = found_at(desks, detector, printable(transaction_id))
-    around = _Around(desk, engine, cases, personal, actor_of(request))
+    served, engine = found_at(router, detector, printable(transaction_id))
+    around = _Around(served, engine, cases, personal, actor_of(request))
     states = around.states(printable(transaction_id))  # state is read on the thread that decides
-    return await asyncio.to_thread(around.told, printable(transaction_id), states)
+    return await asyncio.to_thread(around.context, printable(transaction_id), states)

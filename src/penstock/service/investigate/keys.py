@@ -1,6 +1,5 @@
 """Keys of recorded events: identification, display, and recent decisions about them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 
@@ -16,8 +15,9 @@ from penstock.messages import Action, Record
 from penstock.service.insights.insight_schemas import Count
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT
 from penstock.service.records.profiles import KeyDecisions, LookedThrough
+from penstock.wording import key_text
 
-_TOLD = 10
+_SHOWN = 10
 """Characters of a token that are shown."""
 
 HOUR_US, HOURS = 3600 * SECOND_US, 24
@@ -72,11 +72,6 @@ def combinations(engine: Engine) -> frozenset[str]:
     )
 
 
-def key_text(value: float | str) -> str:
-    """A part of a key as people and paths write it."""
-    return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else str(value)
-
-
 def shown(key: EventKey, personal: Mapping[str, str | None]) -> str:
     """A key for display: its original personal values, or the beginning of a token where these are hidden.
 
@@ -87,7 +82,7 @@ def shown(key: EventKey, personal: Mapping[str, str | None]) -> str:
 
 def _said(text: str | None, kept: str) -> str:
     if text in (HIDDEN, ERASED, NOT_KEPT):
-        return f"{kept[:_TOLD]}\N{HORIZONTAL ELLIPSIS} {text}"
+        return f"{kept[:_SHOWN]}\N{HORIZONTAL ELLIPSIS} {text}"
     return kept if text is None else text
 
 
@@ -110,9 +105,9 @@ def sparkline(chunk: Chunk, now_us: int) -> Sparkline:
     )
 
 
-def looked_through(seen: RecentWindow) -> LookedThrough:
+def looked_through(window: RecentWindow) -> LookedThrough:
     """The decisions that these counts cover."""
-    return LookedThrough(seen.total, None if seen.since_us is None else iso(seen.since_us), seen.complete)
+    return LookedThrough(window.total, None if window.since_us is None else iso(window.since_us), window.complete)
 
 
 class Records:

@@ -16,7 +16,7 @@ from penstock.errors import DeclarationError, MalformedEvent
 from penstock.identity.roles import Actor, Right
 from penstock.messages import Action
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused, printable
 from penstock.service.http.requests import DetectorName, actor_of
 from penstock.service.http.route import Routes
@@ -76,18 +76,18 @@ class LinkGraph(msgspec.Struct):
 class _Graph:
     """The link graph of one key of one detector, for one actor."""
 
-    def __init__(self, desk: Serving, engine: Engine, personal: Unmasking, actor: Actor) -> None:
-        self._desk, self._engine, self._personal, self._actor = desk, engine, personal, actor
+    def __init__(self, served: ServedDetector, engine: Engine, personal: Unmasking, actor: Actor) -> None:
+        self._served, self._engine, self._personal, self._actor = served, engine, personal, actor
         self._records = Records(engine)
         self._combinations = combinations(engine)
 
     def around(self, entity: str, key: str, code: int, limit: int) -> LinkGraph | None:
         """The graph; None if there are no recent decisions about the key. Waits for the disk and the database."""
-        seen = self._engine.recent_decisions.seen()
+        window = self._engine.recent_decisions.window()
         centre = (entity, code)
         chosen, cut = {centre: 0}, False
         for distance in (1, 2):
-            around, more = _newest(_about(seen, [each for each in chosen if chosen[each] == distance - 1]))
+            around, more = _newest(_about(window, [each for each in chosen if chosen[each] == distance - 1]))
             if distance == 1 and not len(around):
                 return None
             ranked = _ranked(around, self._truth(around))
@@ -95,17 +95,17 @@ class _Graph:
             room = limit - len(chosen)
             cut |= more or len(others) > room
             chosen |= dict.fromkeys(others[:room], distance)
-        rows, more = _newest(_about(seen, list(chosen)), most=4 * MOST_ROWS)
+        rows, more = _newest(_about(window, list(chosen)), most=4 * MOST_ROWS)
         truth = self._truth(rows)
         nodes = self._nodes(chosen, rows, truth)
         return LinkGraph(
-            detector=self._desk.name,
+            detector=self._served.name,
             entity=entity,
             key=key,
             nodes=nodes,
             edges=_edges({code: node.id for code, node in zip(chosen, nodes, strict=True)}, rows, truth),
             truncated=cut or more,
-            counted=looked_through(seen),
+            counted=looked_through(window),
         )
 
     def _truth(self, rows: Chunk) -> dict[int, bool]:
@@ -147,17 +147,17 @@ class _Graph:
                 hidden = self._engine.personal.fields
                 if not any(name in hidden for name in key.fields):
                     return key.key, key.key
-                said = self._personal.of(self._desk, found[0].ids[found[1]], self._actor)
+                said = self._personal.of(self._served, found[0].ids[found[1]], self._actor)
                 return key.key, shown(key, {} if said is None else said["fields"])
         return str(code[1]), str(code[1])
 
 
-def _about(seen: RecentWindow, codes: Sequence[Code]) -> Chunk:
+def _about(window: RecentWindow, codes: Sequence[Code]) -> Chunk:
     """Decisions about any of these keys, oldest first."""
     by_entity: dict[str, list[int]] = {}
     for entity, code in codes:
         by_entity.setdefault(entity, []).append(code)
-    whole = joined([seen.about(entity, some) for entity, some in by_entity.items()])
+    whole = joined([window.about(entity, some) for entity, some in by_entity.items()])
     _, first = np.unique(whole.seqs, return_index=True)
     return whole.take(first)
 
@@ -216,7 +216,7 @@ route = Routes("records")
 
 @route("GET", "/links/{entity}/{key:path}", Right.READ, refuses=(404,))
 async def links(
-    desks: DetectorRouter,
+    router: DetectorRouter,
     personal: Unmasking,
     /,
     entity: str,
@@ -228,19 +228,19 @@ async def links(
 ) -> LinkGraph:
     """The keys that share transactions with a key: how often, and their known outcomes."""
     actor = actor_of(request)
-    for desk in desks.chosen(detector):
-        engine = desk.engine
+    for served in router.chosen(detector):
+        engine = served.engine
         if entity not in engine.pipeline.entities:
             continue
-        kept = as_kept([desk], entity, printable(key), actor)
+        kept = as_kept([served], entity, printable(key), actor)
         try:
             code = engine.recent_decisions.code_of(entity, kept)
         except MalformedEvent:
             continue
-        graph = await asyncio.to_thread(_Graph(desk, engine, personal, actor).around, entity, kept, code, limit)
+        graph = await asyncio.to_thread(_Graph(served, engine, personal, actor).around, entity, kept, code, limit)
         if graph is not None:
             return graph
-    known = sorted({name for desk in desks.chosen(detector) for name in desk.engine.pipeline.entities})
+    known = sorted({name for served in router.chosen(detector) for name in served.engine.pipeline.entities})
     if entity not in known:
         raise DeclarationError(f"no detector has an entity {entity[:200]!r}; there are {', '.join(known) or 'none'}")
     raise RequestRefused(404, f"no recent decision is about {entity[:200]} {key[:200]!r}")

@@ -13,7 +13,7 @@ from msgspec import Meta
 from penstock.errors import PenstockError
 from penstock.identity.roles import Right
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Body, Routes
 
@@ -85,8 +85,8 @@ class Replays(Protocol):
 class ReplayJobs:
     """The running replays. Without `replays` there are no sources."""
 
-    def __init__(self, desks: DetectorRouter, replays: Replays | None) -> None:
-        self._desks, self._replays = desks, replays
+    def __init__(self, router: DetectorRouter, replays: Replays | None) -> None:
+        self._router, self._replays = router, replays
         self._running: set[asyncio.Task[None]] = set()
         self._starting = 0
 
@@ -104,40 +104,40 @@ class ReplayJobs:
             raise RequestRefused(429, f"{MOST_AT_ONCE} replays run already; wait until one of them has ended")
         self._starting += 1
         try:
-            desk = await asyncio.to_thread(self._desk, asked)
-            replay = await self._open(desk, asked)
+            served = await asyncio.to_thread(self._served_by, asked)
+            replay = await self._open(served, asked)
         finally:
             self._starting -= 1
-        task = asyncio.create_task(_run(desk, replay, asked.tps))
+        task = asyncio.create_task(_run(served, replay, asked.tps))
         self._running.add(task)
         task.add_done_callback(self._ended)
-        return desk.name, replay.ids
+        return served.name, replay.ids
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a replay ended before its end", exc_info=error)
 
-    def _desk(self, asked: StreamRequest) -> Serving:
+    def _served_by(self, asked: StreamRequest) -> ServedDetector:
         """The named detector, or the first that has the source."""
-        if asked.detector is not None and asked.detector not in self._desks:
-            message = f"one of {', '.join(self._desks)} is expected"
+        if asked.detector is not None and asked.detector not in self._router:
+            message = f"one of {', '.join(self._router)} is expected"
             raise RequestRefused(
                 422, f"no detector {asked.detector[:200]!r} is served here: {message}", [("detector", message)]
             )
-        names = list(self._desks) if asked.detector is None else [asked.detector]
+        names = list(self._router) if asked.detector is None else [asked.detector]
         known = {name: sorted(self._replays.sources(name)) if self._replays else [] for name in names}
         for name in names:
             if asked.source in known[name]:
-                return self._desks[name]
+                return self._router[name]
         each = "; ".join(f"{name}: {', '.join(sources) or 'nothing'}" for name, sources in known.items())
         message = f"there is nothing of this name to replay ({each}); recorded files are named by the setting replays"
         raise RequestRefused(422, f"source={asked.source[:200]!r}: {message}", [("source", message)])
 
-    async def _open(self, desk: Serving, asked: StreamRequest) -> Replay:
+    async def _open(self, served: ServedDetector, asked: StreamRequest) -> Replay:
         assert self._replays is not None
         try:
-            return await asyncio.to_thread(self._replays.open, desk.name, asked.source, asked.count)
+            return await asyncio.to_thread(self._replays.open, served.name, asked.source, asked.count)
         except PenstockError as error:
             log.warning("%s cannot be replayed: %s", asked.source, error)
             message = "it cannot be read; the log says why"
@@ -150,7 +150,7 @@ class ReplayJobs:
         await asyncio.gather(*self._running, return_exceptions=True)
 
 
-async def _run(desk: Serving, replay: Replay, tps: float | None) -> None:
+async def _run(served: ServedDetector, replay: Replay, tps: float | None) -> None:
     """Submit every transaction, in order; refused ones are retried while the queue is full."""
     coming, sent, start = replay.bodies(), 0, time.perf_counter()
     while sent < len(replay.ids):
@@ -159,16 +159,16 @@ async def _run(desk: Serving, replay: Replay, tps: float | None) -> None:
             portion = await asyncio.to_thread(list, itertools.islice(coming, due))
             if not portion:
                 return
-            await _hand_in(desk, portion)
+            await _hand_in(served, portion)
             sent += len(portion)
         if due < PORTION:
             await asyncio.sleep(TICK_S)
 
 
-async def _hand_in(desk: Serving, portion: Sequence[bytes]) -> None:
+async def _hand_in(served: ServedDetector, portion: Sequence[bytes]) -> None:
     while True:
         try:
-            await desk.accept(portion)
+            await served.accept(portion)
         except (PenstockError, RequestRefused) as error:
             log.debug("a replay was turned away: %s", error)
             await asyncio.sleep(BUSY_S)

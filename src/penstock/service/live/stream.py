@@ -9,6 +9,7 @@ import msgspec
 
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import AlertNumbers, Numbered, percentiles_ms
+from penstock.service.decide.waiters import id_of
 from penstock.service.http.problems import Busy
 from penstock.service.records.decisions import statistics
 
@@ -32,14 +33,15 @@ class Live:
     one it got, the `alert_number` of its last message.
     """
 
-    def __init__(self, desks: DetectorRouter) -> None:
-        self._desks = desks
+    def __init__(self, router: DetectorRouter) -> None:
+        self._router = router
         self._numbers = AlertNumbers()
-        for desk in desks.values():
-            desk.feed.numbers = self._numbers
+        for served in router.values():
+            served.feed.numbers = self._numbers
         self.viewers = 0
         self._facts: dict[str, Any] = {}
         self._measured_ns = 0
+        self._first_block: tuple[bytes, msgspec.Raw | None] | None = None
         self.stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -61,18 +63,19 @@ class Live:
         async for message in self.messages():
             yield b"data: " + message + b"\n\n"
 
-    async def messages(self, alerts_since: int | None = None) -> AsyncGenerator[bytes]:
+    async def messages(self, alerts_since: int | None = None, *, summary: bool = False) -> AsyncGenerator[bytes]:
         """Messages as JSON, until the viewer disconnects or the service stops; none if there is no room for another viewer.
 
-        alerts_since: the number of the last alert that this viewer got; the newest few are sent unless given.
+        alerts_since: the number of the last alert that this viewer got; the newest few are sent unless given. summary: send
+        decisions in one line each, a `DecisionSummary`.
         """
         if self.viewers >= MOST_VIEWERS:
             return
         self.viewers += 1
         try:
-            told = Told({name: desk.feed.count for name, desk in self._desks.items()}, self._alerts_from(alerts_since))
+            sent = Sent({name: served.feed.count for name, served in self._router.items()}, self._alerts_from(alerts_since))
             while not self.stopping.is_set():
-                yield self._message(told)
+                yield self._message(sent, summary=summary)
                 await self._pause()
         finally:
             self.viewers -= 1
@@ -92,26 +95,29 @@ class Live:
 
     def _alerts_since(self, number: int) -> list[Numbered]:
         with self._numbers.lock:
-            return sorted(alert for desk in self._desks.values() for alert in desk.feed.alerts_since(number))
+            return sorted(alert for served in self._router.values() for alert in served.feed.alerts_since(number))
 
-    def _message(self, told: "Told") -> bytes:
-        """One message; advances the viewer's position `told`."""
-        decisions = Sample()
-        for name, desk in self._desks.items():
-            feed = desk.feed
-            decisions.add(feed.since(told.decisions[name]), feed.count - told.decisions[name])
-            told.decisions[name] = feed.count
-        raised = self._alerts_since(told.alerts)
+    def _message(self, sent: "Sent", *, summary: bool) -> bytes:
+        """One message; advances the viewer's position `sent`."""
+        decisions = Sample(self._router if summary else None)
+        for name, served in self._router.items():
+            feed = served.feed
+            decisions.add(name, feed.since(sent.decisions[name]), feed.count - sent.decisions[name])
+            sent.decisions[name] = feed.count
+        raised = self._alerts_since(sent.alerts)
         alerts = raised[:MOST_ALERTS]
         if alerts:
-            told.alerts = alerts[-1][0]
+            sent.alerts = alerts[-1][0]
         shown: dict[str, Any] = {
             "decisions": decisions.shown(),
             "alerts": [_numbered(*alert) for alert in alerts],
-            "alert_number": told.alerts,
+            "alert_number": sent.alerts,
         }
         left_out = {"decisions": decisions.new - len(shown["decisions"]), "alerts": len(raised) - len(alerts)}
-        return msgspec.json.encode({**self._measured(), **shown, "left_out": left_out})
+        measured = self._measured()
+        if summary:
+            shown["first_block"] = self._first_block_in_a_line()
+        return msgspec.json.encode({**measured, **shown, "left_out": left_out})
 
     def _measured(self) -> dict[str, Any]:
         """Counts and latencies, computed once for viewers that ask at almost the same time."""
@@ -120,21 +126,33 @@ class Live:
             self._measured_ns, self._facts = now_ns, self._measure(now_ns)
         return self._facts
 
+    def _first_block_in_a_line(self) -> msgspec.Raw | None:
+        """The summary of the first block; read again where another one is the first."""
+        ready = [served for served in self._router.values() if served.not_ready is None]
+        found = next(((served, served.feed.first_block) for served in ready if served.feed.first_block is not None), None)
+        if found is None:
+            return None
+        served, block = found
+        if self._first_block is None or self._first_block[0] is not block:
+            summary = served.engine.history.summaries([msgspec.json.decode(id_of(block), type=str)])
+            self._first_block = (block, msgspec.Raw(summary[0]) if summary else None)
+        return self._first_block[1]
+
     def _measure(self, now_ns: int) -> dict[str, Any]:
-        ready = [desk for desk in self._desks.values() if desk.not_ready is None]
-        newest = [taken for desk in ready for taken in desk.measures.newest_ns]
-        block = next((desk.feed.first_block for desk in ready if desk.feed.first_block is not None), None)
+        ready = [served for served in self._router.values() if served.not_ready is None]
+        newest = [taken for served in ready for taken in served.measures.newest_ns]
+        block = next((served.feed.first_block for served in ready if served.feed.first_block is not None), None)
         return {
             "measured_ms": now_ns // 1_000_000,
-            "ready": {name: desk.not_ready for name, desk in self._desks.items()},
+            "ready": {name: served.not_ready for name, served in self._router.items()},
             "stats": statistics(ready) if ready else None,
             "latency_ms": percentiles_ms(newest),
-            "outcomes": {name: dict(desk.feed.outcomes) for name, desk in self._desks.items()},
+            "outcomes": {name: dict(served.feed.outcomes) for name, served in self._router.items()},
             "first_block": None if block is None else msgspec.Raw(block),
         }
 
 
-class Told:
+class Sent:
     """The position of a viewer in the decisions of each detector and in the alerts; it begins with the newest decisions
     there are.
     """
@@ -152,19 +170,30 @@ def _numbered(number: int, alert: bytes) -> msgspec.Raw:
 
 
 class Sample:
-    """The decisions that one message shows, and how many are new."""
+    """The decisions that one message shows, and how many are new.
 
-    def __init__(self) -> None:
+    router: the detectors whose decisions are shown in one line each; None shows them in full.
+    """
+
+    def __init__(self, router: DetectorRouter | None) -> None:
         self.new = 0
-        self._by_desk: list[Sequence[Numbered]] = []
+        self._router = router
+        self._kept: dict[str, Sequence[Numbered]] = {}
 
-    def add(self, kept: Sequence[Numbered], new: int) -> None:
-        """Add the decisions kept by one feed, of so many new ones."""
+    def add(self, name: str, kept: Sequence[Numbered], new: int) -> None:
+        """Add the decisions kept by the feed of a detector, of so many new ones."""
         self.new += new
         if kept:
-            self._by_desk.append(kept)
+            self._kept[name] = kept
 
     def shown(self) -> list[msgspec.Raw]:
         """The newest decisions, equally many of every detector."""
-        share = max(1, MOST_SHOWN // max(1, len(self._by_desk)))
-        return [msgspec.Raw(body) for kept in self._by_desk for _, body in kept[-share:]]
+        share = max(1, MOST_SHOWN // max(1, len(self._kept)))
+        newest = {name: [body for _, body in kept[-share:]] for name, kept in self._kept.items()}
+        return [msgspec.Raw(body) for name, bodies in newest.items() for body in self._written(name, bodies)]
+
+    def _written(self, name: str, bodies: Sequence[bytes]) -> Sequence[bytes]:
+        if self._router is None:
+            return bodies
+        ids = [msgspec.json.decode(id_of(body), type=str) for body in bodies]
+        return self._router[name].engine.history.summaries(ids)

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from penstock.errors import PenstockError
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 
 log = logging.getLogger("penstock.service")
@@ -42,7 +42,7 @@ class Traffic:
         self._bodies = bodies
         self._labels = labels
 
-    async def run(self, desk: Serving) -> None:
+    async def run(self, served: ServedDetector) -> None:
         """Send the events; the iterator runs in a thread, since it may compute for a while."""
         sent, start = 0, time.perf_counter()
         while True:
@@ -54,28 +54,28 @@ class Traffic:
                 if not bodies:
                     return
                 sent += len(bodies)
-                await self._send(desk, bodies)
-                await self._tell(desk)
+                await self._send(served, bodies)
+                await self._label(served)
 
-    async def _send(self, desk: Serving, bodies: list[bytes]) -> None:
+    async def _send(self, served: ServedDetector, bodies: list[bytes]) -> None:
         try:
-            await desk.decide(bodies)
+            await served.decide(bodies)
             self.example = bodies[-1]
         except (PenstockError, RequestRefused) as error:
             log.debug("simulated traffic was turned away: %s", error)
 
-    async def _tell(self, desk: Serving) -> None:
-        told = []
+    async def _label(self, served: ServedDetector) -> None:
+        labels = []
         while self._labels is not None and not self._labels.empty():
-            told.append(self._labels.get())
-        if told:
+            labels.append(self._labels.get())
+        if labels:
             with contextlib.suppress(PenstockError, RequestRefused):  # simulated, like the transactions they label
-                await desk.label(b"[" + b",".join(told) + b"]")
+                await served.label(b"[" + b",".join(labels) + b"]")
 
     @contextlib.asynccontextmanager
-    async def running(self, desk: Serving) -> AsyncIterator[None]:
+    async def running(self, served: ServedDetector) -> AsyncIterator[None]:
         """A context in which traffic runs."""
-        task = asyncio.create_task(self.run(desk))
+        task = asyncio.create_task(self.run(served))
         try:
             yield
         finally:

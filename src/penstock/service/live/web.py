@@ -13,9 +13,10 @@ from fastapi.responses import StreamingResponse
 from penstock.identity.roles import ANYBODY, Right
 from penstock.ingest import masked
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
+from penstock.service.live.preparation import Preparation
 from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
 from penstock.service.records.example import samples
@@ -59,12 +60,15 @@ class Console:
     200
     """
 
-    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, files: Mapping[str, bytes] | None = None, preparation: Preparation | None = None) -> None:
         self._files = _built() if files is None else files
+        self._preparation = preparation
         self._packed: dict[str, bytes] = {}
 
     def page(self, accept: str) -> Response:
-        """The page itself, never cached, since it names the current files."""
+        """The page itself, never cached, since it names the current files; while the service is prepared, the progress."""
+        if self._preparation is not None and not self._preparation.done:
+            return Response(self._preparation.page(), media_type=TYPES["html"], headers=HEADERS)
         return self.file("index.html", accept) or Response(_NOT_BUILT, media_type=TYPES["html"], headers=HEADERS)
 
     def file(self, name: str, accept: str) -> Response | None:
@@ -125,13 +129,13 @@ _DOCS_SCRIPT = """SwaggerUIBundle({
 """
 
 
-def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
+def _form(served: ServedDetector, traffic: Traffic | None) -> dict[str, Any]:
     """The data for the form of one detector."""
-    newest = traffic.example if traffic is not None and traffic.detector == desk.name else None
+    newest = traffic.example if traffic is not None and traffic.detector == served.name else None
     if newest is not None:
-        newest = masked(newest, desk.engine.personal.fields)
-    detector = desk.engine.detector
-    return {"id": detector.id, "samples": samples(detector.folder, desk.engine.detector.event, detector.time, newest)}
+        newest = masked(newest, served.engine.personal.fields)
+    detector = served.engine.detector
+    return {"id": detector.id, "samples": samples(detector.folder, served.engine.detector.event, detector.time, newest)}
 
 
 def _accept(request: Request) -> str:
@@ -191,10 +195,10 @@ async def stream(live: Live, /) -> Response:
 
 
 @route("GET", "/live/setup", Right.READ, hidden=True)
-async def setup(desks: DetectorRouter, traffic: Traffic | None, /) -> dict[str, Any]:
+async def setup(router: DetectorRouter, traffic: Traffic | None, /) -> dict[str, Any]:
     """The page's static settings; attack buttons appear only with simulated traffic."""
     return {
-        "detectors": {name: _form(desk, traffic) for name, desk in desks.items() if desk.not_ready is None},
+        "detectors": {name: _form(served, traffic) for name, served in router.items() if served.not_ready is None},
         "attacks": sorted(traffic.attacks) if traffic else [],
     }
 

@@ -46,11 +46,15 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST else None
 
 
-async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
+async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None, *, summary: bool) -> None:
     """Send messages until the viewer disconnects or the service stops, also while a viewer does not read."""
     going = [
         asyncio.create_task(work)
-        for work in (_tell(websocket, live, alerts_since), _until_gone(websocket), live.stopping.wait())
+        for work in (
+            _send_messages(websocket, live, alerts_since, summary=summary),
+            _until_disconnected(websocket),
+            live.stopping.wait(),
+        )
     ]
     try:
         await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
@@ -64,15 +68,15 @@ async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None) -> 
                 await websocket.close(GOING_AWAY, "the service is stopping")
 
 
-async def _tell(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
+async def _send_messages(websocket: WebSocket, live: Live, alerts_since: int | None, *, summary: bool) -> None:
     """Send messages; a viewer that does not read delays only itself."""
     with contextlib.suppress(WebSocketDisconnect):
-        async with contextlib.aclosing(live.messages(alerts_since)) as messages:
+        async with contextlib.aclosing(live.messages(alerts_since, summary=summary)) as messages:
             async for message in messages:
                 await websocket.send_text(message.decode())
 
 
-async def _until_gone(websocket: WebSocket) -> None:
+async def _until_disconnected(websocket: WebSocket) -> None:
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass
 
@@ -84,7 +88,8 @@ route = Routes("insights")
 
 @route("WS", "/ws/live", Right.READ)
 async def socket(live: Live, /, websocket: WebSocket) -> None:
-    """The messages of /live; `?alerts_since=N` sends all alerts after number N.
+    """The messages of /live; `?alerts_since=N` sends all alerts after number N, `?decisions=summary` sends decisions
+    in one line each.
 
     Messages from a viewer are read, to notice when it disconnects, and ignored.
     """
@@ -97,4 +102,5 @@ async def socket(live: Live, /, websocket: WebSocket) -> None:
     except Busy as busy:
         await websocket.close(TRY_LATER, str(busy))
         return
-    await _serve(websocket, live, _number(websocket.query_params.get("alerts_since", "")))
+    asked = websocket.query_params
+    await _serve(websocket, live, _number(asked.get("alerts_since", "")), summary=asked.get("decisions") == "summary")

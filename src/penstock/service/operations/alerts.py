@@ -15,7 +15,7 @@ from penstock.governance.alert_acknowledgements import Acknowledgement, AlertAck
 from penstock.identity.roles import Right
 from penstock.ledger import Delivery, Raised, Tables
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.requests import DetectorName, filled, who
 from penstock.service.http.route import Body, Routes
 from penstock.service.records.pagination import MergedCursor, tables_of
@@ -88,7 +88,7 @@ class Deliveries:
         self._operating = operating
         self._acknowledged = AlertAcknowledgements(operating.office)
 
-    def page(self, among: Sequence[Serving], detector: str | None, limit: int, before: str | None) -> DeliveryPage:
+    def page(self, among: Sequence[ServedDetector], detector: str | None, limit: int, before: str | None) -> DeliveryPage:
         """One page.
 
         Raises:
@@ -100,18 +100,18 @@ class Deliveries:
 
         places = MergedCursor(tables_of(among), before)
         raised = places.next(fetch, lambda alert: alert.at_us, limit)
-        seen = self._acknowledged.of([alert.key for alert in raised])
+        found = self._acknowledged.of([alert.key for alert in raised])
         made = {alert.key: [each for tables in places.tables for each in tables.deliveries(alert.key)] for alert in raised}
         newest = [each for tables in places.tables for each in tables.deliveries(limit=_NEWEST)]
         newest.sort(key=lambda delivery: delivery.at_us, reverse=True)
         return DeliveryPage(
-            [_delivered(alert, made[alert.key], seen.get(alert.key)) for alert in raised],
+            [_delivered(alert, made[alert.key], found.get(alert.key)) for alert in raised],
             places.following(fetch),
             [_channel(channel, newest) for channel in self._operating.channels],
             self._operating.delivered_by,
         )
 
-    def acknowledge(self, among: Sequence[Serving], key: str, who: str, note: str | None) -> AcknowledgedForm | None:
+    def acknowledge(self, among: Sequence[ServedDetector], key: str, who: str, note: str | None) -> AcknowledgedForm | None:
         """Acknowledge an alert.
 
         Raises:
@@ -163,7 +163,7 @@ route = Routes("operations")
 
 @route("GET", "/alerts/deliveries", Right.READ, refuses=(404,))
 async def page(
-    desks: DetectorRouter,
+    router: DetectorRouter,
     deliveries: Deliveries,
     /,
     limit: Annotated[int, Query(ge=1, le=200, description="Alerts per page.")] = 50,
@@ -171,7 +171,7 @@ async def page(
     detector: DetectorName = None,
 ) -> DeliveryPage:
     """Alerts, newest first, with the deliveries of each."""
-    return await asyncio.to_thread(deliveries.page, desks.chosen(detector), detector, limit, before)
+    return await asyncio.to_thread(deliveries.page, router.chosen(detector), detector, limit, before)
 
 
 @route(
@@ -183,8 +183,8 @@ async def page(
     most_bytes=8192,
 )
 async def acknowledge(
-    desks: DetectorRouter, deliveries: Deliveries, /, key: str, request: Request, body: Body[AcknowledgeAlert]
+    router: DetectorRouter, deliveries: Deliveries, /, key: str, request: Request, body: Body[AcknowledgeAlert]
 ) -> AcknowledgedForm | None:
     """Acknowledge an alert; the first acknowledgement stays."""
     note = (await body).note
-    return await asyncio.to_thread(deliveries.acknowledge, [*desks.values()], key, who(request), note)
+    return await asyncio.to_thread(deliveries.acknowledge, [*router.values()], key, who(request), note)

@@ -8,8 +8,8 @@ import msgspec
 from fastapi import Query
 from msgspec import Meta
 
+from penstock.audit import AuditLog, Entry, Erasure, Head, Misfit
 from penstock.database.sqlite import Database
-from penstock.governance.audit import AuditLog, Entry, Erasure, Head, Misfit
 from penstock.identity.roles import Right
 from penstock.service.http.requests import filled, parse_instant
 from penstock.service.http.route import Routes

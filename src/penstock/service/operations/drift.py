@@ -21,8 +21,8 @@ _ESTIMATED = ("fraud_rate", "precision", "recall", "roc_auc")
 class Drifting(Collector):
     """Measures the drift of the served models in a thread, and keeps the newest report."""
 
-    def __init__(self, desks: DetectorRouter, work: DriftWork) -> None:
-        self._desks, self._work = desks, work
+    def __init__(self, router: DetectorRouter, work: DriftWork) -> None:
+        self._router, self._work = router, work
         self._running: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -37,7 +37,7 @@ class Drifting(Collector):
             await self._running
 
     def _engines(self) -> list[Engine]:
-        open_ = [desk.engine for desk in self._desks.values() if desk.not_ready is None]
+        open_ = [served.engine for served in self._router.values() if served.not_ready is None]
         return [engine for engine in open_ if isinstance(engine, Engine)]
 
     def newest(self, name: str) -> DriftReport:
@@ -46,7 +46,7 @@ class Drifting(Collector):
         Raises:
             RequestRefused: 404 no such detector, 409 it has no reference, 503 it has not been measured yet.
         """
-        self._desks.named(name)
+        self._router.named(name)
         report = self._work.reports.get(name)
         if report is not None:
             return report

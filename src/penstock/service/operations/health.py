@@ -11,10 +11,10 @@ from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.errors import NotReady
 from penstock.identity.roles import Right
-from penstock.service.changes.followers import RulesFollower
+from penstock.service.changes.followers import FollowerTask
 from penstock.service.decide.broker_client import BrokerClient
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.requests import filled
 from penstock.service.http.route import Routes
 from penstock.wiring.health import ServiceHealth, parts_of
@@ -58,8 +58,8 @@ class OperationsHealth(msgspec.Struct, frozen=True):
 class Board:
     """Checks every part, and remembers since when its status holds. Used on the event loop."""
 
-    def __init__(self, desks: DetectorRouter, operating: ServiceHealth, rules: Mapping[str, RulesFollower]) -> None:
-        self._desks, self._operating, self._rules = desks, operating, rules
+    def __init__(self, router: DetectorRouter, operating: ServiceHealth, rules: Mapping[str, FollowerTask]) -> None:
+        self._router, self._operating, self._rules = router, operating, rules
         self._since: dict[tuple[str, str | None], tuple[Status, int]] = {}
         self._looking = asyncio.Lock()
 
@@ -72,7 +72,7 @@ class Board:
     async def look(self) -> OperationsHealth:
         """Check every part once."""
         async with self._looking:
-            parts = [part for desk in self._desks.values() for part in self._of_desk(desk)]
+            parts = [part for served in self._router.values() for part in self._of_detector(served)]
             parts += await asyncio.to_thread(self._operating.parts)
             now_us = self._operating.clock()
             forms = [self._form(part, now_us) for part in parts]
@@ -89,61 +89,62 @@ class Board:
         lag_s = None if part.lag_s is None else round(part.lag_s, 3)
         return filled(PartForm, part, since=iso(since_us), lag_s=lag_s)
 
-    def _of_desk(self, desk: Serving) -> Sequence[Part]:
+    def _of_detector(self, served: ServedDetector) -> Sequence[Part]:
         """The status of the parts of one detector."""
-        broker = [_broker(desk), _replica(desk)] if isinstance(desk, BrokerClient) else []
+        broker = [_broker(served), _replica(served)] if isinstance(served, BrokerClient) else []
         try:
-            engine = desk.engine
+            engine = served.engine
         except NotReady as reason:
-            return [*broker, Part(name="state", detector=desk.name, status="failed", text=str(reason))]
-        inside = parts_of(engine, every_s=desk.settings.snapshot_every_s) if isinstance(engine, Engine) else []
-        return [*broker, *inside, _queue(desk), _models(desk), self._of_rules(desk)]
+            return [*broker, Part(name="state", detector=served.name, status="failed", text=str(reason))]
+        inside = parts_of(engine, every_s=served.settings.snapshot_every_s) if isinstance(engine, Engine) else []
+        return [*broker, *inside, _queue(served), _models(served), self._of_rules(served)]
 
-    def _of_rules(self, desk: Serving) -> Part:
-        follower = self._rules.get(desk.name)
-        if follower is None:
-            return Part(name="rules", detector=desk.name, status="ok", text="those of the detector's file decide")
+    def _of_rules(self, served: ServedDetector) -> Part:
+        task = self._rules.get(served.name)
+        if task is None:
+            return Part(name="rules", detector=served.name, status="ok", text="those of the detector's file decide")
+        follower = task.follower
         if follower.trouble is not None:
             text = f"the rules in force stay in force: {follower.trouble}"
-            return Part(name="rules", detector=desk.name, status="degraded", text=text)
+            return Part(name="rules", detector=served.name, status="degraded", text=text)
         text = f"revision {follower.revision} of the book of rules decides"
-        return Part(name="rules", detector=desk.name, status="ok", text=text)
+        return Part(name="rules", detector=served.name, status="ok", text=text)
 
 
-def _queue(desk: Serving) -> Part:
-    waiting, most = desk.queued_events, desk.settings.queue_limit
+def _queue(served: ServedDetector) -> Part:
+    waiting, most, rejected = served.queued_events, served.settings.queue_limit, served.measures.turned_away
     status: Status = "degraded" if waiting > _FULL * most else "ok"
-    text = f"{waiting:,} of at most {most:,} events wait to be decided; {desk.measures.turned_away:,} requests were turned away"
-    return Part(name="queue", detector=desk.name, status=status, text=text, lag_events=waiting)
+    text = f"{waiting:,} of at most {most:,} events wait to be decided; {rejected:,} requests were turned away"
+    return Part(name="queue", detector=served.name, status=status, text=text, lag_events=waiting)
 
 
-def _models(desk: Serving) -> Part:
-    version, trouble = desk.engine.model_version, desk.models_trouble
+def _models(served: ServedDetector) -> Part:
+    version, trouble = served.engine.model_version, served.models_trouble
     if version is None:
-        waits = desk.engine.ready
+        waits = served.engine.ready
         if waits is None:
             return Part(
-                name="models", detector=desk.name, status="absent", text="the detector declares none: rules decide alone"
+                name="models", detector=served.name, status="absent", text="the detector declares none: rules decide alone"
             )
         return Part(
-            name="models", detector=desk.name, status="failed", text=waits if trouble is None else f"{waits}; {trouble}"
+            name="models", detector=served.name, status="failed", text=waits if trouble is None else f"{waits}; {trouble}"
         )
     if trouble is not None:
         text = f"{version} goes on deciding: {trouble}"
-        return Part(name="models", detector=desk.name, status="degraded", text=text)
-    return Part(name="models", detector=desk.name, status="ok", text=f"version {version} decides")
+        return Part(name="models", detector=served.name, status="degraded", text=text)
+    return Part(name="models", detector=served.name, status="ok", text=f"version {version} decides")
 
 
-def _broker(desk: BrokerClient) -> Part:
-    trouble = desk.trouble
-    return Part(name="broker", detector=desk.name, status="failed" if trouble else "ok", text=trouble or "it answers")
+def _broker(served: BrokerClient) -> Part:
+    trouble = served.trouble
+    return Part(name="broker", detector=served.name, status="failed" if trouble else "ok", text=trouble or "it answers")
 
 
-def _replica(desk: Serving) -> Part:
-    reason = desk.not_ready
+def _replica(served: ServedDetector) -> Part:
+    reason = served.not_ready
     if reason is not None:
-        return Part(name="replica", detector=desk.name, status="failed", text=f"it cannot be up to date: {reason}")
-    return Part(name="replica", detector=desk.name, status="ok", text="it follows what the worker decides")
+        return Part(name="replica", detector=served.name, status="failed", text=f"it cannot be up to date: {reason}")
+    return Part(name="replica", detector=served.name, status="ok", text="it follows what the worker decides")
 
 
 # ---------------------------------------------------------------- routes

@@ -11,14 +11,14 @@ from prometheus_client.registry import Collector
 
 import penstock
 from penstock.engine import Engine
-from penstock.engine.statistics.meter import tell
+from penstock.engine.statistics.totals import add_metrics
 from penstock.identity.roles import ANYBODY, SOMEBODY, Right
 from penstock.ledger.cursors import DISCARDED
 from penstock.metrics import Families
 from penstock.service.access.authorize import Access
 from penstock.service.asgi import EntryPoint
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
 
@@ -28,8 +28,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class ServiceCollector(Collector):
     """Collects metrics from the detectors and from the entry point."""
 
-    def __init__(self, desks: DetectorRouter, front: EntryPoint) -> None:
-        self._desks = desks
+    def __init__(self, router: DetectorRouter, front: EntryPoint) -> None:
+        self._router = router
         self._front = front
 
     def collect(self) -> Iterator[Metric]:
@@ -44,20 +44,20 @@ class ServiceCollector(Collector):
             families.add("penstock_http_rejected_total", [reason], count)
         for reader, count in sorted(DISCARDED.items()):
             families.add("penstock_positions_discarded_total", [reader], count)
-        for name, desk in self._desks.items():
-            _of_desk(families, name, desk)
-            if desk.not_ready is None:
-                engine = desk.engine
-                tell(families, [name], engine.metrics, engine.totals.meter if isinstance(engine, Engine) else None)
+        for name, served in self._router.items():
+            _of_detector(families, name, served)
+            if served.not_ready is None:
+                engine = served.engine
+                add_metrics(families, [name], engine.metrics, engine.totals.meter if isinstance(engine, Engine) else None)
         yield from families
 
 
-def _of_desk(families: Families, name: str, desk: Serving) -> None:
-    measures, feed = desk.measures, desk.feed
+def _of_detector(families: Families, name: str, served: ServedDetector) -> None:
+    measures, feed = served.measures, served.feed
     for outcome, count in sorted(feed.outcomes.items()):
         families.add("penstock_decisions_total", [name, outcome.lower()], count)
-    families.add("penstock_ready", [name], desk.unable is None)
-    families.add("penstock_queue_events", [name], desk.queued_events)
+    families.add("penstock_ready", [name], served.unable is None)
+    families.add("penstock_queue_events", [name], served.queued_events)
     families.add("penstock_refused_total", [name], feed.refused)
     families.add("penstock_turned_away_total", [name], measures.turned_away)
     families.add("penstock_late_answers_total", [name], measures.late)
@@ -70,9 +70,9 @@ def _of_desk(families: Families, name: str, desk: Serving) -> None:
 class Exposition:
     """The text of `/metrics`."""
 
-    def __init__(self, desks: DetectorRouter, front: EntryPoint, *others: Collector) -> None:
+    def __init__(self, router: DetectorRouter, front: EntryPoint, *others: Collector) -> None:
         self._registry = CollectorRegistry()
-        for each in (ServiceCollector(desks, front), *others):
+        for each in (ServiceCollector(router, front), *others):
             self._registry.register(each)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
@@ -92,35 +92,35 @@ class ApiDocument(NamedTuple):
 
 
 @route("GET", "/health", ANYBODY, answers="Health")
-async def health(desks: DetectorRouter, access: Access | None, /) -> dict[str, Any]:
+async def health(router: DetectorRouter, access: Access | None, /) -> dict[str, Any]:
     """Liveness: the process is up, the versions it serves, what is `degraded`, and whether a key is needed."""
     return {
         "status": "ok",
         "version": penstock.__version__,
         "access": "open" if access is None or access.open else "closed",
         "sign_in": ["password", "oidc"] if access is not None and access.sign_on is not None else ["password"],
-        "detectors": {name: _served(desk) for name, desk in desks.items()},
+        "detectors": {name: _served(served) for name, served in router.items()},
     }
 
 
-def _served(desk: Serving) -> dict[str, str | None]:
+def _served(served: ServedDetector) -> dict[str, str | None]:
     """The model version of a detector, and why some decisions are the policy's `on_failure`, if they are."""
-    if desk.not_ready is not None:
+    if served.not_ready is not None:
         return {"model_version": None}
-    found = {"model_version": desk.engine.model_version}
-    return found if desk.degraded is None else found | {"degraded": desk.degraded}
+    found = {"model_version": served.engine.model_version}
+    return found if served.degraded is None else found | {"degraded": served.degraded}
 
 
 @route("GET", "/ready", ANYBODY, answers="Ready", refuses=(503,))
-async def ready(desks: DetectorRouter, /) -> dict[str, Any]:
+async def ready(router: DetectorRouter, /) -> dict[str, Any]:
     """Readiness: code is compiled, models loaded, state recovered, decisions can be made durable, behind a broker a
     worker lives; else 503 with the reason, which `POST /predict` would give.
     """
-    reasons = {name: reason for name, desk in desks.items() if (reason := desk.unable) is not None}
+    reasons = {name: reason for name, served in router.items() if (reason := served.unable) is not None}
     if reasons:
         raise RequestRefused(503, "; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
-    degraded = {name: reason for name, desk in desks.items() if (reason := desk.degraded) is not None}
-    said: dict[str, Any] = {"status": "ready", "detectors": list(desks)}
+    degraded = {name: reason for name, served in router.items() if (reason := served.degraded) is not None}
+    said: dict[str, Any] = {"status": "ready", "detectors": list(router)}
     return said | {"degraded": degraded} if degraded else said
 
 

@@ -18,7 +18,7 @@ from penstock.ingest.quarantine import LONGEST_KEPT
 from penstock.ledger import Quarantined, Tables
 from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, filled, raw_body, who
 from penstock.service.http.route import CHANGING, Body, Routes
@@ -112,12 +112,12 @@ def _refused(event: Quarantined, handled: QuarantineAction | None) -> RefusedEve
 class Quarantine:
     """Reads refused events and their handling. Methods wait for databases."""
 
-    def __init__(self, desks: DetectorRouter, office: Database) -> None:
+    def __init__(self, router: DetectorRouter, office: Database) -> None:
         self.handled = QuarantineActions(office)
-        self._desks = desks
+        self._router = router
 
     def page(
-        self, among: Sequence[Serving], limit: int, before: str | None, detector: str | None, state: State | None
+        self, among: Sequence[ServedDetector], limit: int, before: str | None, detector: str | None, state: State | None
     ) -> QuarantinePage:
         """One page.
 
@@ -135,7 +135,7 @@ class Quarantine:
             forms = [_refused(event, handled.get(id_of(event))) for event in events]
             shown += [form for form in forms if state is None or form.state == state]
         kept = sum(tables.quarantine_count(detector) for tables in places.tables)
-        lost = sum(desk.engine.totals.quarantine_lost for desk in among if desk.not_ready is None)
+        lost = sum(served.engine.totals.quarantine_lost for served in among if served.not_ready is None)
         return QuarantinePage(shown, places.following(fetch), kept, lost)
 
     def one(self, event: str) -> RefusedEvent:
@@ -160,7 +160,7 @@ class Quarantine:
 
     def _find(self, event: str) -> Quarantined:
         name, received_us = _parts(event)
-        for tables in tables_of([*self._desks.values()]) if received_us is not None else ():
+        for tables in tables_of([*self._router.values()]) if received_us is not None else ():
             for found in tables.quarantined(name, received_us=received_us, limit=1000):
                 if id_of(found) == event:
                     return found
@@ -174,15 +174,15 @@ class Quarantine:
             RequestRefused: it has been handled.
         """
         found = self.waiting(event)
-        told = {"detector": found.detector, "cause": found.cause}
-        return _refused(found, self.handled.put(event, who, "dismissed", reason=reason, details=told))
+        details = {"detector": found.detector, "cause": found.cause}
+        return _refused(found, self.handled.put(event, who, "dismissed", reason=reason, details=details))
 
 
 class Resubmission:
     """Sends corrected events again, by the path of the refused ones."""
 
-    def __init__(self, desks: DetectorRouter, quarantine: Quarantine) -> None:
-        self._desks, self._quarantine = desks, quarantine
+    def __init__(self, router: DetectorRouter, quarantine: Quarantine) -> None:
+        self._router, self._quarantine = router, quarantine
 
     async def send(self, event: str, body: bytes, who: str) -> Resubmitted:
         """Send one event.
@@ -192,37 +192,37 @@ class Resubmission:
             RequestRefused: the corrected event is refused too, or the event has been handled.
         """
         refused = await asyncio.to_thread(self._quarantine.waiting, event)
-        desk = self._desk(refused, body)
-        outcome, transaction_id, decision = await self._sent(desk, refused, body)
-        told = {"detector": desk.name, "cause": refused.cause}
+        served = self._served_by(refused, body)
+        outcome, transaction_id, decision = await self._sent(served, refused, body)
+        details = {"detector": served.name, "cause": refused.cause}
 
         def kept() -> RefusedEvent:
-            put = self._quarantine.handled.put(event, who, "resubmitted", transaction_id=transaction_id, details=told)
+            put = self._quarantine.handled.put(event, who, "resubmitted", transaction_id=transaction_id, details=details)
             return _refused(refused, put)
 
         return Resubmitted(await asyncio.to_thread(kept), outcome, transaction_id, decision)
 
-    def _desk(self, refused: Quarantined, body: bytes) -> Serving:
+    def _served_by(self, refused: Quarantined, body: bytes) -> ServedDetector:
         if refused.detector:
-            return self._desks.named(refused.detector)
-        found: Serving = _taken(self._desks.taking(body))
+            return self._router.named(refused.detector)
+        found: ServedDetector = _taken(self._router.taking(body))
         return found
 
-    async def _sent(self, desk: Serving, refused: Quarantined, body: bytes) -> tuple[str, str | None, Any]:
+    async def _sent(self, served: ServedDetector, refused: Quarantined, body: bytes) -> tuple[str, str | None, Any]:
         """The result: decided, informed or labelled; its id; the decision."""
         if refused.cause.startswith(_LABEL):
-            [told] = await desk.label(body)
-            return "labelled", _taken(told)["transaction_id"], None
-        wrong = desk.engine.check_json(body)
+            [details] = await served.label(body)
+            return "labelled", _taken(details)["transaction_id"], None
+        wrong = served.engine.check_json(body)
         if wrong is not None:
             raise RequestRefused(wrong.status, wrong.detail, wrong.errors)
         known = msgspec.json.decode(body, type=_Known)
-        if known.type in desk.engine.informs:
-            for refusal in await desk.inform([body]):
+        if known.type in served.engine.informs:
+            for refusal in await served.inform([body]):
                 if refusal is not None:
                     _taken(refusal)
             return "informed", None if known.transaction_id is None else str(known.transaction_id), None
-        [decided] = await desk.decide([body])
+        [decided] = await served.decide([body])
         decision = _taken(decided)
         return "decided", str(msgspec.json.decode(decision, type=_Known).transaction_id), msgspec.Raw(decision)
 
@@ -251,7 +251,7 @@ route = Routes("operations")
 
 @route("GET", "/quarantine", Right.READ, refuses=(404,))
 async def page(
-    desks: DetectorRouter,
+    router: DetectorRouter,
     quarantine: Quarantine,
     /,
     limit: Annotated[int, Query(ge=1, le=200, description="Events per page.")] = 50,
@@ -260,7 +260,7 @@ async def page(
     state: Annotated[State | None, Query(description="Only events in this state; all unless given.")] = None,
 ) -> QuarantinePage:
     """Refused events, newest first, with their errors."""
-    return await asyncio.to_thread(quarantine.page, desks.chosen(detector), limit, before, detector, state)
+    return await asyncio.to_thread(quarantine.page, router.chosen(detector), limit, before, detector, state)
 
 
 @route("GET", "/quarantine/{event_id}", Right.READ, refuses=(404,))

@@ -18,7 +18,7 @@ from penstock.errors import DataError
 from penstock.identity.roles import Right
 from penstock.offline.daily import By, Report, page
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.operation import answer, text_content
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, json_answer
@@ -63,8 +63,8 @@ class ReportList(msgspec.Struct, frozen=True):
 class Reports:
     """Computes reports, one at a time, and caches each for a moment. Used on the event loop."""
 
-    def __init__(self, desks: DetectorRouter, settings: Settings, clock: Clock = system_clock) -> None:
-        self._desks, self._settings, self._clock = desks, settings, clock
+    def __init__(self, router: DetectorRouter, settings: Settings, clock: Clock = system_clock) -> None:
+        self._router, self._settings, self._clock = router, settings, clock
         self._kept: dict[object, tuple[float, Any]] = {}
         self._making = asyncio.Lock()
 
@@ -72,7 +72,7 @@ class Reports:
         """The days with decisions."""
         today = from_us(self._clock()).date()
         found = []
-        for engine in _engines(self._desks.chosen(detector)):
+        for engine in _engines(self._router.chosen(detector)):
             name, look = engine.detector.name, partial(decided_days, self._settings, engine, by=by, clock=self._clock)
             counted = await self._fresh((name, by), look)
             found += [ReportDay(day.isoformat(), name, count, day < today) for day, count in counted]
@@ -84,7 +84,7 @@ class Reports:
         Raises:
             RequestRefused: 422 the detector must be named, 404 there are no decisions on that day.
         """
-        engines = _engines(self._desks.chosen(detector))
+        engines = _engines(self._router.chosen(detector))
         if len(engines) > 1:
             names = ", ".join(engine.detector.name for engine in engines)
             raise RequestRefused(422, f"name one of the detectors with ?detector=: {names}", [("detector", "is required")])
@@ -116,9 +116,9 @@ class Reports:
             return result
 
 
-def _engines(desks: Sequence[Serving]) -> list[Engine]:
+def _engines(router: Sequence[ServedDetector]) -> list[Engine]:
     """The engines that are ready."""
-    return [desk.engine for desk in desks if desk.not_ready is None]
+    return [served.engine for served in router if served.not_ready is None]
 
 
 # ---------------------------------------------------------------- routes

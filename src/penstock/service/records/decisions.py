@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -10,13 +11,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from penstock.clock import iso
 from penstock.engine import Engine
+from penstock.engine.summaries import DecisionSummary
 from penstock.errors import DeclarationError, MalformedEvent
-from penstock.identity.roles import Right
+from penstock.identity.roles import Actor, Right
 from penstock.ledger import Answered as LateAnswer
 from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import percentiles_ms
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, actor_of, parse_instant
 from penstock.service.http.route import Routes
@@ -31,6 +33,13 @@ class TransactionList(msgspec.Struct):
     """One page of recorded decisions, newest first."""
 
     transactions: list[Decision]
+    next: str | None
+
+
+class SummaryList(msgspec.Struct):
+    """One page of recorded decisions in one line each, newest first."""
+
+    transactions: list[DecisionSummary]
     next: str | None
 
 
@@ -112,39 +121,39 @@ def _with_answer(decision: bytes, answered: LateAnswer | None) -> bytes:
     """The decision, with the fallback decision that the caller got, if it was another."""
     if answered is None:
         return decision
-    told = {"decision": answered.decision, "degraded": answered.cause, "answered_at": iso(answered.answered_us)}
-    return decision[:-1] + b',"answered":' + msgspec.json.encode(told) + b"}"
+    answer = {"decision": answered.decision, "degraded": answered.cause, "answered_at": iso(answered.answered_us)}
+    return decision[:-1] + b',"answered":' + msgspec.json.encode(answer) + b"}"
 
 
-def _entity(among: Sequence[Serving], entity: str, key: str) -> dict[str, Any]:
+def _entity(among: Sequence[ServedDetector], entity: str, key: str) -> dict[str, Any]:
     """The features of a key in the one detector that has such an entity and has seen the key."""
     found, unknown = [], []
-    for desk in among:
+    for served in among:
         try:
-            features = desk.engine.entity(entity, key)
+            features = served.engine.entity(entity, key)
         except (DeclarationError, MalformedEvent) as error:
             unknown.append(str(error))
             continue
         if features is not None:
-            found.append((desk.name, features))
+            found.append((served.name, features))
     if len(found) > 1:
         names = ", ".join(name for name, _ in found)
         raise RequestRefused(422, f"several detectors know this key ({names}); name one with ?detector=", [("detector", names)])
     if not found:
-        raise RequestRefused(404, _nobody_knows(len(unknown) == len(among), unknown, entity, key))
+        raise RequestRefused(404, _no_profile(len(unknown) == len(among), unknown, entity, key))
     return found[0][1]
 
 
-def _nobody_knows(entity_unknown: bool, why: Sequence[str], entity: str, key: str) -> str:
+def _no_profile(entity_unknown: bool, why: Sequence[str], entity: str, key: str) -> str:
     return "; ".join(why) if entity_unknown else f"no event of {entity[:200]} {key[:200]!r} has been seen"
 
 
-def statistics(among: Sequence[Serving]) -> dict[str, Any]:
+def statistics(among: Sequence[ServedDetector]) -> dict[str, Any]:
     """The statistics of one detector, or their sum over several; latencies are those that callers saw.
 
     Amounts in several currencies are not added up.
     """
-    each = [desk.engine.stats() for desk in among]
+    each = [served.engine.stats() for served in among]
     total = dict(each[0])
     for further in each[1:]:
         for name in ("total", "approve", "challenge", "review", "block", "amount", "amount_blocked", "per_second"):
@@ -155,19 +164,19 @@ def statistics(among: Sequence[Serving]) -> dict[str, Any]:
         total["fraud_rate"] = total["intervention_rate"] = (decided - total["approve"]) / decided if decided else None
         if several_currencies(among):
             total |= {"amount": None, "amount_blocked": None, "currency": None}
-    newest = [taken for desk in among for taken in desk.measures.newest_ns]
+    newest = [taken for served in among for taken in served.measures.newest_ns]
     return {**total, "latency_ms": percentiles_ms(newest) if newest else total["latency_ms"]}
 
 
-def several_currencies(among: Sequence[Serving]) -> bool:
+def several_currencies(among: Sequence[ServedDetector]) -> bool:
     """Whether the detectors' amounts are in several currencies."""
-    return len(currencies_of([desk.engine for desk in among if isinstance(desk.engine, Engine)])) > 1
+    return len(currencies_of([served.engine for served in among if isinstance(served.engine, Engine)])) > 1
 
 
-def known_outcomes(among: Sequence[Serving]) -> dict[str, Any]:
+def known_outcomes(among: Sequence[ServedDetector]) -> dict[str, Any]:
     """Known outcomes of all decisions; waits for the disk. Empty for a detector without decisions here."""
     whole, complete = Sums(), True
-    engines = [desk.engine for desk in among if isinstance(desk.engine, Engine)]
+    engines = [served.engine for served in among if isinstance(served.engine, Engine)]
     for engine in engines:
         known = engine.label_outcomes.since(rules=False)
         whole.plus(Sums(engine.totals.actions, engine.totals.amounts, known.counts, known.amounts))
@@ -212,75 +221,111 @@ route = Routes("records")
 
 @route("GET", "/transactions/{transaction_id:path}", Right.READ, answers=RecordedDecision, refuses=(404,))
 async def transaction(
-    desks: DetectorRouter, personal: Unmasking, /, transaction_id: str, request: Request, detector: DetectorName = None
+    router: DetectorRouter, personal: Unmasking, /, transaction_id: str, request: Request, detector: DetectorName = None
 ) -> bytes:
     """One recorded decision with its explanation."""
-    for desk in desks.chosen(detector):
-        decision = desk.engine.queries.transaction(transaction_id)
+    for served in router.chosen(detector):
+        decision = served.engine.queries.transaction(transaction_id)
         if decision is not None:
-            told = _with_answer(decision, desk.engine.history.answered(transaction_id))
-            said = await asyncio.to_thread(personal.of, desk, transaction_id, actor_of(request))
-            return told if said is None else told[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}"
+            answer = _with_answer(decision, served.engine.history.answered(transaction_id))
+            said = await asyncio.to_thread(personal.of, served, transaction_id, actor_of(request))
+            return answer if said is None else answer[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}"
     raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
 
-@route("GET", "/transactions", Right.READ, answers=TransactionList, refuses=(404,))
-async def transactions(
-    desks: DetectorRouter,
-    /,
-    request: Request,
-    *,
-    detector: DetectorName = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Decisions per page.")] = 50,
-    before: Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")] = None,
-    decision: Annotated[str | None, Query(pattern="^(?i:approve|challenge|review|block)$", description="Outcome.")] = None,
-    entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
-    key: Annotated[str | None, Query(max_length=1000, description="Only decisions about this key.")] = None,
-    rule: Annotated[str | None, Query(max_length=200, description="A rule that fired, whether it acted or watched.")] = None,
-    since: Annotated[str | None, Query(alias="from", max_length=100, description="First event time, ISO 8601.")] = None,
-    until: Annotated[str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")] = None,
-) -> bytes:
-    """Recorded decisions, newest first."""
-    if (entity is None) != (key is None):
-        missing = "key" if key is None else "entity"
+_Limit = Annotated[int, Query(ge=1, le=1000, description="Decisions per page.")]
+_Before = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
+_Outcome = Annotated[str | None, Query(pattern="^(?i:approve|challenge|review|block)$", description="Outcome.")]
+_Entity = Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")]
+_Key = Annotated[str | None, Query(max_length=1000, description="Only decisions about this key.")]
+_Rule = Annotated[str | None, Query(max_length=200, description="A rule that fired, whether it acted or watched.")]
+_From = Annotated[str | None, Query(alias="from", max_length=100, description="First event time, ISO 8601.")]
+_To = Annotated[str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")]
+
+
+async def _listed(among: Sequence[ServedDetector], who: Actor, asked: PageRequest, before: str | None) -> bytes:
+    if (asked.entity is None) != (asked.key is None):
+        missing = "key" if asked.key is None else "entity"
         raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
-    if entity is not None and key is not None:
-        key = as_kept(desks.chosen(detector), entity, key, actor_of(request))
-    between = parse_instant(since, "from"), parse_instant(until, "to")
-    asked = PageRequest(limit, decision and decision.upper(), entity, key, rule, *between)
+    if asked.entity is not None and asked.key is not None:
+        asked = replace(asked, key=as_kept(among, asked.entity, asked.key, who))
     try:
-        found, following = await asyncio.to_thread(page_of, desks.chosen(detector), asked, before)
+        found, following = await asyncio.to_thread(page_of, among, asked, before)
     except DeclarationError as error:
         raise RequestRefused(422, str(error), [("entity", str(error))]) from None
     return b'{"transactions":[' + b",".join(found) + b'],"next":' + msgspec.json.encode(following) + b"}"
 
 
+@route("GET", "/transactions", Right.READ, answers=TransactionList, refuses=(404,))
+async def transactions(
+    router: DetectorRouter,
+    /,
+    request: Request,
+    *,
+    detector: DetectorName = None,
+    limit: _Limit = 50,
+    before: _Before = None,
+    decision: _Outcome = None,
+    entity: _Entity = None,
+    key: _Key = None,
+    rule: _Rule = None,
+    since: _From = None,
+    until: _To = None,
+) -> bytes:
+    """Recorded decisions, newest first."""
+    between = parse_instant(since, "from"), parse_instant(until, "to")
+    asked = PageRequest(limit, decision and decision.upper(), entity, key, rule, *between)
+    return await _listed(router.chosen(detector), actor_of(request), asked, before)
+
+
+@route("GET", "/summaries", Right.READ, answers=SummaryList, refuses=(404,))
+async def summaries(
+    router: DetectorRouter,
+    /,
+    request: Request,
+    *,
+    detector: DetectorName = None,
+    limit: _Limit = 50,
+    before: _Before = None,
+    decision: _Outcome = None,
+    entity: _Entity = None,
+    key: _Key = None,
+    rule: _Rule = None,
+    since: _From = None,
+    until: _To = None,
+) -> bytes:
+    """Recorded decisions in one line each, newest first: amount, who pays whom, the first reason; without features."""
+    between = parse_instant(since, "from"), parse_instant(until, "to")
+    asked = PageRequest(limit, decision and decision.upper(), entity, key, rule, *between, summary=True)
+    return await _listed(router.chosen(detector), actor_of(request), asked, before)
+
+
 @route("GET", "/entities/{entity}/{key:path}", Right.READ, answers="Entity", refuses=(404,))
 async def features(
-    desks: DetectorRouter, /, entity: str, key: str, request: Request, detector: DetectorName = None
+    router: DetectorRouter, /, entity: str, key: str, request: Request, detector: DetectorName = None
 ) -> dict[str, Any]:
     """The current features of one key."""
-    among = desks.chosen(detector)
+    among = router.chosen(detector)
     return _entity(among, entity, as_kept(among, entity, key, actor_of(request)))
 
 
 @route("GET", "/stats", Right.READ, answers=Stats, refuses=(404,))
-async def stats(desks: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
+async def stats(router: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
     """Statistics: decisions so far, latencies, and known outcomes from labels."""
-    among = desks.chosen(detector)
+    among = router.chosen(detector)
     return statistics(among) | await asyncio.to_thread(known_outcomes, among)
 
 
 @route("GET", "/stats/overview", Right.READ, answers=Overview, refuses=(404,))
-async def overview(desks: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
+async def overview(router: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
     """Statistics, with counts and money by minute for the last hour and by hour for the last day."""
-    among = desks.chosen(detector)
-    series = over_time([desk.engine.totals.series() for desk in among], money=not several_currencies(among))
+    among = router.chosen(detector)
+    series = over_time([served.engine.totals.series() for served in among], money=not several_currencies(among))
     known = await asyncio.to_thread(known_outcomes, among)
     return {**statistics(among), **known, "series": series}
 
 
 @route("GET", "/detectors", Right.READ, answers="Detectors", tag="service")
-async def detectors(desks: DetectorRouter, /) -> dict[str, Any]:
+async def detectors(router: DetectorRouter, /) -> dict[str, Any]:
     """The served detectors: events, features, models, rules and policy of each."""
-    return {"detectors": [desk.engine.describe() for desk in desks.values()]}
+    return {"detectors": [served.engine.describe() for served in router.values()]}

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from penstock.clock import EVER_US, iso
+from penstock.decision.phrases import phrase_of
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.features import Aggregate, Derived
@@ -52,6 +53,7 @@ class FeatureDefinition(msgspec.Struct, kw_only=True):
     """A feature."""
 
     name: Annotated[str, Meta(description="Its name.")]
+    label: Annotated[str, Meta(description="What it is called in words.")]
     type: Annotated[str, Meta(description="number, boolean, time or text.")]
     kind: Annotated[Literal["aggregate", "derived"], Meta(description="aggregate: over a window of a key; derived: of others.")]
     entity: Annotated[str | None, Meta(description="Of an aggregate: over whose events.")] = None
@@ -156,7 +158,7 @@ class DetectorDefinition(msgspec.Struct):
 
 def definition_of(engine: Engine, parity: Parity | None) -> DetectorDefinition:
     """The definition that an engine decides by; call it on the thread that decides."""
-    detector, told = engine.detector, engine.describe()
+    detector, described = engine.detector, engine.describe()
     examples = samples(detector.folder, detector.event, detector.time, clock=engine.clock)
     versions = engine.active.format.versions
     return DetectorDefinition(
@@ -178,12 +180,12 @@ def definition_of(engine: Engine, parity: Parity | None) -> DetectorDefinition:
             RuleDefinition(rule.name, rule.expression.sql, rule.action, rule.hard, rule.override, rule.rule.reason)
             for rule in detector.plan.rules
         ],
-        policy=PolicyDefinition(**told["policy"]),
+        policy=PolicyDefinition(**described["policy"]),
         informs=[
             InformingDefinition(each.struct.__name__, _about(each.struct), fields_of(detector, each, {}))
             for each in detector.schema.events[1:]
         ],
-        freshness=_freshness(engine, told["notes"]),
+        freshness=_freshness(engine, described["notes"]),
         parity=parity,
     )
 
@@ -225,6 +227,7 @@ def _features(engine: Engine) -> list[FeatureDefinition]:
         )
         common: dict[str, Any] = {
             "name": name,
+            "label": phrase_of(name, detector.words).label,
             "type": detector.plan.layout[name].type.value,
             "usual": usual.get(name),
             "made": name in made,
@@ -333,6 +336,6 @@ route = Routes("service")
 
 
 @route("GET", "/detectors/{name}/definition", Right.READ, refuses=(404,))
-async def definition(desks: DetectorRouter, verifying: Verifying, /, name: str) -> DetectorDefinition:
+async def definition(router: DetectorRouter, verifying: Verifying, /, name: str) -> DetectorDefinition:
     """The definition of a detector: event, features, models, rules, thresholds, versions, state; and examples to try."""
-    return definition_of(desks.named(name).engine, verifying.parity(name))
+    return definition_of(router.named(name).engine, verifying.parity(name))

@@ -205,6 +205,6 @@ route = Routes("models")
 
 
 @route("GET", "/detectors/{name}/models/{version}/evaluation", Right.READ, refuses=(404,))
-async def evaluation(desks: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
+async def evaluation(router: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
     """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
-    return await asyncio.to_thread(evaluation_of, settings, desks.named(name).engine.detector, version)
+    return await asyncio.to_thread(evaluation_of, settings, router.named(name).engine.detector, version)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from penstock.ledger import Tables
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 
 _LONGEST = 18
@@ -18,7 +18,7 @@ _LONGEST = 18
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The filters of the list; None is no condition."""
+    """The filters of the list; None is no condition. summary: decisions in one line each."""
 
     limit: int
     decision: str | None = None
@@ -27,33 +27,34 @@ class PageRequest:
     rule: str | None = None
     from_us: int | None = None
     to_us: int | None = None
+    summary: bool = False
 
 
 class _Decided(msgspec.Struct):
     decided_at: str
 
 
-def page(desks: Sequence[Serving], asked: PageRequest, before: str | None) -> tuple[list[bytes], str | None]:
+def page(router: Sequence[ServedDetector], asked: PageRequest, before: str | None) -> tuple[list[bytes], str | None]:
     """One page, and the value of `before` for the next (None: it is the last)."""
-    if len(desks) == 1:
-        return _fetch(desks[0], asked, None if before is None else _checked(before))
-    cursors = _read_cursors(before, [desk.name for desk in desks])
-    fetched = {desk.name: _fetch(desk, asked, cursors[desk.name]) for desk in desks if desk.name in cursors}
+    if len(router) == 1:
+        return _fetch(router[0], asked, None if before is None else _checked(before))
+    cursors = _read_cursors(before, [served.name for served in router])
+    fetched = {served.name: _fetch(served, asked, cursors[served.name]) for served in router if served.name in cursors}
     merged = sorted(
         ((_decided_at(decision), name, decision) for name, (decisions, _) in fetched.items() for decision in decisions),
         key=lambda found: found[0],
         reverse=True,
     )[: asked.limit]
     following: dict[str, str | None] = {}
-    for desk in desks:
-        if desk.name in fetched:
-            shown = sum(name == desk.name for _, name, _ in merged)
-            following |= _following(desk, asked, cursors[desk.name], shown, fetched[desk.name])
+    for served in router:
+        if served.name in fetched:
+            shown = sum(name == served.name for _, name, _ in merged)
+            following |= _following(served, asked, cursors[served.name], shown, fetched[served.name])
     return [decision for _, _, decision in merged], _write_cursors(following)
 
 
-def _fetch(desk: Serving, asked: PageRequest, before: str | None) -> tuple[list[bytes], str | None]:
-    return desk.engine.history.transactions(
+def _fetch(served: ServedDetector, asked: PageRequest, before: str | None) -> tuple[list[bytes], str | None]:
+    return served.engine.history.transactions(
         limit=asked.limit,
         before=before,
         decision=asked.decision,
@@ -62,19 +63,20 @@ def _fetch(desk: Serving, asked: PageRequest, before: str | None) -> tuple[list[
         rule=asked.rule,
         from_us=asked.from_us,
         to_us=asked.to_us,
+        summary=asked.summary,
     )
 
 
 def _following(
-    desk: Serving, asked: PageRequest, before: str | None, shown: int, fetched: tuple[list[bytes], str | None]
+    served: ServedDetector, asked: PageRequest, before: str | None, shown: int, fetched: tuple[list[bytes], str | None]
 ) -> dict[str, str | None]:
-    """Where this detector's next page begins; empty if all of it was shown."""
+    """The cursor of this detector's next page; empty if all was shown."""
     decisions, cursor = fetched
     if shown == len(decisions):
-        return {} if cursor is None else {desk.name: cursor}
+        return {} if cursor is None else {served.name: cursor}
     if shown == 0:
-        return {desk.name: before}
-    return {desk.name: _fetch(desk, replace(asked, limit=shown), before)[1]}
+        return {served.name: before}
+    return {served.name: _fetch(served, replace(asked, limit=shown), before)[1]}
 
 
 def _decided_at(decision: bytes) -> str:
@@ -163,9 +165,9 @@ class MergedCursor:
         return self.cursor if more else None
 
 
-def tables_of(desks: Sequence[Serving]) -> list[Tables]:
+def tables_of(router: Sequence[ServedDetector]) -> list[Tables]:
     """The tables of the ledgers of these detectors, each once; without those of detectors that are not ready."""
-    found = (desk.engine.ledger.tables for desk in desks if desk.not_ready is None)
+    found = (served.engine.ledger.tables for served in router if served.not_ready is None)
     return list({id(tables): tables for tables in found}.values())
 
 

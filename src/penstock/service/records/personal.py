@@ -19,7 +19,7 @@ from penstock.identity.roles import Actor, Right, rights
 from penstock.privacy import erasure as erasing
 from penstock.privacy.vault import Vault
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.bodies import decoded
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import actor_of, filled, raw_body
@@ -71,39 +71,39 @@ class Unmasking:
         self._office = office
         self._vault = vault
 
-    def of(self, desk: Serving, transaction_id: str, actor: Actor) -> dict[str, Any] | None:
+    def of(self, served: ServedDetector, transaction_id: str, actor: Actor) -> dict[str, Any] | None:
         """The personal fields of a recorded transaction, and whether they were erased; None if there are none."""
-        sealed = desk.engine.personal.of(transaction_id) if desk.engine.personal.fields else None
+        sealed = served.engine.personal.of(transaction_id) if served.engine.personal.fields else None
         if sealed is None:
             return None
         erasure = None
         if self._vault is not None and sealed.person is not None:
-            erasure = self._vault.erasure(desk.name, sealed.person)
+            erasure = self._vault.erasure(served.name, sealed.person)
         fields = {name: None if token is None else HIDDEN for name, token in sealed.tokens.items()}
         if erasure is not None:
             fields = {name: text and ERASED for name, text in fields.items()}
         elif may_see(actor):
-            fields = self._said(desk.name, sealed.person, sealed.tokens)
-        gone = None if erasure is None else {"at": iso(erasure.at_us), "by": erasure.who}
-        return {"fields": fields, "erased": gone}
+            fields = self._said(served.name, sealed.person, sealed.tokens)
+        erased = None if erasure is None else {"at": iso(erasure.at_us), "by": erasure.who}
+        return {"fields": fields, "erased": erased}
 
     def _said(self, detector: str, person: str | None, tokens: dict[str, str | None]) -> dict[str, str | None]:
         wanted = [token for token in tokens.values() if token is not None]
         found = {} if self._vault is None or person is None else self._vault.values(detector, person, wanted)
         return {name: None if token is None else found.get(token, NOT_KEPT) for name, token in tokens.items()}
 
-    def erase(self, desk: Serving, entity: str, key: str, actor: Actor, reason: str | None) -> erasing.Erased:
+    def erase(self, served: ServedDetector, entity: str, key: str, actor: Actor, reason: str | None) -> erasing.Erased:
         """Erase a person.
 
         Raises:
             DeclarationError: the entity is no person of this detector.
             NotFound: nothing was ever kept about such a person.
         """
-        whose = desk.engine.personal.whose(entity, key)
+        whose = served.engine.personal.whose(entity, key)
         if self._office is None or self._vault is None:
-            raise DeclarationError(f"this service keeps nothing that personal fields of {desk.name!r} said")
-        erased = erasing.erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
-        forget_person(desk.engine.ledger.tables, desk.name, desk.engine.detector.schema, key)
+            raise DeclarationError(f"this service keeps nothing that personal fields of {served.name!r} said")
+        erased = erasing.erase_person(self._office, self._vault, served.name, *whose, who=actor.name, reason=reason)
+        forget_person(served.engine.ledger.tables, served.name, served.engine.detector.schema, key)
         return erased
 
 
@@ -112,14 +112,14 @@ def may_see(actor: Actor) -> bool:
     return Right.PERSONAL in rights(actor.roles)
 
 
-def as_kept(among: Sequence[Serving], entity: str, key: str, actor: Actor) -> str:
+def as_kept(among: Sequence[ServedDetector], entity: str, key: str, actor: Actor) -> str:
     """The stored form of a key, for those who may see personal fields: they write it as it was sent.
 
     For others a personal key is its token, as everywhere: they could otherwise find out by trying what tokens stand for.
     """
-    for desk in among if may_see(actor) else ():
+    for served in among if may_see(actor) else ():
         try:
-            return desk.engine.personal.key(entity, key) if desk.engine.personal.fields else key
+            return served.engine.personal.key(entity, key) if served.engine.personal.fields else key
         except DeclarationError:  # another detector may have it
             continue
     return key
@@ -131,12 +131,12 @@ route = Routes("access")
 
 
 @route("POST", "/detectors/{name}/erasures", Right.ADMINISTER, takes=AskErasure, refuses=(400, 404, 413, 415))
-async def erase(desks: DetectorRouter, personal: Unmasking, /, name: str, request: Request) -> Erased:
+async def erase(router: DetectorRouter, personal: Unmasking, /, name: str, request: Request) -> Erased:
     """Erase one person: the key of their personal data is destroyed. Decisions stay, and can be verified."""
-    desk = desks.named(name)
+    served = router.named(name)
     given = decoded(await raw_body(request, _MOST_BYTES), AskErasure)
     try:
-        found = await asyncio.to_thread(personal.erase, desk, given.entity, given.key, actor_of(request), given.reason)
+        found = await asyncio.to_thread(personal.erase, served, given.entity, given.key, actor_of(request), given.reason)
     except DeclarationError as error:
         raise RequestRefused(422, str(error), [("entity", str(error))]) from None
     return filled(Erased, found, erased_at=iso(found.at_us), erased_by=found.who)

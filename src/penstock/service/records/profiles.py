@@ -11,7 +11,7 @@ from penstock.errors import DeclarationError, MalformedEvent
 from penstock.identity.roles import Actor, Right
 from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, actor_of
 from penstock.service.http.route import Routes
@@ -80,8 +80,8 @@ class RiskProfile(msgspec.Struct):
 class RiskProfiles:
     """Risk profiles, a few at a time."""
 
-    def __init__(self, desks: DetectorRouter) -> None:
-        self._desks = desks
+    def __init__(self, router: DetectorRouter) -> None:
+        self._router = router
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def of(self, key: str, detector: str | None, entity: str | None, who: Actor) -> dict[str, Any]:
@@ -90,9 +90,9 @@ class RiskProfiles:
         Raises:
             RequestRefused: 404 nothing is known about it, 422 several detectors know it.
         """
-        among = self._desks.chosen(detector)
+        among = self._router.chosen(detector)
         async with self._room:
-            found = [each for desk in among if (each := await _known(desk, entity, key, who)) is not None]
+            found = [each for served in among if (each := await _known(served, entity, key, who)) is not None]
         if len(found) > 1:
             names = ", ".join(each["detector"] for each in found)
             raise RequestRefused(
@@ -103,34 +103,34 @@ class RiskProfiles:
         return found[0]
 
 
-def _entities(desk: Serving, entity: str | None) -> list[str]:
+def _entities(served: ServedDetector, entity: str | None) -> list[str]:
     """The entities of a detector that a user may be."""
-    known = desk.engine.pipeline.entities
+    known = served.engine.pipeline.entities
     if entity is not None:
         return [entity] if entity in known else []
     return [name for place, name in enumerate(known) if place == 0 or name == USER]
 
 
-def _sought(among: Sequence[Serving], entity: str | None) -> str:
-    each = [f"{name} of {desk.name}" for desk in among for name in _entities(desk, entity)]
+def _sought(among: Sequence[ServedDetector], entity: str | None) -> str:
+    each = [f"{name} of {served.name}" for served in among for name in _entities(served, entity)]
     return f"looked for as {', '.join(each)}" if each else "no detector has such an entity"
 
 
-async def _known(desk: Serving, entity: str | None, given: str, who: Actor) -> dict[str, Any] | None:
+async def _known(served: ServedDetector, entity: str | None, given: str, who: Actor) -> dict[str, Any] | None:
     """The profile of a key, from the first of these entities that the detector has seen."""
-    for name in _entities(desk, entity):
-        key = as_kept([desk], name, given, who)
-        state = _state(desk, name, key)
-        decided = await asyncio.to_thread(desk.engine.history.of_key, name, key)
+    for name in _entities(served, entity):
+        key = as_kept([served], name, given, who)
+        state = _state(served, name, key)
+        decided = await asyncio.to_thread(served.engine.history.of_key, name, key)
         if state is not None or decided["decisions"]["total"]:
-            about = {"entity": name, "key": key, "detector": desk.name}
+            about = {"entity": name, "key": key, "detector": served.name}
             return {**about, "as_of": None, "features": None, **(state or {}), **decided}
     return None
 
 
-def _state(desk: Serving, entity: str, key: str) -> dict[str, Any] | None:
+def _state(served: ServedDetector, entity: str, key: str) -> dict[str, Any] | None:
     try:
-        return desk.engine.entity(entity, key)
+        return served.engine.entity(entity, key)
     except (DeclarationError, MalformedEvent):
         return None
 

@@ -20,7 +20,7 @@ USUAL, MOST = 20, 1000
 HowMany = Annotated[int, Query(ge=1, le=MOST, description="How many.")]
 
 
-class _Told(msgspec.Struct):
+class DecisionFields(msgspec.Struct):
     """The fields read from an answered decision."""
 
     transaction_id: str
@@ -30,7 +30,7 @@ class _Told(msgspec.Struct):
     fraud_probability: float | None
 
 
-_told = msgspec.json.Decoder(_Told)
+_fields = msgspec.json.Decoder(DecisionFields)
 
 
 class AlertList(msgspec.Struct):
@@ -56,10 +56,10 @@ def flat(decision: bytes, *, named: bool) -> bytes:
     >>> flat(decision, named=False)
     b'{"transaction_id":"t","n":2,"predicted_class":0,"fraud_probability":0.1}'
     """
-    told = _told.decode(decision)
-    row: dict[str, Any] = {"transaction_id": told.transaction_id, **({"detector": told.detector} if named else {})}
-    row |= told.features
-    return msgspec.json.encode(row | {"predicted_class": told.predicted_class, "fraud_probability": told.fraud_probability})
+    fields = _fields.decode(decision)
+    row: dict[str, Any] = {"transaction_id": fields.transaction_id, **({"detector": fields.detector} if named else {})}
+    row |= fields.features
+    return msgspec.json.encode(row | {"predicted_class": fields.predicted_class, "fraud_probability": fields.fraud_probability})
 
 
 # ---------------------------------------------------------------- routes
@@ -70,27 +70,27 @@ _RESULTS = {200: {"description": "Done.", "content": json_content({"type": "arra
 
 
 @route("GET", "/results/recent", Right.READ, answers="Result", refuses=(404,), responses=_RESULTS)
-async def recent(desks: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
+async def recent(router: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
     """The latest decided transactions, newest first, as flat objects: every feature under its name."""
-    asked, among = PageRequest(k), desks.chosen(detector)
+    asked, among = PageRequest(k), router.chosen(detector)
     found, _ = await asyncio.to_thread(page, among, asked, None)
     return b"[" + b",".join(flat(decision, named=len(among) > 1) for decision in found) + b"]"
 
 
 @route("GET", "/get", Right.READ, answers="Result", refuses=(404,), responses=_RESULTS)
-async def get(desks: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
+async def get(router: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
     """The same as /results/recent."""
-    return await recent(desks, k, detector)
+    return await recent(router, k, detector)
 
 
 @route("GET", "/alerts", Right.READ, answers=AlertList, refuses=(404,))
 async def alerts(
-    desks: DetectorRouter,
+    router: DetectorRouter,
     /,
     limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = 100,
     detector: DetectorName = None,
 ) -> dict[str, Any]:
     """The newest alerts, newest first; only those that the service keeps in memory."""
-    kept = [alert for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]
+    kept = [alert for served in router.chosen(detector) for alert in served.feed.alerts_since(0)]
     kept.sort(key=lambda alert: (_raised(alert[1]), alert[0]), reverse=True)
     return {"alerts": [msgspec.Raw(body) for _, body in kept[:limit]]}

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 from fastapi import Request
@@ -11,21 +11,23 @@ from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.config import Settings
-from penstock.engine import Engine, verify
+from penstock.engine import Engine, Verification, verify
 from penstock.errors import BundleError, DataError, DeclarationError
 from penstock.identity.roles import Actor, Right
 from penstock.ledger import Ledger
 from penstock.messages import Record
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import Serving
+from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused, printable
 from penstock.service.http.requests import DetectorName, actor_of
 from penstock.service.http.route import Routes
 from penstock.service.records.personal import ErasedBy, Unmasking
-from penstock.wiring.changes.rule_administration import list_at
+from penstock.wiring.governance import list_at
 
 MOST_BEFORE = 500_000
-"""Rows of the log before a decision that are replayed here; the command replays any number."""
+"""Rows of the log before a decision that are replayed here, where the events of its keys are not enough; the command replays
+any number.
+"""
 
 LONGEST_S = 120.0
 """Time limit of one verification: the first decisions of a demo come after 300,000 events of history."""
@@ -52,6 +54,10 @@ class Verified(msgspec.Struct):
     identical: Annotated[bool | None, Meta(description="Everything came out the same; null where it cannot be computed again.")]
     differences: Annotated[list[Difference], Meta(description="What did not.")]
     events: Annotated[int | None, Meta(description="So many events of the log rebuilt the state before it.")]
+    way: Annotated[
+        Literal["keys", "log"] | None,
+        Meta(description="Which events: those of its keys that its features depend on, or all of the log before it."),
+    ]
     reason: Annotated[str | None, Meta(description="Why it cannot be computed again here; null where it was.")]
     erased: Annotated[
         ErasedBy | None,
@@ -82,8 +88,8 @@ class Checks(NamedTuple):
 class Verifying:
     """Verifies decisions, one at a time, and keeps the results."""
 
-    def __init__(self, desks: DetectorRouter, settings: Settings, personal: Unmasking) -> None:
-        self._desks, self._settings, self._personal = desks, settings, personal
+    def __init__(self, router: DetectorRouter, settings: Settings, personal: Unmasking) -> None:
+        self._router, self._settings, self._personal = router, settings, personal
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._checks: dict[str, Checks] = {}
@@ -102,61 +108,65 @@ class Verifying:
         Raises:
             RequestRefused: 404 there is none, 422 it cannot be read, 429 too many wait.
         """
-        desk, engine = found_at(self._desks, detector, transaction_id)
+        served, engine = found_at(self._router, detector, transaction_id)
         if self._waiting >= MOST_WAITING:
             raise RequestRefused(429, f"{self._waiting} verifications wait already; ask again when they are done")
         self._waiting += 1
         try:
             async with self._turn:
-                found = await asyncio.to_thread(self._verify, desk, engine, transaction_id, actor)
+                found = await asyncio.to_thread(self._verify, served, engine, transaction_id, actor)
         finally:
             self._waiting -= 1
         if found.identical is not None:
-            before = self._checks.get(desk.name, Checks(0, 0, found))
-            self._checks[desk.name] = Checks(before.checked + 1, before.differing + (not found.identical), found)
+            before = self._checks.get(served.name, Checks(0, 0, found))
+            self._checks[served.name] = Checks(before.checked + 1, before.differing + (not found.identical), found)
         return found
 
-    def _verify(self, desk: Serving, engine: Engine, transaction_id: str, actor: Actor) -> Verified:
+    def _verify(self, served: ServedDetector, engine: Engine, transaction_id: str, actor: Actor) -> Verified:
         began, now_us = time.perf_counter(), engine.clock()
-        said = self._personal.of(desk, transaction_id, actor)
+        said = self._personal.of(served, transaction_id, actor)
         erased = None if said is None or said["erased"] is None else ErasedBy(**said["erased"])
         differences: list[Difference] = []
         events, reason = None, None
+        way: Literal["keys", "log"] | None = None
         try:
             found = self._again(engine, transaction_id)
             differences = [Difference(name, before, after) for name, before, after in found.differences]
-            events = found.events_replayed
+            events, way = found.events_replayed, found.way
         except (DataError, BundleError, DeclarationError) as error:
             reason = str(error)
         return Verified(
             transaction_id=transaction_id,
-            detector=desk.name,
+            detector=served.name,
             identical=None if reason is not None else not differences,
             differences=differences,
             events=events,
+            way=way,
             reason=reason,
             erased=erased,
             checked_at=iso(now_us),
             took_ms=round((time.perf_counter() - began) * 1e3, 1),
         )
 
-    def _again(self, engine: Engine, transaction_id: str) -> Any:
+    def _again(self, engine: Engine, transaction_id: str) -> Verification:
         found = engine.ledger.find(engine.detector.name, transaction_id)
-        if found is not None and found[0].first_seq > MOST_BEFORE:
-            raise DataError(
-                f"{found[0].first_seq:,} events of the log come before it, and no more than {MOST_BEFORE:,} are replayed beside"
-                " the traffic: `penstock verify` does it with any number"
-            )
-        paced = cast("Ledger", _Paced(engine.ledger, LONGEST_S))
-        lists = list_at(engine.detector, self._settings)
-        return verify(paced, engine.detector, transaction_id, self._settings.models_folder, list_at=lists, clock=engine.clock)
+        before = 0 if found is None else found[0].first_seq
+        return verify(
+            cast("Ledger", _Paced(engine.ledger, LONGEST_S, before)),
+            engine.detector,
+            transaction_id,
+            self._settings.models_folder,
+            list_at=list_at(engine.detector, self._settings),
+            clock=engine.clock,
+            index=engine.key_index,
+        )
 
 
 class _Paced:
-    """A ledger that is read at reduced speed: half of the time is left to the traffic."""
+    """A ledger that is read at reduced speed: half of the time is left to the traffic. before: rows that are to be read."""
 
-    def __init__(self, ledger: Ledger, longest_s: float) -> None:
-        self._ledger, self._until_s = ledger, time.perf_counter() + longest_s
+    def __init__(self, ledger: Ledger, longest_s: float, before: int) -> None:
+        self._ledger, self._until_s, self._before = ledger, time.perf_counter() + longest_s, before
         self._held: Record | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -174,6 +184,11 @@ class _Paced:
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """Read as the ledger does, with pauses."""
+        if self._before > MOST_BEFORE:
+            raise DataError(
+                f"{self._before:,} events of the log come before it, those of its keys alone do not tell, and no more than "
+                f"{MOST_BEFORE:,} are replayed beside the traffic: `penstock verify` does it with any number"
+            )
         rested = time.perf_counter()
         for each in self._ledger.read(from_position, kinds):
             yield each
@@ -185,16 +200,16 @@ class _Paced:
                 rested = time.perf_counter()
 
 
-def found_at(desks: DetectorRouter, detector: str | None, transaction_id: str) -> tuple[Serving, Engine]:
+def found_at(router: DetectorRouter, detector: str | None, transaction_id: str) -> tuple[ServedDetector, Engine]:
     """The serving side of the detector that decided a transaction.
 
     Raises:
         RequestRefused: 404 unknown transaction.
     """
-    for desk in desks.chosen(detector):
-        engine = desk.engine
+    for served in router.chosen(detector):
+        engine = served.engine
         if engine.ledger.find(engine.detector.name, transaction_id) is not None:
-            return desk, engine
+            return served, engine
     raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
 

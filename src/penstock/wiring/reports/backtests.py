@@ -17,7 +17,7 @@ from penstock.errors import DataError
 from penstock.ledger.archive import Archive
 from penstock.ledger.query_folder import QueryFolder
 from penstock.offline.archived import KINDS
-from penstock.offline.backtest import NotRecorded, QuerySource, Tried, backtest, condition_of
+from penstock.offline.backtest import BacktestResult, NotRecorded, QuerySource, backtest, condition_of
 from penstock.offline.backtest.replayed import Replayed
 from penstock.offline.sql_templates import text
 from penstock.wiring.engines import open_archive
@@ -57,11 +57,11 @@ class Trials:
         detector: whose decisions.
         days: of how many days; all unless given.
         archived: query the archive in the settings, not the ledger.
-        told: called with a message before long work.
+        progress: called with a message before long work.
         clock: determines which labels are known.
         limit_s: the time limit of a backtest; features that were not recorded are an error then, else they are replayed.
         archive: queried instead; it stays open.
-        gone: whether the client has disconnected: a backtest then ends before its next query.
+        cancelled: whether the client has disconnected: a backtest then ends before its next query.
     """
 
     def __init__(
@@ -71,20 +71,20 @@ class Trials:
         *,
         days: int | None = 30,
         archived: bool = False,
-        told: Callable[[str], object] = lambda _message: None,
+        progress: Callable[[str], object] = lambda _message: None,
         clock: Clock = system_clock,
         limit_s: float | None = None,
         archive: Archive | None = None,
-        gone: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings, self._detector, self._days, self._archived = settings, detector, days, archived
-        self._told, self._clock, self._limit_s, self._gone = told, clock, limit_s, gone
+        self._progress, self._clock, self._limit_s, self._cancelled = progress, clock, limit_s, cancelled
         self._owned = ExitStack()
         self._recorded: Archive | ObjectArchive | None = archive
 
     def run(
         self, when: str, then: str = "block", *, hard: bool = False, override: bool = False, leaving_out: str | None = None
-    ) -> Tried:
+    ) -> BacktestResult:
         """The effect that a rule with this condition would have had.
 
         Args:
@@ -105,11 +105,11 @@ class Trials:
             opened = recorded(self._settings, self._detector.name, archived=self._archived, days=self._days)
             self._recorded = self._owned.enter_context(opened)
         try:
-            return given.over(_Limited(self._recorded, self._limit_s, self._gone), self._clock())
+            return given.over(_Limited(self._recorded, self._limit_s, self._cancelled), self._clock())
         except NotRecorded as missing:
             if self._limit_s is not None:
                 raise
-            self._told(f"not recorded, so computed again from the events: {', '.join(missing.names)}")
+            self._progress(f"not recorded, so computed again from the events: {', '.join(missing.names)}")
             with replayed(self._settings, self._detector, missing.names, archived=self._archived) as archive:
                 return given.over(archive, self._clock(), missing.names)
 
@@ -132,7 +132,7 @@ class _Given:
     days: int | None
     leaving_out: str | None
 
-    def over(self, archive: QuerySource, now_us: int, replayed: Sequence[str] = ()) -> Tried:
+    def over(self, archive: QuerySource, now_us: int, replayed: Sequence[str] = ()) -> BacktestResult:
         return backtest(
             archive,
             self.detector,
@@ -150,13 +150,13 @@ class _Given:
 class _Limited:
     """An archive with a time limit over all queries, cancelled when the client disconnects."""
 
-    def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None, gone: Callable[[], bool]) -> None:
-        self._archive, self._gone = archive, gone
+    def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None, cancelled: Callable[[], bool]) -> None:
+        self._archive, self._cancelled = archive, cancelled
         self._limit_s = limit_s
         self._until_s = None if limit_s is None else time.monotonic() + limit_s
 
     def query(self, sql: str) -> pl.DataFrame:
-        if self._gone():
+        if self._cancelled():
             raise DataError("nobody waits for this backtest any more")
         left_s = None if self._until_s is None else self._until_s - time.monotonic()
         if left_s is not None and left_s <= 0:

@@ -47,11 +47,11 @@ def compare_candidate(
     candidate = load_detector(reference)
     recorded = events_of(settings, reference, data)
     side = _replayed(candidate, models, recorded)
-    beside = recorded_side(recorded) if champion is None else None
-    if beside is None:
+    baseline = recorded_side(recorded) if champion is None else None
+    if baseline is None:
         name = champion or _of_its_name(candidate)
-        beside = _replayed(load_detector(name), champion_models, events_of(settings, name, data))
-    return compare(candidate, recorded, beside, side)
+        baseline = _replayed(load_detector(name), champion_models, events_of(settings, name, data))
+    return compare(candidate, recorded, baseline, side)
 
 
 def events_of(settings: Settings, reference: str, data: str) -> Recorded:

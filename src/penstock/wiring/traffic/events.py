@@ -15,6 +15,7 @@ from penstock.adapters.load import Measured, fetch, measure
 from penstock.adapters.recorded import items
 from penstock.adapters.simulated import Simulation
 from penstock.adapters.traffic import Item
+from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.offline.archived import KINDS, as_recorded
 from penstock.offline.datasets import Recorded, as_csv, read
@@ -35,10 +36,10 @@ def profile_of(reference: str) -> Profile:
     detector = load_detector(reference)
     module = module_of(reference)
     try:
-        beside = importlib.import_module(f"{module.__name__}.profile") if hasattr(module, "__path__") else module
+        labelled = importlib.import_module(f"{module.__name__}.profile") if hasattr(module, "__path__") else module
     except ModuleNotFoundError:
-        beside = module
-    profile = getattr(beside, "profile", None)
+        labelled = module
+    profile = getattr(labelled, "profile", None)
     if not isinstance(profile, Profile):
         raise ConfigurationError(
             f"detector {detector.name!r} cannot be simulated: it comes without a profile; detectors with one:"
@@ -110,13 +111,13 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 }
 
 
-def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, key: str | None = None) -> Measured:
-    """Measure a running service with simulated events of its detector; key: an API key.
+def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, settings: Settings) -> Measured:
+    """Measure a running service with simulated events of its detector. settings: key and certificate for it.
 
     Raises:
         ConfigurationError: it serves no detector that can be simulated.
     """
-    address = Address.of(url, key)
+    address = Address.of(url, settings)
     profile = profile_of(_served(address))
     frame = simulate(profile, events=min(requests, _MOST_SIMULATED))
     bodies = [msgspec.json.encode(event)[1:] for event in submitted(profile, frame.drop(profile.id))]
@@ -145,7 +146,7 @@ def _served(address: Address) -> str:
     """The name of the first served detector that can be simulated."""
     status, body = fetch(address, "/health")
     if status != 200:
-        raise ConfigurationError(f"http://{address.host}:{address.port}/health answers {status}; is it a Penstock service?")
+        raise ConfigurationError(f"{address.url}/health answers {status}; is it a Penstock service?")
     served = list(msgspec.json.decode(body)["detectors"])
     known = [name for name in served if name in installed()]
     if not known:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from penstock.adapters.http import Address
+from penstock.adapters.label_rows import post_labels
 from penstock.adapters.producer import produce
 from penstock.adapters.traffic import Item, Sent
 from penstock.adapters.traffic import send as send_http
@@ -29,7 +31,7 @@ def send(
 ) -> Sent:
     """Send events of a detector to a URL: a service, or the topics of a broker.
 
-    settings: the key for a service; the shard key for a broker, and the share of traced events.
+    settings: key and certificate for a service; the shard key for a broker, and the share of traced events.
 
     Raises:
         BrokerError: the broker does not answer, or has no such topics.
@@ -37,7 +39,7 @@ def send(
     """
     scheme = url.partition("://")[0]
     if scheme not in BROKERS:
-        return send_http(Address.of(url, settings.key), events, tps=tps, on_sent=on_sent)
+        return send_http(Address.of(url, settings), events, tps=tps, on_sent=on_sent)
     broker = open_broker(broker_url(url), load_detector(reference).name)
     try:
         if not broker.shards():
@@ -81,3 +83,10 @@ def broker_url(to: str) -> str:
     names = {role: prefix + role for role in Topics.__struct_fields__} | {_MAIN: topic}
     query = "&".join(filter(None, [urlencode(names), parts.query]))
     return urlunsplit((parts.scheme, parts.netloc, "/".join(["", *before]), query, ""))
+
+
+def post_label_file(
+    settings: Settings, url: str, file: Path, advance: Callable[[float], None]
+) -> tuple[int, list[tuple[int, str]]]:
+    """Post a CSV table of labels to a running service: (number accepted, refused rows with their causes)."""
+    return post_labels(Address.of(url, settings), file.read_bytes(), advance)

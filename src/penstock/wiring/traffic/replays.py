@@ -89,7 +89,7 @@ class Replays:
             return Replay([str(each) for each in ids], partial(self._simulated, detector, ids))
         frame = self._recorded(detector, source, self._files[source]).head(count)
         ids = self._new_ids(detector, len(frame))
-        return Replay([str(each) for each in ids], partial(_told, self._detectors[detector], frame, ids))
+        return Replay([str(each) for each in ids], partial(_bodies, self._detectors[detector], frame, ids))
 
     def _new_ids(self, detector: str, count: int) -> Sequence[str | int]:
         """Unused ids: texts, or numbers if the detector's are."""
@@ -138,7 +138,7 @@ class Replays:
             return self._frames[detector, source]
 
 
-def _told(detector: Detector, frame: pl.DataFrame, ids: Sequence[str | int]) -> Iterator[bytes]:
+def _bodies(detector: Detector, frame: pl.DataFrame, ids: Sequence[str | int]) -> Iterator[bytes]:
     """The rows of a frame as JSON, with these ids, without fields known only later."""
     label = detector.label
     named = frame.with_columns(pl.Series(detector.id, list(ids), dtype=frame.schema[detector.id]))

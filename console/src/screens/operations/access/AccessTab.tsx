@@ -9,8 +9,8 @@ export function AccessTab() {
     <>
       {data?.open && (
         <p className="rounded-lg border border-review bg-review-tint px-4 py-3 text-review">
-          Nobody is asked who they are yet. The first user, an administrator, closes the service: from then on everybody
-          signs in, and so do you.
+          Authentication is off. Create the first administrator to require sign-in for everyone, including you: from
+          then on everyone signs in, and so do you.
         </p>
       )}
       <Users />

@@ -20,7 +20,7 @@ export function AddKey({
 }) {
   return (
     <FormDialog
-      title="Make a key"
+      title="Create API key"
       about="Its secret is shown once, and kept nowhere."
       action="Make it"
       onClose={onClose}

@@ -19,7 +19,12 @@ export function Keys() {
   const [asking, ask] = useState<"add" | Key>();
   const [made, setMade] = useState<Schemas["MadeKey"]>();
   return (
-    <Panel title="Keys" about="For programs" flush actions={<Button onClick={() => ask("add")}>Make a key…</Button>}>
+    <Panel
+      title="Keys"
+      about="For programs"
+      flush
+      actions={<Button onClick={() => ask("add")}>Create API key…</Button>}
+    >
       {made && <Secret made={made} onClose={() => setMade(undefined)} />}
       <Asked of={keys} height={160}>
         {({ keys }) => (
@@ -28,7 +33,7 @@ export function Keys() {
             rows={keys}
             columns={columns(ask)}
             id={(row) => row.id}
-            empty={<Empty title="No key yet">A program shows one with each request.</Empty>}
+            empty={<Empty title="No key yet">Use it in the Authorization header.</Empty>}
           />
         )}
       </Asked>
@@ -47,7 +52,7 @@ function columns(onRevoke: (key: Key) => void): ColumnDef<Key, unknown>[] {
       accessorKey: "name",
       cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
     },
-    { header: "Begins with", accessorKey: "id", cell: ({ row }) => <code>psk_{row.original.id}</code> },
+    { header: "Prefix", accessorKey: "id", cell: ({ row }) => <code>psk_{row.original.id}</code> },
     { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
     {
       header: "State",
@@ -57,7 +62,7 @@ function columns(onRevoke: (key: Key) => void): ColumnDef<Key, unknown>[] {
       ),
     },
     { header: "Made", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
-    { header: "Shown last", accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
+    { header: "Last used", accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
     { header: "Expires", accessorKey: "expires_at", cell: ({ row }) => <Time at={row.original.expires_at} /> },
     {
       id: "revoke",

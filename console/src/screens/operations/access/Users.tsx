@@ -72,7 +72,7 @@ function columns(onChange: (user: User) => void): ColumnDef<User, unknown>[] {
             </Badge>
           </span>
         ) : (
-          <Badge tone="good">may sign in</Badge>
+          <Badge tone="good">Active</Badge>
         ),
     },
     {

@@ -85,7 +85,7 @@ function List({ alerts, onAcknowledge }: ListProps) {
 function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
   return (
     <FormDialog
-      title="Take care of this alert"
+      title="Acknowledge alert"
       about={alert.text}
       action="Acknowledge"
       onClose={onClose}
@@ -96,7 +96,7 @@ function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => vo
         sayDone("The alert is acknowledged.");
       }}
     >
-      <TextArea label="What is being done" name="note" rows={3} maxLength={1000} autoFocus />
+      <TextArea label="Comment" name="note" rows={3} maxLength={1000} autoFocus />
     </FormDialog>
   );
 }

@@ -11,9 +11,9 @@ type Channel = Schemas["ChannelForm"];
 const COLUMNS: ColumnDef<Channel, unknown>[] = [
   { header: "Channel", accessorKey: "name" },
   { header: "Kind", accessorKey: "kind" },
-  { header: "Takes from", accessorKey: "severity" },
+  { header: "Minimum severity", accessorKey: "severity" },
   {
-    header: "On their way",
+    header: "Pending",
     accessorKey: "waiting",
     meta: { right: true },
     cell: ({ row }) => count(row.original.waiting),
@@ -21,7 +21,7 @@ const COLUMNS: ColumnDef<Channel, unknown>[] = [
   { header: "Delivered", accessorKey: "delivered_at", cell: ({ row }) => <Time at={row.original.delivered_at} /> },
   { header: "Failed", accessorKey: "failed_at", cell: ({ row }) => <Time at={row.original.failed_at} /> },
   {
-    header: "Trouble",
+    header: "Last error",
     accessorKey: "error",
     cell: ({ row }) => (
       <span className={row.original.error ? "text-block" : "text-soft"}>{row.original.error ?? "–"}</span>
@@ -39,7 +39,7 @@ export function Channels({ channels, about }: { channels: readonly Channel[]; ab
         columns={COLUMNS}
         id={(row) => row.name}
         empty={
-          <Empty title="No channel is set up">Alerts are shown here and on the live page, and sent nowhere.</Empty>
+          <Empty title="No channel is set up">Alerts are shown here and on the live page, and not delivered.</Empty>
         }
       />
     </Panel>

@@ -31,7 +31,7 @@ export function AuditTab() {
         title="Changes"
         about="Newest first; times in your zone"
         flush
-        actions={<Button onClick={() => void found.refetch()}>Look again</Button>}
+        actions={<Button onClick={() => void found.refetch()}>Refresh</Button>}
       >
         <Filters key={JSON.stringify(filter)} filter={filter} />
         <Asked

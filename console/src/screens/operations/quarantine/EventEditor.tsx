@@ -95,7 +95,7 @@ export function EventEditor({ event, actions, onSent }: Props) {
       )}
       <div className="flex flex-wrap gap-2">
         <Button look="main" type="submit" busy={busy} disabled={hidden}>
-          Send again
+          Resubmit
         </Button>
         {actions}
       </div>

@@ -123,7 +123,7 @@ function Body({ of }: { of: string }) {
 function Became({ sent }: { sent: Schemas["Resubmitted"] }) {
   return (
     <div role="status" className="flex flex-wrap items-center gap-2 rounded-md border border-approve px-3 py-2">
-      <span>It was taken in{sent.outcome !== "decided" && `: ${sent.outcome}`}.</span>
+      <span>Accepted{sent.outcome !== "decided" && `: ${sent.outcome}`}.</span>
       {sent.decision && <Outcome of={sent.decision.decision} />}
       {sent.decision?.explanation?.reasons[0] && <span>{sent.decision.explanation.reasons[0].text}</span>}
       {sent.decision && sent.transaction_id && (

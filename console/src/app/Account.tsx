@@ -1,0 +1,70 @@
+import { BookOpen, LogOut, UserRound } from "lucide-react";
+import { DropdownMenu } from "radix-ui";
+import { BASE } from "~/api/client";
+import { useSession, useSigning } from "~/session/session";
+import { Badge } from "~/ui/Badge";
+import { CHOICES, choose, useChoice } from "~/ui/theme";
+import { words } from "~/words/numbers";
+import { zone } from "~/words/times";
+
+const ITEM =
+  "flex cursor-pointer items-center gap-2 rounded-md px-2 py-1.5 outline-none data-[highlighted]:bg-raised data-[state=checked]:font-semibold";
+const HEADING = "px-2 pt-2 pb-1 text-soft text-xs";
+
+/** Who is here, and what is theirs to choose: theme, documentation, the way out. */
+export function Account() {
+  const { data } = useSession();
+  const { signOut } = useSigning();
+  const chosen = useChoice();
+  if (!data) return null;
+  return (
+    <DropdownMenu.Root modal={false}>
+      {data.open && (
+        <span title={data.notice ?? undefined}>
+          <Badge tone="warn">No authentication</Badge>
+        </span>
+      )}
+      <DropdownMenu.Trigger
+        aria-label="Account and settings"
+        className="flex min-h-8 cursor-pointer items-center gap-1.5 rounded-md px-2 hover:bg-raised"
+      >
+        <UserRound aria-hidden size={16} /> {data.open ? "" : data.name}
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content
+          align="end"
+          sideOffset={6}
+          className="z-50 min-w-60 rounded-lg border bg-panel p-2 shadow-xl"
+        >
+          <DropdownMenu.Label className={HEADING}>
+            {data.open ? "Everyone who reaches this address may do everything" : data.roles.map(words).join(", ")}
+          </DropdownMenu.Label>
+          <DropdownMenu.Separator className="my-1 border-t" />
+          <DropdownMenu.Label className={HEADING}>Theme</DropdownMenu.Label>
+          <DropdownMenu.RadioGroup value={chosen}>
+            {CHOICES.map((each) => (
+              <DropdownMenu.RadioItem key={each} value={each} onSelect={() => choose(each)} className={ITEM}>
+                <span aria-hidden className="w-4">
+                  {each === chosen ? "✓" : ""}
+                </span>
+                {each === "system" ? "System" : each === "light" ? "Light" : "Dark"}
+              </DropdownMenu.RadioItem>
+            ))}
+          </DropdownMenu.RadioGroup>
+          <DropdownMenu.Separator className="my-1 border-t" />
+          <DropdownMenu.Label className={HEADING}>Times are in {zone()}</DropdownMenu.Label>
+          <DropdownMenu.Item asChild>
+            <a href={`${BASE}/docs`} target="_blank" rel="noreferrer" className={ITEM}>
+              <BookOpen aria-hidden size={15} /> API documentation
+            </a>
+          </DropdownMenu.Item>
+          {!data.open && (
+            <DropdownMenu.Item onSelect={() => void signOut()} className={ITEM}>
+              <LogOut aria-hidden size={15} /> Sign out
+            </DropdownMenu.Item>
+          )}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}

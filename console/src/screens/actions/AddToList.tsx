@@ -1,0 +1,73 @@
+import { useState } from "react";
+import { api, say } from "~/api/client";
+import { type KeptList, useLists, useWork } from "~/screens/rules/books";
+import { changed, EXPIRIES, expiresAt } from "~/screens/rules/entries";
+import { Select, TextField } from "~/ui/Field";
+import { FormDialog, part } from "~/ui/FormDialog";
+import { words } from "~/words/numbers";
+
+/** A value that can be put on a list, and what it is. */
+export interface Listable {
+  name: string;
+  value: string;
+}
+
+interface Props {
+  detector: string;
+  values: readonly Listable[];
+  /** What is noted with the entry unless another reason is given. */
+  reason: string;
+  onClose: () => void;
+}
+
+/** Puts a customer, a merchant or another key on a list. */
+export function AddToList({ detector, values, reason, onClose }: Props) {
+  const lists = useLists(detector).data?.lists.filter((each) => !each.archived) ?? [];
+  const work = useWork(detector);
+  const [chosen, setChosen] = useState(values[0]?.value ?? "");
+  async function add(given: FormData) {
+    const list = lists.find((each) => each.name === part(given, "list")) as KeptList;
+    const body = {
+      value: null,
+      entries: [{ value: chosen, reason: null, expires_at: null }],
+      reason: part(given, "reason") ?? reason,
+      expires_at: expiresAt(part(given, "expires") ?? ""),
+    };
+    const params = { path: { name: detector, list_name: list.name } };
+    const done = say(await api.POST("/detectors/{name}/lists/{list_name}/entries", { params, body }));
+    work.mutate(async () => changed(list.name, done));
+  }
+  if (lists.length === 0)
+    return (
+      <FormDialog title="Add to a list" action="Close" onClose={onClose} onSubmit={() => {}}>
+        <p>There is no list yet. Create one under Rules, Lists.</p>
+      </FormDialog>
+    );
+  return (
+    <FormDialog title="Add to a list" action="Add" onClose={onClose} onSubmit={add}>
+      <Select label="Value" value={chosen} onChange={(event) => setChosen(event.target.value)}>
+        {values.map((each) => (
+          <option key={`${each.name} ${each.value}`} value={each.value}>
+            {words(each.name)}: {each.value}
+          </option>
+        ))}
+      </Select>
+      <Select label="List" name="list">
+        {lists.map((each) => (
+          <option key={each.name} value={each.name}>
+            {each.name}
+            {each.about ? ` (${each.about})` : ""}
+          </option>
+        ))}
+      </Select>
+      <TextField label="Reason" name="reason" maxLength={2000} placeholder={reason} />
+      <Select label="Expires" name="expires">
+        {EXPIRIES.map((each) => (
+          <option key={each.value} value={each.value}>
+            {each.name}
+          </option>
+        ))}
+      </Select>
+    </FormDialog>
+  );
+}

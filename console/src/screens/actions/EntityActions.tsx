@@ -1,0 +1,51 @@
+import { Link } from "@tanstack/react-router";
+import { FilePlus2, ListPlus } from "lucide-react";
+import { useState } from "react";
+import { useDefinition } from "~/api/definition";
+import { useMay } from "~/session/session";
+import { Button, buttonLook } from "~/ui/Button";
+import { AddToList } from "./AddToList";
+import { CopyLink } from "./CopyLink";
+import { equals } from "./ruleFrom";
+
+interface Props {
+  entity: string;
+  keyed: string;
+  detector: string;
+}
+
+/** What one can do from the page of a customer, a merchant or another key. */
+export function EntityActions({ entity, keyed, detector }: Props) {
+  const may = useMay();
+  const [listing, setListing] = useState(false);
+  const definition = useDefinition(detector).data;
+  const fields = definition?.entities.find((each) => each.name === entity)?.fields[0] ?? [];
+  const parts = keyed.split("|");
+  const number = (field: string) => definition?.fields.find((each) => each.name === field)?.type !== "text";
+  const condition = fields
+    .map((field, place) => equals(field, number(field) ? Number(parts[place]) : (parts[place] ?? "")))
+    .join(" AND ");
+  return (
+    <>
+      {may("author") && fields.length === 1 && (
+        <Button onClick={() => setListing(true)}>
+          <ListPlus aria-hidden size={14} /> Add to list…
+        </Button>
+      )}
+      {may("author") && fields.length > 0 && (
+        <Link to="/rules/new" search={{ detector, when: condition }} className={buttonLook()}>
+          <FilePlus2 aria-hidden size={14} /> Write a rule…
+        </Link>
+      )}
+      <CopyLink />
+      {listing && (
+        <AddToList
+          detector={detector}
+          values={[{ name: entity, value: keyed }]}
+          reason={`from the page of ${entity} ${keyed}`}
+          onClose={() => setListing(false)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,206 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import type { ColumnDef } from "@tanstack/react-table";
+import { Download } from "lucide-react";
+import { api, say } from "~/api/client";
+import { Asked, Empty } from "~/ui/Asked";
+import { Button } from "~/ui/Button";
+import { Figure, Figures } from "~/ui/Figure";
+import { Page } from "~/ui/Page";
+import { Panel } from "~/ui/Panel";
+import { Table } from "~/ui/Table";
+import { count, money, percent, plural, rate, UNKNOWN } from "~/words/numbers";
+import { csvOf, type Impact, type Week } from "./csv";
+
+const EVERY_MS = 30_000;
+
+/** What fraud cost and what was prevented in four weeks, by week and by rule, from known outcomes. */
+export function ImpactPage() {
+  const { detector } = useSearch({ from: "__root__" });
+  const impact = useQuery({
+    queryKey: ["insights", "impact", detector ?? null],
+    refetchInterval: EVERY_MS,
+    queryFn: async () => say(await api.GET("/insights/impact", { params: { query: { detector } } })),
+  });
+  return (
+    <Page
+      title="Impact"
+      about="The last four weeks, from known outcomes alone: labels, chargebacks and verdicts"
+      actions={
+        impact.data && (
+          <Button onClick={() => save(impact.data)}>
+            <Download aria-hidden size={14} /> Export CSV
+          </Button>
+        )
+      }
+    >
+      <Asked of={impact} height={600}>
+        {(found) => (
+          <>
+            <Whole of={found} />
+            <Weeks of={found} />
+            <Rules of={found} />
+          </>
+        )}
+      </Asked>
+    </Page>
+  );
+}
+
+function Whole({ of: { whole, currency, labels_complete } }: { of: Impact }) {
+  const blocks = `${count(whole.unknown_blocks)} of ${plural(whole.blocks, "block")} without a known outcome`;
+  return (
+    <>
+      <Figures label="Impact">
+        <Figure
+          name="Fraud prevented"
+          tone="text-approve"
+          value={money(whole.prevented.amount, currency)}
+          about={[`${plural(whole.prevented.count, "blocked fraud")}`, blocks]}
+        />
+        <Figure
+          name="Fraud loss"
+          tone="text-block"
+          value={money(whole.loss.amount, currency)}
+          about={`${plural(whole.loss.count, "approved fraud")}`}
+        />
+        <Figure
+          name="False positives"
+          tone="text-review"
+          value={money(whole.false_positives.amount, currency)}
+          about={`${plural(whole.false_positives.count, "legitimate payment")} blocked`}
+        />
+        <Figure
+          name="Review rate"
+          value={percent(whole.review_rate)}
+          about={whole.review_hours === null ? "no case was assigned" : `${whole.review_hours} hours of review`}
+        />
+        <Figure
+          name="Chargeback rate"
+          value={percent(whole.chargeback_rate)}
+          about="known fraud among approved decisions"
+        />
+        <Figure name="Decisions" value={count(whole.decisions)} about={`${count(whole.known)} with a known outcome`} />
+      </Figures>
+      {!labels_complete && <p className="text-review">Labels are still being read: figures will grow.</p>}
+    </>
+  );
+}
+
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+
+function Weeks({ of: { weeks, currency } }: { of: Impact }) {
+  const right = { right: true };
+  const columns: ColumnDef<Week, unknown>[] = [
+    {
+      header: "Week (UTC)",
+      accessorKey: "from",
+      cell: ({ row: { original } }) => (
+        <span className="whitespace-nowrap">
+          {DAY.format(new Date(original.from))} to {DAY.format(new Date(new Date(original.to).getTime() - 1))}
+        </span>
+      ),
+    },
+    { header: "Decisions", accessorKey: "decisions", meta: right, cell: ({ row }) => count(row.original.decisions) },
+    ...(["prevented", "loss", "false_positives"] as const).map(
+      (name): ColumnDef<Week, unknown> => ({
+        id: name,
+        header: { prevented: "Prevented", loss: "Loss", false_positives: "False positives" }[name],
+        accessorFn: (week) => week[name].amount ?? week[name].count,
+        meta: right,
+        cell: ({ row: { original } }) => (
+          <>
+            {money(original[name].amount, currency)}
+            <span className="block text-soft text-xs">{count(original[name].count)}</span>
+          </>
+        ),
+      }),
+    ),
+    {
+      header: "Review rate",
+      accessorKey: "review_rate",
+      meta: right,
+      cell: ({ row }) => percent(row.original.review_rate),
+    },
+    {
+      header: "Review hours",
+      accessorKey: "review_hours",
+      meta: right,
+      cell: ({ row }) => row.original.review_hours ?? UNKNOWN,
+    },
+    {
+      header: "Chargeback rate",
+      accessorKey: "chargeback_rate",
+      meta: right,
+      cell: ({ row }) => percent(row.original.chargeback_rate),
+    },
+  ];
+  return (
+    <Panel title="By week" about="Labels of the newest weeks are still to come, so their figures will grow" flush>
+      <Table
+        label="Impact by week"
+        rows={weeks.toReversed()}
+        columns={columns}
+        id={(week) => week.from}
+        empty={<Empty title="Nothing was decided yet" />}
+      />
+    </Panel>
+  );
+}
+
+type RuleRow = Impact["rules"][number];
+
+function Rules({ of: { rules, currency } }: { of: Impact }) {
+  const right = { right: true };
+  const columns: ColumnDef<RuleRow, unknown>[] = [
+    {
+      header: "Rule",
+      accessorKey: "name",
+      cell: ({ row: { original } }) => (
+        <Link
+          to="/rules/$detectorName/$rule"
+          params={{ detectorName: original.detector, rule: original.name }}
+          className="text-accent hover:underline"
+        >
+          {original.name}
+        </Link>
+      ),
+    },
+    { header: "Action", accessorKey: "action", cell: ({ row }) => row.original.action ?? "retired" },
+    { header: "Fires, 30 d", accessorKey: "fires", meta: right, cell: ({ row }) => count(row.original.fires) },
+    ...(["prevented", "false_positives"] as const).map(
+      (name): ColumnDef<RuleRow, unknown> => ({
+        id: name,
+        header: name === "prevented" ? "Prevented" : "False positives",
+        accessorFn: (rule) => rule[name].amount ?? rule[name].count,
+        meta: right,
+        cell: ({ row: { original } }) => (
+          <>
+            {money(original[name].amount, currency)}
+            <span className="block text-soft text-xs">{count(original[name].count)}</span>
+          </>
+        ),
+      }),
+    ),
+    { id: "precision", header: "Precision", enableSorting: false, cell: ({ row }) => rate(row.original.precision) },
+  ];
+  return (
+    <Panel title="By rule" about="A block on which several rules fired counts for each of them" flush>
+      <Table
+        label="Impact by rule"
+        rows={rules}
+        columns={columns}
+        id={(rule) => `${rule.detector} ${rule.name}`}
+        empty={<Empty title="There is no rule" />}
+      />
+    </Panel>
+  );
+}
+
+function save(impact: Impact): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csvOf(impact)], { type: "text/csv" }));
+  link.download = `impact-${impact.whole.to.slice(0, 10)}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,32 @@
+/** Impact as CSV: one row for each week and each rule, amounts as plain numbers. */
+
+import type { Schemas } from "~/api/client";
+
+export type Impact = Schemas["Impact"];
+export type Week = Impact["weeks"][number];
+
+const HEADER = [
+  "kind", "name", "from", "to", "decisions", "blocks", "fires", "loss", "loss_count", "prevented", "prevented_count",
+  "false_positives", "false_positives_count", "unknown_blocks", "review_rate", "review_hours", "chargeback_rate", "currency",
+]; // biome-ignore format: columns
+
+/** The file's content. */
+export function csvOf({ weeks, rules, currency }: Impact): string {
+  const ofWeeks = weeks.map((week) => [
+    "week", "", week.from, week.to, week.decisions, week.blocks, "", week.loss.amount, week.loss.count,
+    week.prevented.amount, week.prevented.count, week.false_positives.amount, week.false_positives.count,
+    week.unknown_blocks, week.review_rate, week.review_hours, week.chargeback_rate, currency,
+  ]); // biome-ignore format: columns
+  const ofRules = rules.map((rule) => [
+    "rule", rule.name, "", "", "", "", rule.fires, "", "", rule.prevented.amount, rule.prevented.count,
+    rule.false_positives.amount, rule.false_positives.count, "", "", "", "", currency,
+  ]); // biome-ignore format: columns
+  return [HEADER, ...ofWeeks, ...ofRules].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
+/** A cell: behind a quote where a spreadsheet would take it for a formula. */
+function cell(value: string | number | null): string {
+  if (typeof value !== "string") return value === null ? "" : String(value);
+  const inert = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+}

@@ -1,0 +1,35 @@
+"""Impact: what was prevented and lost, as the service counts it, by week and by rule, and as a file."""
+
+import re
+
+import pytest
+from tests.console.waiting import expect, get, post
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def test_impact_shows_what_labels_say_and_exports_it(page, console, axe, shots):
+    found = []
+    wait_until(lambda: found.extend(get(f"{console}/summaries?decision=block&limit=1").json()["transactions"]) or found, 60)
+    label = {"transaction_id": found[0]["transaction_id"], "fraud": True}
+    assert post(f"{console}/labels", json=label).status_code == 200
+
+    def impact():
+        return get(f"{console}/insights/impact").json()
+
+    wait_until(lambda: impact()["labels_complete"] and impact()["whole"]["prevented"]["count"] > 0, 240)
+    page.goto(f"{console}/#/impact")
+    expect(page.locator("h1")).to_have_text("Impact")
+    figures = page.get_by_role("definition").filter(has_text=re.compile(r"^\$"))
+    wait_until(lambda: figures.first.inner_text() == f"${impact()['whole']['prevented']['amount']:,.2f}", 60)
+    expect(page.get_by_role("table", name="Impact by week").locator("tbody tr")).to_have_count(4)
+    rules = page.get_by_role("table", name="Impact by rule")
+    expect(rules.get_by_role("link", name="amount_spike")).to_be_visible()
+    axe(page)
+    shots(page, "impact")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0].startswith("kind,name,from,to")
+    assert sum(line.startswith("week,") for line in lines) == 4
