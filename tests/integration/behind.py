@@ -150,7 +150,13 @@ class WorkerProcess:
         return shards[0] if shards else None
 
     def _shards(self) -> list[dict[str, Any]]:
-        """How all of them stand; none while it does not answer."""
+        """How all of them stand; none while it does not answer.
+
+        Raises:
+            AssertionError: it has ended by itself with an error: nobody need wait any longer.
+        """
+        ended = self.process.poll()
+        assert ended is None or ended <= 0, f"the worker ended with {ended}: {self.log.read_text()[-4_000:]}"
         if not self._port_file.exists() or not self._port_file.read_text():
             return []
         try:
@@ -187,9 +193,10 @@ class WorkerProcess:
         self.process.wait()
 
     def end(self) -> None:
-        """Whatever state it is in."""
+        """Whatever state it is in; what it logged is shown where a test fails."""
         self.kill()
         self._log.close()
+        print(self.log.read_text()[-4_000:])
 
     def stop(self) -> int:
         """Ask it to end; its exit code."""
