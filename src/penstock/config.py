@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from penstock.decoding import prepared
 from penstock.errors import ConfigurationError, did_you_mean, shown_url
 
 PREFIX = "PENSTOCK_"
@@ -471,7 +472,7 @@ def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
 def _checked(name: str, value: Any, place: str) -> Any:
     field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
     try:
-        return msgspec.convert(_table(value, field.type), field.type, strict=False, dec_hook=_path)
+        return msgspec.convert(_table(value, field.type), prepared(field.type), strict=False, dec_hook=_path)
     except (msgspec.ValidationError, TypeError) as error:
         shown = _variable_or_key(name, place)
         raise ConfigurationError(

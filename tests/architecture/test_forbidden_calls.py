@@ -69,3 +69,36 @@ def test_no_cookie_is_read_by_the_standard_library_which_takes_quadratic_time():
         if isinstance(node, ast.Attribute) and node.attr == "cookies"
     ]
     assert found + reads == [], "use penstock.service.access.authorize.cookie_named"
+
+
+SCALARS = {"ingest/form.py", "ingest/refusals.py"}  # types of an event's fields, which hold no Structs
+HARMLESS = {"str", "int", "float", "bool", "bytes", "dict", "list", "tuple", "set", "object", "Any", "msgspec", "Raw", "None"}
+
+
+def test_a_type_is_prepared_for_threads_before_anything_is_decoded_into_it():
+    """See `penstock.decoding`: two threads that first decode into a type at once crash the process."""
+    bare = [
+        f"{path}:{kind.lineno} {ast.unparse(kind)}"
+        for path in MODULES
+        if path.as_posix() not in {*SCALARS, "decoding.py"}
+        for kind in filter(None, map(decoded_into, nodes(path)))
+        if not names_in(kind) <= HARMLESS and not ast.unparse(kind).startswith("prepared(")
+    ]
+    assert bare == []
+
+
+def decoded_into(node: ast.AST) -> ast.expr | None:
+    """The type that a call decodes into; None where it names none."""
+    if not isinstance(node, ast.Call):
+        return None
+    name = ast.unparse(node.func)
+    place = {"Decoder": 0, "convert": 1}.get(name.rpartition(".")[2]) if name.startswith("msgspec.") else None
+    if not name.startswith("msgspec.") or not name.endswith((".decode", ".Decoder", ".convert")):
+        return None
+    if place is not None and len(node.args) > place:
+        return node.args[place]
+    return next((keyword.value for keyword in node.keywords if keyword.arg == "type"), None)
+
+
+def names_in(kind: ast.expr) -> set[str]:
+    return {getattr(node, "id", "") or getattr(node, "attr", "") for node in ast.walk(kind)} - {""}

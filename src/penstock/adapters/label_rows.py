@@ -7,6 +7,7 @@ import msgspec
 
 from penstock.adapters.http import Address, ask, connect, request
 from penstock.adapters.traffic import CHUNK, NotAccepted
+from penstock.decoding import prepared
 from penstock.ingest.label_rows import read_label_rows
 from penstock.messages import Refusal
 
@@ -19,7 +20,7 @@ class _Answer(msgspec.Struct):
     detail: str = ""
 
 
-_answers = msgspec.json.Decoder(list[_Answer])
+_answers = msgspec.json.Decoder(prepared(list[_Answer]))
 
 
 def post_labels(address: Address, table: bytes, advance: Callable[[float], None]) -> tuple[int, list[Refused]]:

@@ -22,6 +22,7 @@ import msgspec
 
 from penstock.adapters.runs import about_alone, alone_of, artefact_of, figures_of, parameters
 from penstock.clock import Clock, iso, system_clock
+from penstock.decoding import prepared
 from penstock.errors import BundleError, MissingExtra, RegistryError, did_you_mean
 from penstock.models import Ensemble, load_bundle, save_bundle
 from penstock.models.bundle import MANIFEST
@@ -111,7 +112,7 @@ class MlflowRegistry:
     def changes(self, detector: str) -> list[Change]:
         """The newest changes, as the model's tag remembers them."""
         model = self._model(detector)
-        return msgspec.json.decode(model.tags.get(HISTORY, "[]") if model else "[]", type=list[Change])
+        return msgspec.json.decode(model.tags.get(HISTORY, "[]") if model else "[]", type=prepared(list[Change]))
 
     # ---- bundles
 

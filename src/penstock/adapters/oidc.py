@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import jwt
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.identity.provider import AGAIN_S, Begun, ProviderUnavailable, SignInRefused
 
@@ -201,6 +202,6 @@ def _asked(method: str, url: str, body: bytes | None, headers: dict[str, str]) -
 
 def _decoded(body: bytes, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=prepared(kind))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProviderUnavailable(f"the provider answers what cannot be understood: {error}") from error

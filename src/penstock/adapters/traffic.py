@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from penstock.adapters.http import Address, Connection, ask, connect, request
+from penstock.decoding import prepared
 from penstock.errors import PenstockError
 
 CHUNK = 500
@@ -55,7 +56,7 @@ class _Answer(msgspec.Struct):
     detail: str | None = None
 
 
-_answer = msgspec.json.Decoder(_Answer)
+_answer = msgspec.json.Decoder(prepared(_Answer))
 
 
 def send(

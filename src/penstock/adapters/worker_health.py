@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import PenstockError
 
 _WITHIN_S = 1.0
@@ -44,7 +45,7 @@ def ask(address: str) -> list[Shard]:
     try:
         with contextlib.closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_WITHIN_S)) as connection:
             connection.request("GET", "/health")
-            return msgspec.json.decode(connection.getresponse().read(_MOST_BYTES), type=_Health).shards
+            return msgspec.json.decode(connection.getresponse().read(_MOST_BYTES), type=prepared(_Health)).shards
     except (OSError, http.client.HTTPException, OverflowError) as error:
         raise NoWorker(f"{address} does not answer: {error}") from error
     except msgspec.MsgspecError as error:

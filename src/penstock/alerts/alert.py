@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from penstock.decoding import prepared
+
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """In ascending order."""
@@ -47,7 +49,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Alert).decode
+_decode = msgspec.json.Decoder(prepared(Alert)).decode
 
 
 def alert_json(alert: Alert) -> bytes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from penstock.codes import text_codes
 from penstock.decision.reasons import public, typed
 from penstock.decision.record import TEXT, explanations_of
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.expressions import Expression, assemble, parse
 from penstock.ledger import Field
@@ -19,7 +20,7 @@ from penstock.wording import Value
 
 ACTIONS = tuple(action.name for action in Action)
 _OF_DECISIONS = {"decision": Type.TEXT, "fraud_probability": Type.NUMBER, "degraded": Type.BOOLEAN}
-_explanation = msgspec.json.Decoder(Explanation)
+_explanation = msgspec.json.Decoder(prepared(Explanation))
 
 Layouts = Callable[[], Mapping[str, Mapping[str, Sequence[Field]]]]
 """Returns the layouts that a ledger knows."""

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from penstock.alerts.alert import Severity
 from penstock.clock import duration_us
+from penstock.decoding import prepared
 from penstock.errors import DeclarationError, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -140,7 +141,7 @@ def rule_of(table: Any) -> Kind:
         if key not in struct.__struct_fields__ and key != "kind":
             raise DeclarationError(f"{place}: a {kind} has no {key!r}.{did_you_mean(key, struct.__struct_fields__)}")
     try:
-        return msgspec.convert({**table, "kind": kind}, struct)
+        return msgspec.convert({**table, "kind": kind}, prepared(struct))
     except msgspec.ValidationError as error:
         raise _explained(error, place) from None
 

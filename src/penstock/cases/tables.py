@@ -4,6 +4,7 @@ import msgspec
 
 from penstock.cases.case import Case
 from penstock.database.sqlite import Row, Schema
+from penstock.decoding import prepared
 from penstock.messages import NamedField
 
 _CASES = """CREATE TABLE cases (
@@ -70,5 +71,5 @@ def read_case(row: Row) -> Case:
     *columns, written = row
     case = Case(*columns)
     if written is not None:
-        case = msgspec.structs.replace(case, named=msgspec.json.decode(written, type=tuple[NamedField, ...]))
+        case = msgspec.structs.replace(case, named=msgspec.json.decode(written, type=prepared(tuple[NamedField, ...])))
     return case if case.known_fraud is None else msgspec.structs.replace(case, known_fraud=bool(case.known_fraud))

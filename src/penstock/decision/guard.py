@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from penstock.clock import duration_us
+from penstock.decoding import prepared
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.messages import Action
 from penstock.outcomes import LEAST_KNOWN
@@ -185,7 +186,7 @@ def guards_of(values: Sequence[object]) -> tuple[Guard, ...]:
         if isinstance(figure, str) and figure not in FIGURES:
             raise _no_figure(figure)
     try:
-        return tuple(msgspec.convert(list(values), list[Guard]))
+        return tuple(msgspec.convert(list(values), prepared(list[Guard])))
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, DeclarationError):
             raise error.__cause__ from None

@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.decision.judge import Verdicts
+from penstock.decoding import prepared
 from penstock.messages import Batch, Record, Versions
 
 T = TypeVar("T")
@@ -129,4 +130,4 @@ def explanations_of(record: Record) -> dict[int, bytes] | None:
 
 def versions_of(record: Record) -> Versions:
     """The versions of everything that took part."""
-    return msgspec.convert(record.meta["versions"], Versions)
+    return msgspec.convert(record.meta["versions"], prepared(Versions))

@@ -14,6 +14,7 @@ from penstock.decision.judge import NO_ACTION
 from penstock.decision.policy import Thresholds
 from penstock.decision.reasons import Narrator, Row, Spoken
 from penstock.decision.record import TEXT, contributions_of, explanations_of, keep_explanations
+from penstock.decoding import prepared
 from penstock.messages import Action, Decision, Degraded, Layout, Record, Versions
 
 _encode = msgspec.json.Encoder().encode
@@ -179,7 +180,7 @@ def conflicting(body: bytes) -> bytes:
 
 @cache
 def _decoder() -> msgspec.json.Decoder[Decision]:
-    return msgspec.json.Decoder(Decision)
+    return msgspec.json.Decoder(prepared(Decision))
 
 
 def _degraded(text: str | None) -> Degraded | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from penstock.clock import iso
 from penstock.decision import TEXT
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.labels.outcomes import LabelOutcomes
@@ -65,7 +66,7 @@ class DecisionHistory:
         if found is None:
             return None
         record, row = found
-        decision = msgspec.json.decode(self._queries.render(record, [row])[0], type=DecisionFields)
+        decision = msgspec.json.decode(self._queries.render(record, [row])[0], type=prepared(DecisionFields))
         score = None if decision.fraud_probability is None else round(100 * decision.fraud_probability, 2)
         return {
             "transaction_id": transaction_id,

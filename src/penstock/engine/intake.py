@@ -224,6 +224,6 @@ def _raise(_row: int, refusal: Refusal) -> NoReturn:
 @cache
 def _decoder() -> Callable[[bytes], Decision]:
     """Reads an answer into a Struct."""
-    from penstock.messages import Decision
+    from penstock.decision.render import decision_of
 
-    return msgspec.json.Decoder(Decision).decode
+    return decision_of

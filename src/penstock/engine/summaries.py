@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine.record_reader import RecordReader
 from penstock.features.money import Money
@@ -113,7 +114,7 @@ class SummaryReader:
         return [self._one(record, *each) for each in zip(rows, self._reader.render(record, rows), strict=True)]
 
     def _one(self, record: Record, row: int, decision: bytes) -> bytes:
-        answered = msgspec.json.decode(decision, type=_Answered)
+        answered = msgspec.json.decode(decision, type=prepared(_Answered))
         headline, explanation = self._headlines.of(self._reader, record, row), answered.explanation
         return msgspec.json.encode(
             DecisionSummary(

@@ -14,6 +14,7 @@ from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
 from penstock.decision.policy import ORDERS
 from penstock.decision.split_renderer import by_challenger, deciding_version
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.engine import Engine
@@ -287,7 +288,7 @@ def _as_then(ledger: Ledger, detector: Detector, versions: Versions, list_at: Li
         detector = detector.with_rules([]).with_features(added)
     rules = next((each["rules"] for each in declared if "rules" in each), None)
     if rules is not None or isinstance(versions.lists, str):
-        detector = detector.with_rules(detector.rules if rules is None else msgspec.convert(rules, list[Rule]), lists)
+        detector = detector.with_rules(detector.rules if rules is None else msgspec.convert(rules, prepared(list[Rule])), lists)
     detector = next((each for each in map(detector.with_order, ORDERS) if each.version == versions.detector), detector)
     if versions.detector != detector.version:
         raise DataError(

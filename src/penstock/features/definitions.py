@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from penstock.clock import EVER_US
+from penstock.decoding import prepared
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features.derive import Derived, derive
 from penstock.features.entity import REMEMBERED, WINDOWED, Aggregate, Entity
@@ -57,7 +58,7 @@ def read_described(data: object, name: str) -> Described:
     """
     _refuse_files(data, name)
     try:
-        return msgspec.convert(data, Described)
+        return msgspec.convert(data, prepared(Described))
     except msgspec.ValidationError as error:
         raise DeclarationError(f"feature {name!r} cannot be read: {error}") from None
 

@@ -8,6 +8,7 @@ import msgspec
 
 from penstock.clock import Clock, system_clock
 from penstock.database import Database
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.errors import DataError, NotFound, did_you_mean
 from penstock.expressions import Members
@@ -141,7 +142,7 @@ class RuleAdministration:
             if not line.strip():
                 continue
             try:
-                found = msgspec.json.decode(line, type=_Exported)
+                found = msgspec.json.decode(line, type=prepared(_Exported))
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise DataError(f"{place}, line {number}: this is no exported rule: {error}") from error
             known = by_name(self.rules.versions()).get(found.name, [])

@@ -14,6 +14,7 @@ import msgspec
 
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database
+from penstock.decoding import prepared
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, did_you_mean
 from penstock.expressions import Members
 from penstock.expressions.members import NEVER_US
@@ -296,7 +297,7 @@ class ListStore(ListReader):
             if request.action == "remove":
                 done = changes.remove(kept, request.details["values"], who=request.asked_by, why=request.note)
             else:
-                entries = msgspec.convert(request.details["entries"], list[NewEntry])
+                entries = msgspec.convert(request.details["entries"], prepared(list[NewEntry]))
                 done = changes.add(kept, entries, who=request.asked_by)
             return self._turned(changes, done)
 

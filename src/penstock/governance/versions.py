@@ -18,6 +18,7 @@ import msgspec
 from penstock.audit import AuditLog, note
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.decoding import prepared
 from penstock.errors import Conflict, MalformedEvent, NotFound, did_you_mean
 from penstock.governance.approvals import Approvals, Request
 
@@ -74,7 +75,7 @@ class Kind(NamedTuple):
         for row in read(sql, {"detector": detector, **values}):
             columns = dict(zip(names, row, strict=True))
             columns |= {name: msgspec.json.decode(columns[name] or "null") for name in self.json}
-            found.append(msgspec.convert(columns, self.struct, strict=False))
+            found.append(msgspec.convert(columns, prepared(self.struct), strict=False))
         return found
 
     def columns(self, version: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from penstock.decoding import prepared
 from penstock.ingest.form import Form
 from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_labels
 from penstock.ingest.identity import NewIds
@@ -91,7 +92,7 @@ class Reader:
         self.forms = [
             Form(event, layout, schema.naive_times, token, several=self._several, steps=schema.steps) for event in schema.events
         ]
-        self._marked = msgspec.json.Decoder(_Marked).decode
+        self._marked = msgspec.json.Decoder(prepared(_Marked)).decode
         self._new_ids = NewIds()
         self._known = frozenset(
             name for event in schema.events for name in (*(f.name for f in event.fields), *event.ignored, TYPE)

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import ConfigurationError, PenstockError, shown_url
 from penstock.messages import Decision
 from penstock.service.http.problems import Problem
@@ -90,7 +91,7 @@ class Service:
         if status != 200:
             raise _refusal(status, answer, self.url)
         try:
-            return msgspec.json.decode(answer, type=kind)
+            return msgspec.json.decode(answer, type=prepared(kind))
         except msgspec.MsgspecError as error:
             raise ServiceAway(f"what answers at {shown_url(self.url)} is no service of this version: {error}") from error
 
@@ -130,7 +131,7 @@ def _refusal(status: int, answer: bytes, url: str) -> ServiceRefused:
             f"the service at {shown_url(url)} asks for a key: set PENSTOCK_KEY to one that may read (`penstock keys add`)"
         )
     try:
-        detail = msgspec.json.decode(answer, type=Problem).detail
+        detail = msgspec.json.decode(answer, type=prepared(Problem)).detail
     except msgspec.MsgspecError:
         detail = answer[:200].decode("utf-8", "replace")
     said = f"the service answers {status}: {detail}"

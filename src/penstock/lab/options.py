@@ -6,6 +6,7 @@ from functools import cached_property
 import msgspec
 
 from penstock.config import Settings, load_settings
+from penstock.decoding import prepared
 from penstock.wiring.detectors import installed
 
 VARIABLE = "PENSTOCK_LAB"
@@ -41,4 +42,4 @@ def hand_over(options: LabOptions) -> None:
 
 def options_of_lab() -> LabOptions:
     """The options of the command; defaults if Streamlit runs the pages directly."""
-    return msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=LabOptions)
+    return msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=prepared(LabOptions))

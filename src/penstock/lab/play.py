@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
+from penstock.decoding import prepared
 from penstock.engine import Engine
 from penstock.errors import MalformedEvent
 from penstock.lab.bench import Bench
@@ -17,7 +18,7 @@ from penstock.messages import Decision, Refusal
 from penstock.offline.evaluate import by_attack, keys_of
 from penstock.wiring.traffic.events import recorded_items
 
-_decision = msgspec.json.Decoder(Decision)
+_decision = msgspec.json.Decoder(prepared(Decision))
 
 
 class PlayedEvent(NamedTuple):

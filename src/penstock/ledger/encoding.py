@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import text_code
+from penstock.decoding import prepared
 from penstock.messages import Record
 
 KINDS = ("decisions", "informing", "labels", "loaded", "control")
@@ -71,7 +72,7 @@ _FIXED = ("codes", "time_us", "arrived_us")
 _INT64 = np.dtype(np.int64)
 detector_code = lru_cache(text_code)
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Body)
+_decoder = msgspec.msgpack.Decoder(prepared(_Body))
 
 
 def encode(record: Record, position: int, back: int = 0) -> bytes:

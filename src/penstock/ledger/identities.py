@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.decoding import prepared
 from penstock.errors import LedgerDamaged
 from penstock.ledger.claims import Claims
 from penstock.ledger.cursors import BEGINNING, Cursor, checksum_of, discarded
@@ -124,7 +125,7 @@ class Identities:
             data = (self.folder / "manifest").read_bytes()
             if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
                 return False
-            manifest = msgspec.msgpack.decode(data[4:], type=_Manifest)
+            manifest = msgspec.msgpack.decode(data[4:], type=prepared(_Manifest))
             self._runs = [open_run(self.folder / name) for name in manifest.runs]
         except (OSError, LedgerDamaged, msgspec.DecodeError):
             return False

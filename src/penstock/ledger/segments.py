@@ -16,6 +16,7 @@ from struct import Struct
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import LedgerDamaged
 from penstock.ledger.disk import Disk, read_at
 from penstock.ledger.encoding import HEADER_BYTES, MAGIC, Header, header_of, intact
@@ -171,7 +172,7 @@ class Segment:
             data = path.read_bytes()
             if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
                 return False
-            sidecar = msgspec.msgpack.decode(data[4:], type=_Sidecar)
+            sidecar = msgspec.msgpack.decode(data[4:], type=prepared(_Sidecar))
         except (OSError, msgspec.DecodeError):
             return False
         if sidecar.end != self.path.stat().st_size:

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.decoding import prepared
 from penstock.errors import LedgerDamaged
 from penstock.ledger.disk import Disk, read_at, trouble_of
 from penstock.private_files import make_private
@@ -174,7 +175,7 @@ def _header(path: Path) -> _Header:
         offset, (_, length, crc) = _FIRST_HEAD.size, _FIRST_HEAD.unpack(head[: _FIRST_HEAD.size])
     body = read_at(path, offset, min(length, path.stat().st_size))
     if zlib.crc32(body) == crc:
-        return msgspec.msgpack.decode(body, type=_Header)
+        return msgspec.msgpack.decode(body, type=prepared(_Header))
     raise LedgerDamaged(f"{path} is damaged: its header is not one")
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from penstock.database.statements import statements
+from penstock.decoding import prepared
 from penstock.errors import LedgerError
 from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised
 
@@ -150,7 +151,7 @@ class SqlTables(ABC):
 
     def layouts(self) -> dict[str, _Layout]:
         """All layouts."""
-        return {name: msgspec.json.decode(columns, type=_Layout) for name, columns in self._rows("layouts")}
+        return {name: msgspec.json.decode(columns, type=prepared(_Layout)) for name, columns in self._rows("layouts")}
 
     def put_setting(self, name: str, value: Any) -> None:
         """Keep a value that JSON can hold."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from penstock.clock import Clock, iso, system_clock
+from penstock.decoding import prepared
 from penstock.errors import BundleError, did_you_mean
 from penstock.models.bundle import MANIFEST, RETRAIN, load_bundle, read_manifest, sync, write_line
 
@@ -145,7 +146,7 @@ def history(models_dir: Path, detector: str) -> list[Change]:
     found = []
     for line in lines:
         try:
-            found.append(msgspec.json.decode(line, type=Change))
+            found.append(msgspec.json.decode(line, type=prepared(Change)))
         except msgspec.MsgspecError:  # the line that a power cut left behind
             continue
     return found

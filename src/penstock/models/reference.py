@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.decoding import prepared
 from penstock.errors import BundleError
 
 REFERENCE = "reference.json"
@@ -151,7 +152,7 @@ def reference_in(path: Path) -> Reference | None:
         BundleError: it cannot be read, or a newer Penstock wrote it.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Reference)
+        found = msgspec.json.decode(path.read_bytes(), type=prepared(Reference))
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, OSError) as error:

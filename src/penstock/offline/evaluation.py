@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.decoding import prepared
 from penstock.offline.report.curves import EDGES, down_the_scores, precision_recall
 from penstock.outcomes import wilson
 
@@ -93,7 +94,7 @@ def read_evaluation(body: bytes) -> Evaluation:
     Raises:
         msgspec.ValidationError: it has another form.
     """
-    return msgspec.json.decode(body, type=Evaluation)
+    return msgspec.json.decode(body, type=prepared(Evaluation))
 
 
 def _cuts(score: Vector, fraud: Vector, worth: Vector, *, known: bool) -> list[Cut]:

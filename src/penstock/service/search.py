@@ -13,6 +13,7 @@ from penstock.cases.case import Case
 from penstock.cases.queues import search as search_cases
 from penstock.cases.store import Cases
 from penstock.decision.phrases import phrase_of
+from penstock.decoding import prepared
 from penstock.engine.summaries import DecisionSummary
 from penstock.errors import DeclarationError, MalformedEvent
 from penstock.governance.versions import by_name
@@ -174,7 +175,7 @@ async def search(
                 found += list(_rules(administration, served.name, text))[:PER_KIND]
                 found += list(_lists(administration, served.name, text, as_sent=as_sent))[:PER_KIND]
             lines = served.engine.history.search(text, amount=amount_in(text), limit=PER_KIND, within_s=WITHIN_S)
-            found += [_transaction(msgspec.json.decode(line, type=DecisionSummary)) for line in lines]
+            found += [_transaction(msgspec.json.decode(line, type=prepared(DecisionSummary))) for line in lines]
             found += list(_features(served, text))[:PER_KIND]
         names = {served.name for served in among}
         for case in search_cases(cases, text, PER_KIND) if cases is not None else ():
@@ -182,7 +183,7 @@ async def search(
                 found.append(_case(case))
         return found
 
-    first = [_transaction(msgspec.json.decode(line, type=DecisionSummary)) for line in exact]
+    first = [_transaction(msgspec.json.decode(line, type=prepared(DecisionSummary))) for line in exact]
     known = {(hit.kind, hit.id) for hit in first}
     rest = await asyncio.to_thread(slow) if text else []
     return SearchAnswer(text, [*first, *keys, *(hit for hit in rest if (hit.kind, hit.id) not in known)])

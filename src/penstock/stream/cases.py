@@ -17,6 +17,7 @@ from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Key, Known, NewC
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import Database
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.engine.summaries import Headline, HeadlineReader
@@ -159,7 +160,7 @@ def case_by_hand(engine: Engine, record: Record, row: int) -> NewCase:
 
 def _case(engine: Engine, record: Record, row: int, decision: bytes, headline: Headline, chosen: tuple[str, float]) -> NewCase:
     """chosen: the origin of the case, and with which probability it was chosen."""
-    fields = msgspec.json.decode(decision, type=DecisionFields)
+    fields = msgspec.json.decode(decision, type=prepared(DecisionFields))
     amount, reasons = headline.amount, fields.explanation.reasons
     return NewCase(
         detector=record.detector,

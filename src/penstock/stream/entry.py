@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import BrokerError
 from penstock.ledger import Answered, DetectorVersion, Field, Quarantined
 
@@ -29,7 +30,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode
+_decode = msgspec.msgpack.Decoder(prepared(Entry)).decode
 
 
 def decode(data: bytes) -> Entry:

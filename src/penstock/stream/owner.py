@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from penstock.decoding import prepared
 from penstock.engine.pipeline import BatchResult
 from penstock.errors import Fenced, PenstockError
 from penstock.ingest import masked_event
@@ -60,8 +61,8 @@ messages wait in the inbox, and form the next unit as a whole.
 _IN_FLIGHT = 2
 
 _log = logging.getLogger(__name__)
-_answer = msgspec.json.Decoder(Answered).decode
-_refused = msgspec.json.Decoder(Quarantined).decode
+_answer = msgspec.json.Decoder(prepared(Answered)).decode
+_refused = msgspec.json.Decoder(prepared(Quarantined)).decode
 
 OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
 

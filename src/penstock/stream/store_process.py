@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import ConfigurationError, Fenced, PenstockError
 from penstock.ledger import Ledger
 from penstock.stream.sinks import Lag, SinkStatus
@@ -63,7 +64,7 @@ class Report(msgspec.Struct, omit_defaults=True):
     end: End | None = None
 
 
-_decode = msgspec.json.Decoder(Report).decode
+_decode = msgspec.json.Decoder(prepared(Report)).decode
 
 
 class StoreProcess:

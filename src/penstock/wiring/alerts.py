@@ -12,6 +12,7 @@ from penstock.adapters.webhook import Slack, Webhook
 from penstock.alerts import Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
 from penstock.alerts.sink import FENCE
 from penstock.config import Settings
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError, did_you_mean
@@ -68,7 +69,7 @@ def _channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
         if key not in (*known, "kind"):
             raise ConfigurationError(f"channel {name!r}: a channel of kind {kind} has no {key!r}.{did_you_mean(key, known)}")
     try:
-        return msgspec.convert({key: value for key, value in table.items() if key != "kind"} | {"name": name}, struct)
+        return msgspec.convert({key: value for key, value in table.items() if key != "kind"} | {"name": name}, prepared(struct))
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, ConfigurationError):
             raise error.__cause__ from None

@@ -15,6 +15,7 @@ import polars as pl
 from penstock.adapters.world import HISTORY, TPS, LiveWorld, Place
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
 from penstock.config import Settings
+from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
 from penstock.engine.startup import keep_shipped
@@ -169,7 +170,7 @@ def _train(detector: Detector, profile: Profile, folder: Path, progress: Advance
 
 def _read_place(data: Path) -> Place | None:
     try:
-        return msgspec.json.decode((data / _PLACE).read_bytes(), type=Place)
+        return msgspec.json.decode((data / _PLACE).read_bytes(), type=prepared(Place))
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
 

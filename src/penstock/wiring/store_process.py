@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.engine.record_reader import RecordReader
 from penstock.errors import ConfigurationError, Fenced, LedgerError, PenstockError
 from penstock.ledger import FileLedger, Ledger, RecentRecords
@@ -125,7 +126,7 @@ def open_stores(plan: StorePlan, ledger: Ledger) -> list[Sink]:
         from penstock.adapters.redis_sink.profiles import Profile
         from penstock.adapters.redis_sink.sink import RedisSink
 
-        profiles = msgspec.convert(plan.profiles, list[Profile])
+        profiles = msgspec.convert(plan.profiles, prepared(list[Profile]))
         sinks.append(RedisSink(plan.redis, plan.detector, reader, profiles, owner=plan.shard))
     return sinks
 
@@ -194,7 +195,7 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if not line.endswith(b"\n"):
         return
-    plan = msgspec.json.decode(line, type=StorePlan)
+    plan = msgspec.json.decode(line, type=prepared(StorePlan))
     channel = _Channel()
     logging.basicConfig(level=plan.log_level, handlers=[_Handler(channel)])
     over = threading.Event()

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from penstock.adapters.postgres.layouts import Shape
 from penstock.adapters.postgres.tables import kept
 from penstock.decision.record import explanations_of
+from penstock.decoding import prepared
 from penstock.ledger.encoding import KINDS, Header
 from penstock.messages import Record
 
@@ -64,7 +65,7 @@ class _Explained(msgspec.Struct):
     rules: msgspec.Raw
 
 
-_explained = msgspec.json.Decoder(_Explained)
+_explained = msgspec.json.Decoder(prepared(_Explained))
 
 
 def event_rows(record: Record, day: int, log: int, shape: Shape, number: int | NDArray[np.int64]) -> bytes:

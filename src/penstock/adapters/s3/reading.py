@@ -16,6 +16,7 @@ import polars as pl
 
 from penstock.adapters.s3.layout import OWNERS, Extent, File, Reign, file_of, owner_of, that_count
 from penstock.adapters.s3.place import Place
+from penstock.decoding import prepared
 from penstock.errors import DataError
 from penstock.ledger.sql import answer
 
@@ -38,7 +39,7 @@ def _extent(place: Place, path: str) -> Extent:
     """The progress of a writer. Some stores truncate an object while it is replaced, so it is read twice."""
     for pause in _PAUSES:
         try:
-            return msgspec.json.decode(bytes(obstore.get(place.store, path).bytes()), type=Extent)
+            return msgspec.json.decode(bytes(obstore.get(place.store, path).bytes()), type=prepared(Extent))
         except msgspec.DecodeError as error:
             cause = error
             time.sleep(pause)

@@ -21,6 +21,7 @@ from penstock.adapters.spark.dedup import KEPT, TIMES
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.state_cache import StateCache
+from penstock.decoding import prepared
 
 SLICE = 4_096
 """Events that are decided together."""
@@ -45,7 +46,7 @@ class CachedState(msgspec.Struct):
 
 
 _cache: StateCache[CachedState] = StateCache()
-_decode = msgspec.msgpack.Decoder(Saved).decode
+_decode = msgspec.msgpack.Decoder(prepared(Saved)).decode
 
 
 class KeyedState(StatefulProcessor):

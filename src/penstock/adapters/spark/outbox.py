@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.errors import BrokerError, ConfigurationError, Fenced, MissingExtra
 from penstock.stream.port import Topics
 
@@ -77,7 +78,7 @@ class Outbox:
         except KafkaException as error:
             raise BrokerError(f"Kafka does not take part: {error.args[0].str()}") from error
         self.next_batch = max(0, known.offset)
-        self.noted = msgspec.json.decode(known.metadata, type=Noted) if known.metadata else Noted()
+        self.noted = msgspec.json.decode(known.metadata, type=prepared(Noted)) if known.metadata else Noted()
         if not self.noted.fence:
             self._check_journal(settings)
 

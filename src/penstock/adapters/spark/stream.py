@@ -21,6 +21,7 @@ from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox
 from penstock.adapters.spark.publish import Done, Publisher
 from penstock.adapters.spark.source import Source
+from penstock.decoding import prepared
 from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import BrokerError, BundleError, ConfigurationError
 from penstock.stream.port import Topics
@@ -156,7 +157,7 @@ def declare(source: Source, checkpoint: Path, buckets: int) -> Declared:
         declared = Declared(detector.name, detector.state_fingerprint, buckets, secrets.token_hex(16), name)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(declared)))
         return declared
-    declared = msgspec.json.decode(path.read_bytes(), type=Declared)
+    declared = msgspec.json.decode(path.read_bytes(), type=prepared(Declared))
     if declared.detector != detector.name:
         raise ConfigurationError(
             f"the checkpoint {checkpoint} belongs to {declared.detector!r}; name another for {detector.name!r}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.clock import Clock, iso
 from penstock.codes import text_codes
+from penstock.decoding import prepared
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.queries import RecordQueries
 from penstock.ingest import Read
@@ -47,7 +48,7 @@ class _AcceptedLabel(msgspec.Struct):
 
 
 _statements = msgspec.json.Decoder(list[msgspec.Raw])
-_written = msgspec.json.Decoder(_AcceptedLabel)
+_written = msgspec.json.Decoder(prepared(_AcceptedLabel))
 _KNOWN_AT = Field("known_at", "known_at", Type.TIME, nullable=True)
 
 

@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 import streamlit as st
 
+from penstock.decoding import prepared
 from penstock.lab import charts
 from penstock.lab.api import Result, Service
 from penstock.lab.controls import guarded, service
@@ -93,7 +94,7 @@ def _look(watched: Watched) -> None:
 def refresh(client: Service, watched: Watched) -> None:
     """Take in the results that have come, from the newest and, for those that are no longer among them, one by one."""
     for row in client.results(AT_ONCE, watched.detector):
-        result = msgspec.convert(row, Result)
+        result = msgspec.convert(row, prepared(Result))
         if result.transaction_id in wanted(watched):
             watched.results[result.transaction_id] = row
     for name in overtaken(watched)[:_BY_ID]:

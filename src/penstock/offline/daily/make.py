@@ -7,6 +7,7 @@ import msgspec
 
 from penstock.clock import from_us, iso, to_us
 from penstock.decision.record import explanations_of
+from penstock.decoding import prepared
 from penstock.errors import DataError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
@@ -22,7 +23,7 @@ SHOWN = 15
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 """Days that can have a report: on no other can an event or its decision lie."""
 
-_explanation = msgspec.json.Decoder(Explanation)
+_explanation = msgspec.json.Decoder(prepared(Explanation))
 
 
 def make_report(

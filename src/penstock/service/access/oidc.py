@@ -12,6 +12,7 @@ import msgspec
 from fastapi import Query, Request, Response
 
 from penstock.config import Settings
+from penstock.decoding import prepared
 from penstock.identity.provider import Begun, ProviderUnavailable, SignInRefused
 from penstock.identity.roles import ANYBODY
 from penstock.identity.users import SESSION_US
@@ -94,7 +95,7 @@ def _packed(begun: Begun) -> str:
 def _pending(request: Request) -> _Pending | None:
     try:
         found = cookie_named(COOKIE, request.headers.get("cookie", "").encode("latin-1"))
-        return None if found is None else msgspec.json.decode(base64.urlsafe_b64decode(found), type=_Pending)
+        return None if found is None else msgspec.json.decode(base64.urlsafe_b64decode(found), type=prepared(_Pending))
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         return None
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from penstock.clock import iso
+from penstock.decoding import prepared
 from penstock.engine import Engine
 from penstock.errors import PenstockError
 from penstock.messages import Action, Decision, Degraded, Explanation, Reason, Refusal
@@ -10,7 +11,7 @@ from penstock.messages import Action, Decision, Degraded, Explanation, Reason, R
 CODE = "no_decision_in_time"
 PROVISIONAL = "provisional"
 
-_decode = msgspec.json.Decoder(Decision).decode
+_decode = msgspec.json.Decoder(prepared(Decision)).decode
 
 
 def fallback_decision(engine: Engine, transaction_id: str, body: bytes, cause: str, on_timeout: str) -> Decision:

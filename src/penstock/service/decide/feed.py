@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from penstock.clock import Clock, system_clock, to_us
+from penstock.decoding import prepared
 from penstock.messages import Refusal
 from penstock.metrics import EVENTS, SECONDS, Histogram
 from penstock.service.decide.waiters import Waiters
@@ -96,7 +97,7 @@ class AlertNumbers:
     def of(self, body: bytes) -> int:
         """The number of an alert. Hold the `lock` until the alert can be read, so that no later one overtakes it."""
         try:
-            raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=_Raised).at))
+            raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=prepared(_Raised)).at))
         except (msgspec.MsgspecError, ValueError):
             raised_us = self._clock()
         self._last = max(self._last + 1, raised_us)

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from penstock.cases.case import SOURCE
 from penstock.config import Settings
+from penstock.decoding import prepared
 from penstock.errors import DataError
 from penstock.identity.roles import Right
 from penstock.ingest.label_rows import read_label_rows
@@ -39,8 +40,8 @@ class _Typed(msgspec.Struct):
     type: str | None = None
 
 
-_addressed = msgspec.json.Decoder(_Addressed)
-_typed = msgspec.json.Decoder(_Typed)
+_addressed = msgspec.json.Decoder(prepared(_Addressed))
+_typed = msgspec.json.Decoder(prepared(_Typed))
 
 
 class Label(msgspec.Struct):

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from penstock.config import Settings
+from penstock.decoding import prepared
 from penstock.messages import Refusal
 from penstock.service.http.problems import RequestRefused
 
@@ -67,7 +68,7 @@ def decoded(body: bytes, form: type[F]) -> F:
         RequestRefused: as `read_as` does; 400 also if it is empty.
     """
     try:
-        return msgspec.json.decode(body, type=form)
+        return msgspec.json.decode(body, type=prepared(form))
     except msgspec.ValidationError as error:
         path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
         raise RequestRefused(422, f"this is not understood: {error}", [(path, str(error))]) from None

@@ -17,6 +17,7 @@ from fastapi import Query
 from penstock.cases.queues import CurrencySum, waiting
 from penstock.cases.store import Cases
 from penstock.clock import iso
+from penstock.decoding import prepared
 from penstock.engine import Engine
 from penstock.engine.statistics.buckets import RANGES
 from penstock.engine.statistics.distribution import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
@@ -209,7 +210,9 @@ def series(asked: InsightRequest) -> forms.InsightSeries:
     first = asked.head["since"]
     points = sorted((point for at, point in found.items() if at >= first), key=lambda point: str(point["at"]))
     return forms.InsightSeries(
-        **asked.head, step=asked.range.step_us // 1_000_000, points=[msgspec.convert(point, forms.Point) for point in points]
+        **asked.head,
+        step=asked.range.step_us // 1_000_000,
+        points=[msgspec.convert(point, prepared(forms.Point)) for point in points],
     )
 
 

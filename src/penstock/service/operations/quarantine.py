@@ -11,6 +11,7 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.database.sqlite import Database
+from penstock.decoding import prepared
 from penstock.errors import NotFound
 from penstock.governance.quarantine_actions import QuarantineAction, QuarantineActions, event_id
 from penstock.identity.roles import Right
@@ -216,7 +217,7 @@ class Resubmission:
         wrong = served.engine.check_json(body)
         if wrong is not None:
             raise RequestRefused(wrong.status, wrong.detail, wrong.errors)
-        known = msgspec.json.decode(body, type=_Known)
+        known = msgspec.json.decode(body, type=prepared(_Known))
         if known.type in served.engine.informs:
             for refusal in await served.inform([body]):
                 if refusal is not None:
@@ -224,7 +225,7 @@ class Resubmission:
             return "informed", None if known.transaction_id is None else str(known.transaction_id), None
         [decided] = await served.decide([body])
         decision = _taken(decided)
-        return "decided", str(msgspec.json.decode(decision, type=_Known).transaction_id), msgspec.Raw(decision)
+        return "decided", str(msgspec.json.decode(decision, type=prepared(_Known)).transaction_id), msgspec.Raw(decision)
 
 
 def _received_us(event: Quarantined) -> int:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from penstock.clock import Clock, from_us, iso, system_clock
+from penstock.decoding import prepared
 
 SAMPLES = "samples.json"
 """The file next to a detector's file: an array of `{"event": {...}, "about": "..."}`."""
@@ -42,7 +43,9 @@ def samples(
     time: the field of the event time; samples are moved to today.
     """
     file = folder / SAMPLES if folder is not None else None
-    found = msgspec.json.decode(file.read_bytes(), type=list[ExampleEvent]) if file is not None and file.is_file() else []
+    found = (
+        msgspec.json.decode(file.read_bytes(), type=prepared(list[ExampleEvent])) if file is not None and file.is_file() else []
+    )
     _bring_forward(found, time, from_us(clock()))
     if newest is not None:
         found.append(ExampleEvent(msgspec.json.decode(newest), "The newest simulated event."))

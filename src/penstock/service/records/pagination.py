@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from penstock.decoding import prepared
 from penstock.ledger import Tables
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
@@ -80,7 +81,7 @@ def _following(
 
 
 def _decided_at(decision: bytes) -> str:
-    return msgspec.json.decode(decision, type=_Decided).decided_at
+    return msgspec.json.decode(decision, type=prepared(_Decided)).decided_at
 
 
 def _read_cursors(before: str | None, names: Sequence[str]) -> dict[str, str | None]:

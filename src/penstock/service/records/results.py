@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query
 
+from penstock.decoding import prepared
 from penstock.identity.roles import Right
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import ALERTS
@@ -30,7 +31,7 @@ class DecisionFields(msgspec.Struct):
     fraud_probability: float | None
 
 
-_fields = msgspec.json.Decoder(DecisionFields)
+_fields = msgspec.json.Decoder(prepared(DecisionFields))
 
 
 class AlertList(msgspec.Struct):
@@ -46,7 +47,7 @@ class _Raised(msgspec.Struct):
 
 
 def _raised(body: bytes) -> str:
-    return msgspec.json.decode(body, type=_Raised).at
+    return msgspec.json.decode(body, type=prepared(_Raised)).at
 
 
 def flat(decision: bytes, *, named: bool) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.adapters.http import Address, Unreachable
 from penstock.adapters.load import fetch
+from penstock.decoding import prepared
 from penstock.errors import NotReady
 
 _LOOK_EVERY_S = 0.1
@@ -95,7 +96,7 @@ def _not_ready(url: str) -> str | None:
     """None, or why a service cannot decide."""
     try:
         status, body = fetch(Address.of(url), "/ready", within_s=_SAY_EVERY_S)
-        return None if status == 200 else msgspec.json.decode(body, type=_Answer).detail
+        return None if status == 200 else msgspec.json.decode(body, type=prepared(_Answer)).detail
     except Unreachable:
         return "it does not answer yet"
     except msgspec.MsgspecError as error:
