@@ -77,6 +77,23 @@ def reviewed(desktop, amounts=(20.0, 30.0, 25.0)):
     return desktop.cases(len(amounts), queue="review")
 
 
+def test_the_status_of_a_transaction_tells_the_outcome_of_its_review(desktop):
+    def review_of(name):
+        return desktop.client.get(f"/v1/transaction/{name}/status").json()["review"]
+
+    case = reviewed(desktop, amounts=(20.0,))[0]["id"]
+    assert review_of("tx0") is None
+    waiting = {"case_id": case, "state": "open", "verdict": None, "reason": None, "decided_at": None}
+    assert review_of("tx3") == waiting
+    assert desktop.post(f"/cases/{case}/take").status_code == 200
+    assert review_of("tx3") == waiting | {"state": "taken"}
+    decided = desktop.post(f"/cases/{case}/verdict", verdict="fraud", reason="card_stolen").json()
+    told = {"state": "decided", "verdict": "fraud", "reason": "card_stolen", "decided_at": decided["decided_at"]}
+    assert review_of("tx3") == waiting | told
+    corrected = desktop.post(f"/cases/{case}/verdict", verdict="good", version=decided["version"]).json()
+    assert (review_of("tx3")["verdict"], review_of("tx3")["reason"]) == (corrected["verdict"], None) == ("good", None)
+
+
 def test_reviews_become_cases_in_the_order_of_what_is_at_stake(desktop):
     found = reviewed(desktop)
     assert [case["transaction_id"] for case in found] == ["tx4", "tx5", "tx3"]

@@ -1,5 +1,6 @@
 """`/transactions`: asynchronous submission of transactions, and their status."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +10,10 @@ import msgspec
 from fastapi import Query, Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
+from penstock.cases.case import case_id
+from penstock.cases.store import Cases
 from penstock.config import Settings
+from penstock.errors import NotFound
 from penstock.identity.roles import Right
 from penstock.messages import Reason, Refusal
 from penstock.service.decide.detectors import DetectorRouter
@@ -18,7 +22,7 @@ from penstock.service.decide.waiters import decided
 from penstock.service.http import bodies
 from penstock.service.http.operation import json_content, ref
 from penstock.service.http.problems import RequestRefused, of_refusal, printable
-from penstock.service.http.requests import DetectorName, json_answer
+from penstock.service.http.requests import DetectorName, filled, json_answer
 from penstock.service.http.route import Routes
 
 LONGEST_WAIT_S = 30.0
@@ -41,6 +45,16 @@ class Pending(msgspec.Struct):
     status: Literal["pending"]
 
 
+class ReviewOutcome(msgspec.Struct, frozen=True):
+    """The state of the case of a transaction, and its verdict: what releases or refuses a held payment."""
+
+    case_id: Annotated[str, Meta(description="The case, as `GET /cases/{case_id}` has it.")]
+    state: Annotated[Literal["open", "taken", "escalated", "decided"], Meta(description="`decided` once there is a verdict.")]
+    verdict: Annotated[Literal["fraud", "good", "unsure"] | None, Meta(description="Null until the case is decided.")]
+    reason: Annotated[str | None, Meta(description="The reason code of the verdict; null where none was given.")]
+    decided_at: Annotated[str | None, Meta(description="When the verdict was given; a corrected one replaces it.")]
+
+
 class Processed(msgspec.Struct, kw_only=True):
     """The outcome of a transaction. amount, type, origin, destination: null or absent if the detector has no such field."""
 
@@ -56,6 +70,7 @@ class Processed(msgspec.Struct, kw_only=True):
     origin: Any | UnsetType = UNSET
     destination: Any | UnsetType = UNSET
     processed_at: str
+    review: Annotated[ReviewOutcome | None, Meta(description="Null while the transaction has no case.")]
 
 
 async def _outcome(among: Sequence[ServedDetector], transaction_id: str, wait_s: float) -> dict[str, Any] | None:
@@ -71,6 +86,15 @@ async def _outcome(among: Sequence[ServedDetector], transaction_id: str, wait_s:
         if left <= 0 or any(watch.over for watch in watches):
             return None
         await decided(watches, sought, left)
+
+
+def _review(cases: Cases, detector: str, transaction_id: str) -> ReviewOutcome | None:
+    """The outcome of the review of a transaction; None if it has no case. Waits for the database."""
+    try:
+        case = cases.case(case_id(detector, transaction_id))
+    except NotFound:
+        return None
+    return filled(ReviewOutcome, case, case_id=case.id, reason=case.reason_code)
 
 
 def _answer(taken: Sequence[str | Refusal], form: str) -> Response:
@@ -129,6 +153,7 @@ async def transactions_of(router: DetectorRouter, settings: Settings, /, name: s
 )
 async def status(
     router: DetectorRouter,
+    cases: Cases | None,
     /,
     transaction_id: str,
     wait_seconds: Annotated[
@@ -136,8 +161,9 @@ async def status(
     ] = 0.0,
     detector: DetectorName = None,
 ) -> Response:
-    """The status of a transaction; 202 while it is unknown, at the latest after `wait_seconds`."""
+    """The status of a transaction and of its review; 202 while it is unknown, at the latest after `wait_seconds`."""
     found = await _outcome(router.chosen(detector), printable(transaction_id), wait_seconds)
     if found is None:
         return json_answer({"status": "pending", "transaction_id": transaction_id}, 202)
-    return json_answer({"status": "processed", **found})
+    review = None if cases is None else await asyncio.to_thread(_review, cases, found["detector"], found["transaction_id"])
+    return json_answer({"status": "processed", **found, "review": review})
