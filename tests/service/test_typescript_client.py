@@ -1,0 +1,54 @@
+"""The TypeScript client, generated and compiled as its page says, in Node against a real service."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.adapters.webhook import signature
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "console" / "node_modules" / ".bin"
+PATH = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+
+
+def run(*command, cwd):
+    done = subprocess.run(command, cwd=cwd, env=os.environ | {"PATH": PATH}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    """The compiled client."""
+    if not TOOLS.exists() and os.environ.get("CI") != "true":
+        pytest.skip("the console's packages are not installed: make client")
+    folder = tmp_path / "clients" / "typescript"
+    shutil.copytree(ROOT / "clients" / "typescript", folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    scripts = json.loads((folder / "package.json").read_text())["scripts"]
+    generate = scripts["generate"].replace("../../console", str(ROOT / "console")).split()
+    run(str(TOOLS / generate[0]), *generate[1:], cwd=folder)
+    run(str(TOOLS / "tsc"), cwd=folder)
+    return folder / "dist" / "index.js"
+
+
+@pytest.mark.slow
+def test_the_client_decides_once_tells_refusals_apart_and_verifies_webhooks(compiled, real):
+    body = '{"key": "ä"}'
+    signed = {"timestamp": "1000", "signature": signature("secret", "1000", body.encode()), "body": body}
+    script = str(Path(__file__).with_name("typescript_client.mjs"))
+    found = json.loads(run("node", script, str(compiled), real, json.dumps(signed), cwd=compiled.parent))
+    assert found == {
+        "decided": ["APPROVE", 1, 3, 1],
+        "status": ["processed", "APPROVE", None],
+        "pending": "pending",
+        "label": True,
+        "conflict": "a/b?",
+        "refused": [422, "invalid_event", "amount"],
+        "unavailable": True,
+        "forged": True,
+    }
