@@ -74,7 +74,7 @@ def test_the_live_page_shows_what_counting_by_hand_gives(page, week, shots, axe)
     assert shown(page, "Fraud rate") == [percent(rate["value"]), f"{rate['part']} of {rate['of']} known outcomes", ends(rate)]
     value, known, precision, unknown, _, estimated = shown(page, "Fraud prevented")
     assert value == money(found["prevented"])
-    assert known == f"{found['prevented']['count']} blocks known to be fraud, {found['blocked_good']['count']} good"
+    assert known == f"{found['prevented']['count']} blocks known to be fraud, {found['blocked_good']['count']} legitimate"
     assert precision == f"precision {with_ends(found['precision_of_blocks'])}"
     assert unknown == f"{found['blocked_unknown']['count']} unknown: {money(found['blocked_unknown'])}"
     blocked = [row for row in rows if row["decision"] == "BLOCK"]
@@ -106,7 +106,7 @@ def test_what_a_rule_hit_is_shown_as_counting_by_hand_gives(page, week, shots, n
     value, about = shown(page, "Precision")
     assert (value, about.split(" · ")[0]) == (precision, maturity)
     assert shown(page, "Known fraud")[0] == str(sum(known))
-    assert shown(page, "Known good")[0] == str(len(known) - sum(known))
+    assert shown(page, "Known legitimate")[0] == str(len(known) - sum(known))
     assert shown(page, "Not yet known")[0] == str(len(hit) - len(known))
     assert_nothing_is_cut(page)
     shots(page, f"figures-rule-{name}")

@@ -60,7 +60,7 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
     page.get_by_role("dialog").wait_for(state="detached")
     wait_until(lambda: champion(server) != before)
 
-    page.get_by_role("row").filter(has_text="champion: decides").get_by_role("button", name="Roll back").click()
+    page.get_by_role("row").filter(has_text="Champion (live)").get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").wait_for(state="detached")
     wait_until(lambda: champion(server) == before)

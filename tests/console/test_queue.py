@@ -223,7 +223,7 @@ def test_filters_live_in_the_address_and_the_figures_of_analysts_are_there(page,
 
 def test_every_key_is_told(queue):
     queue.keyboard.press("?")
-    for told in ("good: approve", "fraud: block", "escalate to another queue", "next case"):
+    for told in ("legitimate: approve", "fraud: block", "escalate to another queue", "next case"):
         queue.get_by_text(told, exact=True).wait_for()
     queue.keyboard.press("Escape")
     queue.get_by_role("dialog").wait_for(state="detached")

@@ -83,7 +83,7 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     write(page, "amount > 20")
     preview = page.get_by_role("region", name="Backtest")
     expect(preview.get_by_role("list", name="From events read to decisions changed")).to_contain_text("Matched")
-    expect(preview.get_by_label("What it would be worth")).to_contain_text("Good customers hit")
+    expect(preview.get_by_label("What it would be worth")).to_contain_text("False positives")
     shown = re.search(r"Matched\s+([\d,]+)", matched(preview).inner_text())
     assert shown
     told = ask.post("/detectors/banking/backtest", json={"when": "amount > 20", "then": "review"}).json()

@@ -47,6 +47,12 @@ export function useDetectors() {
   });
 }
 
+/** What each feature of a detector is called in words, by its name. */
+export function useFeatureLabels(detector: string | undefined): ReadonlyMap<string, string> {
+  const served = useDetectors().data?.find((each) => each.name === detector);
+  return new Map(served?.features.map((each) => [each.name, each.label]) ?? []);
+}
+
 /** The detector a page is about: the one that is chosen, else the first. */
 export function useDetector(): Served | undefined {
   const { data } = useDetectors();

@@ -78,6 +78,21 @@ export function words(name: string): string {
   return name.replaceAll("_", " ");
 }
 
+/** A verdict or label as people read it: the label "good" is said as legitimate. */
+export function verdictWord(verdict: string): string {
+  return verdict === "good" ? "legitimate" : verdict;
+}
+
+/** What a label says. */
+export function labelWord(fraud: boolean): string {
+  return fraud ? "fraud" : "legitimate";
+}
+
+/** An entity key of several fields by its parts. */
+export function keyParts(key: string): string {
+  return key.split("|").join(" · ");
+}
+
 /** "1 review", "2 reviews". */
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`;

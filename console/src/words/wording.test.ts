@@ -42,6 +42,8 @@ const REPLACED: [RegExp, string][] = [
   [/Takes from|On their way|"Trouble"|sent nowhere/, "Minimum severity"],
   [/Take care of this alert|What is being done/, "Acknowledge alert"],
   [/flat arrays/, "see entities below"],
+  [/[Kk]nown good|presumed good|"Good"|Good (customers|revenue)|\? "fraud" : "good"\}|\} good\b/, "legitimate"],
+  [/champion: decides/, "Champion (live)"],
   [/Decide, as a dry run|The same from a shell|Make up an event|· needed/, "Score (dry run)"],
 ];
 

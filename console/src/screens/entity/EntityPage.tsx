@@ -7,7 +7,7 @@ import { Figure, Figures } from "~/ui/Figure";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
-import { count, percent, UNKNOWN, value, words } from "~/words/numbers";
+import { count, keyParts, labelWord, percent, UNKNOWN, value, words } from "~/words/numbers";
 import { EntityActions } from "../actions/EntityActions";
 import { LinkGraph } from "./LinkGraph";
 import { RecentTable } from "./RecentTable";
@@ -48,7 +48,7 @@ export function EntityPage() {
   const profile = useProfile(subject);
   return (
     <Page
-      title={`${words(entity)} ${key.split("|").join(" · ")}`}
+      title={`${words(entity)} ${keyParts(key)}`}
       about={<Listed subject={subject} />}
       actions={
         profile.data && (
@@ -111,7 +111,7 @@ function Decisions({ profile }: { profile: Profile }) {
         />
         <Figure name="To review" value={<Link {...to("review")}>{count(decisions.review)}</Link>} tone="text-review" />
         <Figure name="Blocked" value={<Link {...to("block")}>{count(decisions.block)}</Link>} tone="text-block" />
-        <Figure name="Known fraud" value={count(labels.fraud)} about={`${count(labels.good)} known good`} />
+        <Figure name="Known fraud" value={count(labels.fraud)} about={`${count(labels.good)} known legitimate`} />
         <Figure name="Highest score" value={percent(decisions.highest_score)} />
         <Figure name="First seen" value={<Time at={decisions.first_seen} />} />
         <Figure name="Last seen" value={<Time at={decisions.last_seen} />} />
@@ -180,7 +180,7 @@ function Labels({ profile }: { profile: Profile }) {
           {newest.map((label) => (
             <tr key={`${label.transaction_id}${label.known_at}`} className="border-t">
               <td className="px-4 py-1.5">
-                <Badge tone={label.fraud ? "bad" : "good"}>{label.fraud ? "fraud" : "good"}</Badge>
+                <Badge tone={label.fraud ? "bad" : "good"}>{labelWord(label.fraud)}</Badge>
               </td>
               <td className="px-4 py-1.5">
                 <Link to="/transactions/$id" params={{ id: label.transaction_id }} className="text-accent underline">

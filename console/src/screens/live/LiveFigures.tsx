@@ -85,7 +85,7 @@ function blocks(data: Summary | undefined): string | string[] {
   const { prevented, blocks, currency } = data;
   const { precision, unknown, estimate } = blocks;
   return [
-    `${count(prevented.known.count)} blocks known to be fraud, ${count(prevented.mistaken.count)} good`,
+    `${count(prevented.known.count)} blocks known to be fraud, ${count(prevented.mistaken.count)} legitimate`,
     precision.value === null ? "too few for a precision" : `precision ${rate(precision)}`,
     `${count(unknown.count)} unknown${unknown.amount === null ? "" : `: ${money(unknown.amount, currency)}`}`,
     "estimated by scores, of all blocks:",

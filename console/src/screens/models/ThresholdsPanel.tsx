@@ -36,7 +36,11 @@ export function ThresholdsPanel({ table, found }: { table: readonly Row[]; found
           about={was(percent(before.falsePositives))}
         />
         <Figure name="Loss caught" value={money(now.caught)} about={was(money(before.caught))} />
-        <Figure name="Good revenue stopped" value={money(now.goodStopped)} about={was(money(before.goodStopped))} />
+        <Figure
+          name="Legitimate revenue stopped"
+          value={money(now.goodStopped)}
+          about={was(money(before.goodStopped))}
+        />
         <Figure
           name="Value detection rate"
           value={percent(of(now.caught, found.fraud_amount))}

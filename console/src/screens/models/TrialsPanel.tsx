@@ -189,7 +189,7 @@ function Sides({ found }: { found: Compared }) {
       <table className="w-full text-right">
         <caption className="pb-1 text-left text-soft text-xs">
           {count(found.total.events)} recorded events; known: {count(truth.fraud)} fraud,{" "}
-          {count(truth.good + truth.unobjected)} good or never objected to, {count(truth.young + truth.untold)} not
+          {count(truth.good + truth.unobjected)} legitimate or never disputed, {count(truth.young + truth.untold)} not
           known. Intervals of 95 %.
         </caption>
         <thead className="border-b text-soft text-xs">
@@ -222,7 +222,7 @@ function Sides({ found }: { found: Compared }) {
           </tr>
           <tr>
             <th scope="row" className="py-1 text-left font-normal">
-              Good revenue stopped
+              Legitimate revenue stopped
             </th>
             <td className="px-3 py-1">{money(champion.good_stopped)}</td>
             <td className="px-3 py-1">{money(candidate.good_stopped)}</td>

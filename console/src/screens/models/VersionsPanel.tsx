@@ -91,11 +91,11 @@ function State({ models, version }: { models: Models; version: Version }) {
   const trial = running(models, version.version);
   return (
     <span className="flex flex-wrap gap-1">
-      {models.champion === version.version && <Badge tone="good">champion: decides</Badge>}
+      {models.champion === version.version && <Badge tone="good">Champion (live)</Badge>}
       {trial?.state === "shadow" && <Badge tone="info">in shadow</Badge>}
       {trial?.state === "rollout" && (
         <Badge tone="warn">
-          decides for {trial.percent} % of {trial.of}
+          live for {trial.percent} % of {trial.of}
         </Badge>
       )}
       {models.pending.some((each) => each.name === version.version) && <Badge tone="warn">waits for approval</Badge>}

@@ -23,7 +23,7 @@ const COLUMNS: ColumnDef<Analyst, unknown>[] = [
   { header: "Analyst", accessorKey: "analyst" },
   { header: "Handled", accessorKey: "handled", meta: right, cell: ({ row }) => count(row.original.handled) },
   { header: "Fraud", accessorKey: "fraud", meta: right, cell: ({ row }) => count(row.original.fraud) },
-  { header: "Good", accessorKey: "good", meta: right, cell: ({ row }) => count(row.original.good) },
+  { header: "Legitimate", accessorKey: "good", meta: right, cell: ({ row }) => count(row.original.good) },
   { header: "Unsure", accessorKey: "unsure", meta: right, cell: ({ row }) => count(row.original.unsure) },
   {
     header: "Agreement",

@@ -4,7 +4,7 @@ import { Badge } from "~/ui/Badge";
 import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { money, percent, words } from "~/words/numbers";
+import { labelWord, money, percent, words } from "~/words/numbers";
 import type { Case, Said } from "./outbox";
 import { until, verdictInWords } from "./told";
 
@@ -72,7 +72,7 @@ function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) 
       {of.origin === "sample" && <Badge>Random sample</Badge>}
       {of.known && (
         <Badge tone={of.known.fraud ? "bad" : "good"}>
-          Known since: {of.known.fraud ? "fraud" : "good"} ({words(of.known.source)})
+          Label: {labelWord(of.known.fraud)} ({words(of.known.source)})
         </Badge>
       )}
     </span>

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { count, percent, plural, words } from "~/words/numbers";
+import { count, keyParts, percent, plural, words } from "~/words/numbers";
 import type { Link as LinkedKey } from "./cases";
 import type { Case } from "./outbox";
 import { SweepDialog } from "./SweepDialog";
@@ -28,7 +28,7 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
       </div>
       {over && (
         <SweepDialog
-          title={`Every case of ${words(over.entity)} ${over.key} that is not decided`}
+          title={`Every case of ${words(over.entity)} ${keyParts(over.key)} that is not decided`}
           meant={{ filter: { entity: over.entity, key: over.key, detector: of.detector, state: "undecided" } }}
           onClose={() => setOver(undefined)}
         />
@@ -56,7 +56,7 @@ function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () =>
           search={{ detector: of.detector }}
           className="min-w-0 flex-1 break-all font-medium text-accent underline"
         >
-          {link.key}
+          {keyParts(link.key)}
         </Link>
       </div>
       <p className="flex flex-wrap items-center gap-x-2 gap-y-1 text-xs">
@@ -73,7 +73,7 @@ function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () =>
           </span>
         ))}
         <span className="text-soft">
-          known: {count(labels.fraud)} fraud, {count(labels.good)} good
+          known: {count(labels.fraud)} fraud, {count(labels.good)} legitimate
         </span>
         {!link.counted.complete && <span className="text-soft">of the newest {count(link.counted.decisions)}</span>}
       </p>

@@ -1,3 +1,4 @@
+import { useFeatureLabels } from "~/api/detectors";
 import { value, words } from "~/words/numbers";
 import type { Detail } from "./cases";
 
@@ -5,6 +6,7 @@ const SHOWN = 8;
 
 /** What moved the score most: the value, and how far it pushed towards fraud (to the right) or away from it. */
 export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
+  const labels = useFeatureLabels(decision?.detector);
   const all = decision?.explanation.contributions ?? [];
   if (all.length === 0) return null;
   const shown = [...all].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)).slice(0, SHOWN);
@@ -23,8 +25,11 @@ export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
         <tbody>
           {shown.map(({ feature, value: found, contribution }) => (
             <tr key={feature}>
-              <td className="max-w-0 truncate py-0.5 pr-2" title={feature}>
-                {words(feature)}
+              <td
+                className="w-1/2 max-w-0 truncate py-0.5 pr-2"
+                title={`${labels.get(feature) ?? words(feature)} (${feature})`}
+              >
+                {labels.get(feature) ?? words(feature)}
               </td>
               <td className="w-16 py-0.5 pr-2 text-right">{value(found)}</td>
               <td className="w-[32%] py-0.5">

@@ -8,10 +8,10 @@ import { Choice } from "~/ui/Choice";
 import { Select, TextField } from "~/ui/Field";
 import { Outcome } from "~/ui/Outcome";
 import { sayDone } from "~/ui/said";
-import { count, money, words } from "~/words/numbers";
+import { count, money, verdictWord, words } from "~/words/numbers";
 import { lookAgain, type Meant, sweep, useQueues } from "./cases";
 import type { Verdict } from "./outbox";
-import { sweepInWords, verdictWord } from "./told";
+import { sweepInWords } from "./told";
 import { VERDICTS } from "./WorkDialogs";
 
 interface Props {

@@ -25,7 +25,7 @@ interface Props {
 }
 
 export const VERDICTS: readonly { value: Verdict; name: string }[] = [
-  { value: "good", name: "Good" },
+  { value: "good", name: "Legitimate" },
   { value: "fraud", name: "Fraud" },
   { value: "unsure", name: "Unsure" },
 ];
@@ -99,7 +99,7 @@ const LOOKING = [
 ] as const;
 
 const DECIDING = [
-  ["A", "good: approve"],
+  ["A", "legitimate: approve"],
   ["B", "fraud: block"],
   ["U", "unsure"],
   ["D", "verdict with a reason and a note"],

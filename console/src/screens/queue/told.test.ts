@@ -34,7 +34,7 @@ describe("cases in words", () => {
       "escalated from review to experts",
     );
     expect(lineInWords(line("verdict", { verdict: "good", before: "fraud", reason: "false_alarm" }))).toBe(
-      "said good, false alarm (before: fraud)",
+      "said legitimate, false alarm (before: fraud)",
     );
     expect(noteOf(line("note", { text: "called" }))).toBe("called");
     expect(noteOf(line("take", {}))).toBeUndefined();

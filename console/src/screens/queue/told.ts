@@ -2,7 +2,7 @@
 
 import { ApiProblem, type Schemas } from "~/api/client";
 import { told } from "~/ui/Asked";
-import { plural, sums, words } from "~/words/numbers";
+import { plural, sums, verdictWord, words } from "~/words/numbers";
 import { moment } from "~/words/times";
 import type { Case } from "./outbox";
 
@@ -19,7 +19,8 @@ export function refusal(error: unknown, now: Case | undefined, me: string): stri
 /** A verdict with its reason. */
 export function verdictInWords(of: Case): string {
   if (of.verdict === null) return "no verdict";
-  return of.reason_code ? `${of.verdict}, ${words(of.reason_code)}` : of.verdict;
+  const verdict = verdictWord(of.verdict);
+  return of.reason_code ? `${verdict}, ${words(of.reason_code)}` : verdict;
 }
 
 /** Until when a case is held. */
@@ -45,7 +46,8 @@ export function lineInWords(line: Line): string {
     case "verdict": {
       const reason = said("reason");
       const before = said("before");
-      return `said ${said("verdict")}${reason ? `, ${words(reason)}` : ""}${before ? ` (before: ${before})` : ""}`;
+      const verdict = verdictWord(said("verdict") ?? "–");
+      return `said ${verdict}${reason ? `, ${words(reason)}` : ""}${before ? ` (before: ${verdictWord(before)})` : ""}`;
     }
     default:
       return words(line.action);
@@ -56,11 +58,6 @@ export function lineInWords(line: Line): string {
 export function noteOf(line: Line): string | undefined {
   const found = line.details.text ?? line.details.note;
   return typeof found === "string" ? found : undefined;
-}
-
-/** A verdict as people read it: the label "good" is said as legitimate. */
-export function verdictWord(verdict: string): string {
-  return verdict === "good" ? "legitimate" : verdict;
 }
 
 /** What a verdict over many did, or would do. */

@@ -11,7 +11,7 @@ export function PreviewFigures({ tried, currency }: { tried: Tried; currency: st
       <Fact name="Fraud caught" tone="text-approve" about={`${count(changed.fraud)} decisions change`}>
         {count(truth.fraud)}
       </Fact>
-      <Fact name="Good customers hit" tone="text-block" about={`${count(good(changed))} decisions change`}>
+      <Fact name="False positives" tone="text-block" about={`${count(good(changed))} decisions change`}>
         {count(good(truth))}
       </Fact>
       <Fact name="Not yet known" about="labels may still come">
@@ -20,7 +20,7 @@ export function PreviewFigures({ tried, currency }: { tried: Tried; currency: st
       <Fact name="Loss caught" about="of known fraud that went through">
         {money(worth?.loss_caught, currency)}
       </Fact>
-      <Fact name="Good revenue stopped" about={`and ${money(worth?.undecided_stopped, currency)} of unknown`}>
+      <Fact name="Legitimate revenue stopped" about={`and ${money(worth?.undecided_stopped, currency)} of unknown`}>
         {money(worth?.good_stopped, currency)}
       </Fact>
       <Fact

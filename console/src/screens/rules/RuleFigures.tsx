@@ -92,7 +92,7 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
       <Figure name="Last fired" value={<Time at={insight?.last_fired_at} form="ago" />} />
       <Figure name="Precision" value={precision(labels)} about={labels && aboutPrecision(labels)} />
       <Figure name="Known fraud" value={count(labels?.fraud)} about="labelled by now" />
-      <Figure name="Known good" value={count(labels?.good)} about="customers hit" />
+      <Figure name="Known legitimate" value={count(labels?.good)} about="false positives" />
       <Figure name="Not yet known" value={count(labels?.unknown)} about="labels may still come" />
     </Figures>
   );

@@ -59,8 +59,8 @@ function size(n: number): string {
 
 export const TRUTHS = {
   fraud: "known fraud",
-  good: "known good",
-  unobjected: "presumed good (no dispute)",
+  good: "known legitimate",
+  unobjected: "presumed legitimate (no dispute)",
   young: "not yet known: labels may still come",
   untold: "unknown (blocked, unlabelled)",
 } as const;

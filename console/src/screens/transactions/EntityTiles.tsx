@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useDetectors } from "~/api/detectors";
 import type { Context } from "~/api/transactions";
 import { Badge } from "~/ui/Badge";
-import { count, plural, value, words } from "~/words/numbers";
+import { count, keyParts, plural, value, words } from "~/words/numbers";
 import { Sparkline } from "./Sparkline";
 
 type Entity = Context["entities"][number];
@@ -39,7 +39,7 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
         className="block truncate font-semibold text-accent hover:underline"
         title={entity.shown}
       >
-        {entity.shown.split("|").join(" · ")}
+        {keyParts(entity.shown)}
       </Link>
       <p className="text-soft text-xs">
         <Link
@@ -51,7 +51,7 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
         </Link>
         {context.counted.complete ? "" : " looked through"}, {count(stopped)} stopped
         {entity.fraud > 0 && <span className="text-block">, {count(entity.fraud)} known fraud</span>}
-        {entity.good > 0 && `, ${count(entity.good)} known good`}
+        {entity.good > 0 && `, ${count(entity.good)} known legitimate`}
       </p>
       <Sparkline of={entity.sparkline} />
       <dl className="mt-2 grid grid-cols-[1fr_auto] gap-x-3 gap-y-0.5 text-xs">

@@ -6,7 +6,7 @@ import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
-import { money, percent, words } from "~/words/numbers";
+import { labelWord, money, percent, words } from "~/words/numbers";
 
 type Timeline = NonNullable<Context["timeline"]>;
 
@@ -50,7 +50,7 @@ export function TimelinePanel({ of: timeline, context }: { of: Timeline; context
             <Outcome of={each.decision} />
             <span className="figure w-24 text-right font-medium">{money(each.amount, context.currency)}</span>
             <span className="figure w-14 text-right text-soft">{percent(each.fraud_probability)}</span>
-            {each.fraud !== null && <Badge tone={each.fraud ? "bad" : "good"}>{each.fraud ? "fraud" : "good"}</Badge>}
+            {each.fraud !== null && <Badge tone={each.fraud ? "bad" : "good"}>{labelWord(each.fraud)}</Badge>}
             <span className="min-w-0 flex-1 truncate text-right">
               {each.this ? (
                 <span className="text-soft">this one</span>

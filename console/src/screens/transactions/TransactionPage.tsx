@@ -1,5 +1,5 @@
 import { useParams, useSearch } from "@tanstack/react-router";
-import { useDetectors } from "~/api/detectors";
+import { useDetectors, useFeatureLabels } from "~/api/detectors";
 import { type Context, type Decision, useAround, useDecision } from "~/api/transactions";
 import { Asked, Failed, Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
@@ -47,7 +47,7 @@ export function TransactionPage() {
 
 function Decided({ decision, context }: { decision: Decision; context: ReturnType<typeof useAround> }) {
   const served = useDetectors().data?.find((each) => each.name === decision.detector);
-  const labels = new Map(served?.features.map((each) => [each.name, each.label]) ?? []);
+  const labels = useFeatureLabels(decision.detector);
   return (
     <>
       <Banner decision={decision} policy={served?.policy}>

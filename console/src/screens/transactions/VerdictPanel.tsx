@@ -8,7 +8,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { sayDone } from "~/ui/said";
 import { Time } from "~/ui/Time";
-import { words } from "~/words/numbers";
+import { labelWord, verdictWord, words } from "~/words/numbers";
 
 /** What is known of it, and who said so; who may, says what is true. */
 export function VerdictPanel({ of: context }: { of: Context }) {
@@ -42,7 +42,7 @@ export function VerdictPanel({ of: context }: { of: Context }) {
       <p className="flex min-h-6 flex-wrap items-center gap-2">
         {labels.counts ? (
           <>
-            <Badge tone={labels.counts.fraud ? "bad" : "good"}>{labels.counts.fraud ? "fraud" : "good"}</Badge>
+            <Badge tone={labels.counts.fraud ? "bad" : "good"}>{labelWord(labels.counts.fraud)}</Badge>
             {words(labels.counts.kind)}, reported by {labels.counts.source}, known since{" "}
             <Time at={labels.counts.known_at} form="full" />
           </>
@@ -54,8 +54,7 @@ export function VerdictPanel({ of: context }: { of: Context }) {
         <ol aria-label="Everything that was said" className="mt-2 text-soft text-xs">
           {labels.history.map((each) => (
             <li key={`${each.source} ${each.known_at} ${each.kind}`}>
-              {each.fraud ? "fraud" : "good"}: {words(each.kind)}, {each.source},{" "}
-              <Time at={each.known_at} form="full" />
+              {labelWord(each.fraud)}: {words(each.kind)}, {each.source}, <Time at={each.known_at} form="full" />
             </li>
           ))}
         </ol>
@@ -66,7 +65,7 @@ export function VerdictPanel({ of: context }: { of: Context }) {
             Case
           </Link>{" "}
           in {words(own.queue)}: {own.state}
-          {own.verdict && `, verdict ${own.verdict} by ${own.decided_by}`}
+          {own.verdict && `, verdict ${verdictWord(own.verdict)} by ${own.decided_by}`}
           {own.owner && `, assigned to ${own.owner}`}
         </p>
       )}
