@@ -1,5 +1,6 @@
 """Transactions: found by filters in the address, opened, explained, computed again, and told what is true of them."""
 
+import csv
 import re
 
 import pytest
@@ -98,6 +99,11 @@ def test_the_list_is_filtered_by_the_address_and_shows_older_ones(page, console,
     shown = rows.count()
     page.get_by_role("button", name="Older").click()
     page.wait_for_function("n => document.querySelectorAll('tbody tr').length > n", arg=shown)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="as CSV (Transactions)").click()
+    exported = list(csv.DictReader(saved.value.path().read_text().splitlines()))
+    assert saved.value.suggested_filename == "transactions.csv" and len(exported) == rows.count()
+    assert exported[0]["transaction_id"] and exported[0]["customer_id"] and float(exported[0]["amount"]) > 0
     page.get_by_label("Decision", exact=True).select_option("block")
     page.wait_for_url(re.compile("decision=block"))
     page.wait_for_function("() => [...document.querySelectorAll('tbody tr')].every(row => row.innerText.includes('block'))")

@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-table";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { ExportCsv } from "./ExportCsv";
 import { cx } from "./styles";
 
 interface Props<T> {
@@ -22,10 +23,12 @@ interface Props<T> {
   sortedBy?: SortingState;
   /** Shown in place of rows when there are none. */
   empty?: ReactNode;
+  /** Offers the rows as CSV below the table. */
+  exported?: boolean;
 }
 
 /** A table that sorts by its headings and opens rows by click or Enter. A column's `meta.right` aligns figures. */
-export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = [], empty }: Props<T>) {
+export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = [], empty, exported }: Props<T>) {
   const [sorting, setSorting] = useState<SortingState>(sortedBy);
   const table = useReactTable({
     data: rows as T[],
@@ -101,6 +104,11 @@ export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = 
         </tbody>
       </table>
       {rows.length === 0 && empty}
+      {exported && rows.length > 0 && (
+        <p className="border-t px-2 py-1 text-right">
+          <ExportCsv label={label} rows={rows as readonly object[]} />
+        </p>
+      )}
     </div>
   );
 }

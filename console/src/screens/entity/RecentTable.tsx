@@ -17,6 +17,7 @@ export function RecentTable({ entity, keyed, detector }: { entity: string; keyed
       {(page) => (
         <Table
           label="Latest transactions"
+          exported
           rows={page.transactions}
           columns={COLUMNS}
           id={(row) => row.transaction_id}

@@ -21,6 +21,7 @@ export function FeatureTable({ detector, features, chosen, onOpen, empty }: Prop
   return (
     <Table<FeatureDefinition>
       label="Features"
+      exported
       rows={features}
       columns={columns}
       id={(row) => row.name}

@@ -5,6 +5,7 @@ import { Download } from "lucide-react";
 import { api, say } from "~/api/client";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
+import { download } from "~/ui/csv";
 import { Figure, Figures } from "~/ui/Figure";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
@@ -28,7 +29,7 @@ export function ImpactPage() {
       about="The last four weeks, from known outcomes alone: labels, chargebacks and verdicts"
       actions={
         impact.data && (
-          <Button onClick={() => save(impact.data)}>
+          <Button onClick={() => download(`impact-${impact.data.whole.to.slice(0, 10)}`, csvOf(impact.data))}>
             <Download aria-hidden size={14} /> Export CSV
           </Button>
         )
@@ -195,12 +196,4 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
       />
     </Panel>
   );
-}
-
-function save(impact: Impact): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csvOf(impact)], { type: "text/csv" }));
-  link.download = `impact-${impact.whole.to.slice(0, 10)}.csv`;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

@@ -1,6 +1,7 @@
 /** Impact as CSV: one row for each week and each rule, amounts as plain numbers. */
 
 import type { Schemas } from "~/api/client";
+import { csvLines } from "~/ui/csv";
 
 export type Impact = Schemas["Impact"];
 export type Week = Impact["weeks"][number];
@@ -21,12 +22,5 @@ export function csvOf({ weeks, rules, currency }: Impact): string {
     "rule", rule.name, "", "", "", "", rule.fires, "", "", rule.prevented.amount, rule.prevented.count,
     rule.false_positives.amount, rule.false_positives.count, "", "", "", "", currency,
   ]); // biome-ignore format: columns
-  return [HEADER, ...ofWeeks, ...ofRules].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-}
-
-/** A cell: behind a quote where a spreadsheet would take it for a formula. */
-function cell(value: string | number | null): string {
-  if (typeof value !== "string") return value === null ? "" : String(value);
-  const inert = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+  return csvLines([HEADER, ...ofWeeks, ...ofRules]);
 }

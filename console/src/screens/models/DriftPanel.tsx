@@ -40,7 +40,13 @@ export function DriftPanel({ name }: { name: string }) {
             about={`${count(report.rows)} live rows against ${report.reference}; PSI above its limit, beyond what days, chance and age explain, is drift.`}
             flush
           >
-            <Table label="Drift by column" rows={report.columns} columns={COLUMNS} id={(column) => column.name} />
+            <Table
+              exported
+              label="Drift by column"
+              rows={report.columns}
+              columns={COLUMNS}
+              id={(column) => column.name}
+            />
           </Panel>
         </>
       )}

@@ -26,6 +26,7 @@ export function VersionsPanel({ name, models }: { name: string; models: Models }
       <Panel title="Versions" about="Figures are of the test that each was trained with, newest first." flush>
         <Table
           label="Versions of the models"
+          exported
           rows={models.versions}
           columns={columns(models, setAsking)}
           id={(row) => row.version}
@@ -153,6 +154,7 @@ function History({ trials }: { trials: readonly Trial[] }) {
     <Panel title="Deployment history" about="Everything that was tried, by whom, and how it ended." flush>
       <Table
         label="Deployment history"
+        exported
         rows={trials}
         columns={columnsOfTrials}
         id={(row) => row.id}

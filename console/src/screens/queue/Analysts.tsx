@@ -52,6 +52,7 @@ export function Analysts() {
         {(data) => (
           <Table
             label="Analysts"
+            exported
             rows={data.analysts}
             columns={COLUMNS}
             id={(row) => row.analyst}

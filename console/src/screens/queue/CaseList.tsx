@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
+import { ExportCsv } from "~/ui/ExportCsv";
 import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { cx } from "~/ui/styles";
@@ -35,6 +36,9 @@ export function CaseList({ rows, chosen, more, ...rest }: Props) {
           <Button onClick={more}>More cases</Button>
         </div>
       )}
+      <p className="px-2 py-1 text-right">
+        <ExportCsv label="Cases" rows={rows} />
+      </p>
     </>
   );
 }

@@ -98,6 +98,7 @@ export function Lists({ detector }: { detector: string }) {
             >
               <Table<KeptList>
                 label="Lists"
+                exported
                 rows={found}
                 columns={COLUMNS}
                 id={(row) => row.name}

@@ -35,6 +35,7 @@ export function RuleTable({ detector, rules, insights, range, empty }: Props) {
   return (
     <Table<Row>
       label="Rules"
+      exported
       rows={rows}
       columns={columns}
       id={(row) => row.rule.name}

@@ -33,7 +33,13 @@ export function Versions({ detector, versions, next }: Props) {
   const first = before && numbers.includes(before) ? before : second - 1;
   return (
     <Panel title="Versions" about="The newest first; nothing is ever overwritten." flush>
-      <Table<RuleVersion> label="Versions" rows={versions} columns={columns} id={(row) => String(row.version)} />
+      <Table<RuleVersion>
+        exported
+        label="Versions"
+        rows={versions}
+        columns={columns}
+        id={(row) => String(row.version)}
+      />
       {numbers.length > 1 && (
         <section aria-label="Difference" className="flex flex-col gap-3 border-t p-4">
           <div className="flex flex-wrap items-end gap-3">

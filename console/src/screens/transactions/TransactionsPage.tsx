@@ -39,6 +39,7 @@ export function TransactionsPage() {
         ) : (
           <Table
             label="Transactions"
+            exported
             rows={rows}
             columns={COLUMNS}
             id={(row) => `${row.detector} ${row.transaction_id}`}

@@ -31,6 +31,7 @@ export function Users() {
           <>
             <Table
               label="Users"
+              exported
               rows={users}
               columns={columns(ask)}
               id={(row) => row.name}

@@ -6,6 +6,7 @@ import { queries } from "~/api/queries";
 import { useMay } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
+import { ExportCsv } from "~/ui/ExportCsv";
 import { TextArea } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
@@ -49,6 +50,9 @@ export function AlertsTab() {
                 <Button onClick={() => void found.fetchNextPage()}>Older alerts</Button>
               </p>
             )}
+            <p className="px-2 py-1 text-right">
+              <ExportCsv label="Alerts" rows={pages.flatMap((page) => page.alerts)} />
+            </p>
           </Panel>
           {over && <AcknowledgeDialog alert={over} onClose={() => setOver(undefined)} />}
         </>

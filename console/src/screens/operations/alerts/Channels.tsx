@@ -35,6 +35,7 @@ export function Channels({ channels, about }: { channels: readonly Channel[]; ab
     <Panel title="Channels" about={about} flush>
       <Table
         label="Channels"
+        exported
         rows={channels}
         columns={COLUMNS}
         id={(row) => row.name}

@@ -4,6 +4,7 @@ import type { FormEvent } from "react";
 import { api, say } from "~/api/client";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
+import { ExportCsv } from "~/ui/ExportCsv";
 import { TextField } from "~/ui/Field";
 import { part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
@@ -57,6 +58,9 @@ export function AuditTab() {
                   <Button onClick={() => void found.fetchNextPage()}>Older changes</Button>
                 </p>
               )}
+              <p className="px-2 py-1 text-right">
+                <ExportCsv label="Changes" rows={pages.flatMap((page) => page.entries)} />
+              </p>
             </>
           )}
         </Asked>

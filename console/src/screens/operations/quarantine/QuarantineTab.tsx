@@ -4,6 +4,7 @@ import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
+import { ExportCsv } from "~/ui/ExportCsv";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
@@ -73,6 +74,9 @@ export function QuarantineTab() {
                   <Button onClick={() => void list.fetchNextPage()}>Older events</Button>
                 </li>
               )}
+              <li className="px-2 py-1 text-right">
+                <ExportCsv label="Refused events" rows={events} />
+              </li>
             </ul>
           )}
         </Asked>
