@@ -38,7 +38,7 @@ def test_a_first_visit_loads_less_than_300_kb_packed_and_nothing_from_elsewhere(
     page.goto(console)
     page.locator("h1").wait_for()
     page.wait_for_load_state("load")
-    files = [url for url in sizes if url.endswith((".js", ".css", ".svg")) or url.rstrip("/") == console]
+    files = [url for url in sizes if url.endswith((".js", ".css", ".svg", ".woff2")) or url.rstrip("/") == console]
     packed = 0
     for url in files:
         answer = get(url, headers={"accept-encoding": "gzip"})
@@ -46,6 +46,8 @@ def test_a_first_visit_loads_less_than_300_kb_packed_and_nothing_from_elsewhere(
         assert answer.headers.get("content-encoding") == "gzip" or len(gzip.compress(answer.content)) < 2048, url
     assert len(files) >= 3
     assert packed < MOST_PACKED, packed
+    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('14px Inter'))")
+    assert any("inter-latin-wght" in url for url in files)
 
 
 def test_the_documentation_is_shown_without_anything_from_elsewhere(page, console):

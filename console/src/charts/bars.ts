@@ -3,9 +3,9 @@
 import type uPlot from "uplot";
 import type { Options } from "uplot";
 import type { Ink } from "./Plot";
-import type { OutcomeName } from "./series";
+import { colourOf, type OutcomeName } from "./series";
 
-const FONT = "11px system-ui, sans-serif";
+const FONT = "11px Inter, system-ui, sans-serif";
 
 export type Build = (ink: Ink, library: typeof uPlot) => Omit<Options, "width" | "height">;
 
@@ -50,7 +50,7 @@ export function stackOptions(
       axis(ink, { grid: { show: false }, space: 64, size: 24, values: times }),
       axis(ink, { values: counts, size: 48, space: 34 }),
     ],
-    series: [{}, ...[...names].reverse().map((name) => bar(name, ink.of(name), library))],
+    series: [{}, ...[...names].reverse().map((name) => bar(name, ink.of(colourOf(name)), library))],
     hooks: { setCursor: [(chart) => hover(chart.cursor.idx ?? null)] },
   });
 }

@@ -13,6 +13,11 @@ export interface OutcomeCounts {
 export const STACK = ["block", "review", "challenge", "approve"] as const;
 export type OutcomeName = (typeof STACK)[number];
 
+/** The colour of an outcome in a chart: approvals are most of what there is, and muted for what matters. */
+export function colourOf(name: OutcomeName): string {
+  return name === "approve" ? "approve-muted" : name;
+}
+
 /** Everything that was decided. */
 export function all(of: OutcomeCounts): number {
   return of.approve + of.challenge + of.review + of.block;

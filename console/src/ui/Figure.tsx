@@ -6,14 +6,18 @@ interface Props {
   /** What the value is of: over which time, of how many. Of several texts each begins a line. */
   about?: ReactNode | string[];
   tone?: string;
+  /** The one figure of the page that counts most. */
+  hero?: boolean;
 }
 
 /** One figure with its name; several stand in `Figures`. Nothing of it is ever cut: what is too long goes on in the next line. */
-export function Figure({ name, value, about, tone = "" }: Props) {
+export function Figure({ name, value, about, tone = "", hero }: Props) {
   return (
     <div className="min-w-0 rounded-lg border bg-panel px-4 py-3">
       <dt className="text-soft text-xs">{name}</dt>
-      <dd className={`break-words font-semibold text-xl leading-8 ${tone}`}>{value}</dd>
+      <dd className={`break-words font-semibold ${hero ? "text-3xl leading-10" : "text-xl leading-8"} ${tone}`}>
+        {value}
+      </dd>
       <dd className="min-h-4 break-words text-soft text-xs">{Array.isArray(about) ? about.map(line) : about}</dd>
     </div>
   );

@@ -11,10 +11,10 @@ export function LiveFigures({ asking }: { asking: Asking }) {
   if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
   return (
     <Figures label="What was decided">
+      <Figure hero name="Fraud prevented" value={prevented(data)} about={blocks(data)} />
       <Figure name="Transactions processed" value={<Listed>{count(data?.processed)}</Listed>} about={since(data)} />
       <Figure name="Decisions a second" value={perSecond(data?.per_second)} about="within the last 10 s" />
       <Figure name="Fraud rate" value={fraudRate(data)} about={known(data)} />
-      <Figure name="Fraud prevented" value={prevented(data)} about={blocks(data)} />
       <Figure
         name="Approved"
         tone="text-approve"

@@ -4,7 +4,7 @@ import { type Asking, type Series, useSeries } from "~/api/insights";
 import { stackOptions } from "~/charts/bars";
 import { Legend } from "~/charts/Legend";
 import { Plot } from "~/charts/Plot";
-import { all, type OutcomeName, STACK, stacked } from "~/charts/series";
+import { all, colourOf, type OutcomeName, STACK, stacked } from "~/charts/series";
 import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { count, percent } from "~/words/numbers";
@@ -41,7 +41,7 @@ function Outcomes({ of: found }: { of: Series }) {
     <div className="flex flex-col gap-1">
       <div className="flex min-h-10 flex-wrap items-center gap-x-4 gap-y-1 sm:min-h-5">
         <span className="figure w-28 text-soft text-xs">{at ? moment(at.at) : "In all"}</span>
-        <Legend of={STACK.map((name) => ({ name, colour: name, value: count(sum[name]) }))} />
+        <Legend of={STACK.map((name) => ({ name, colour: colourOf(name), value: count(sum[name]) }))} />
       </div>
       <Plot label={said(found, x.length)} height={190} data={everything} options={optionsOfAll} />
       <p className="text-soft text-xs">Stopped: blocked, held for review or challenged</p>
