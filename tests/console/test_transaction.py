@@ -102,8 +102,11 @@ def test_the_list_is_filtered_by_the_address_and_shows_older_ones(page, console,
     with page.expect_download() as saved:
         page.get_by_role("button", name="as CSV (Transactions)").click()
     exported = list(csv.DictReader(saved.value.path().read_text().splitlines()))
-    assert saved.value.suggested_filename == "transactions.csv" and len(exported) == rows.count()
-    assert exported[0]["transaction_id"] and exported[0]["customer_id"] and float(exported[0]["amount"]) > 0
+    assert saved.value.suggested_filename == "transactions.csv"
+    assert len(exported) > shown, "every loaded row, not the first page"
+    assert exported[0]["transaction_id"]
+    assert exported[0]["customer_id"]
+    assert float(exported[0]["amount"]) > 0
     page.get_by_label("Decision", exact=True).select_option("block")
     page.wait_for_url(re.compile("decision=block"))
     page.wait_for_function("() => [...document.querySelectorAll('tbody tr')].every(row => row.innerText.includes('block'))")
