@@ -14,6 +14,7 @@
     |-- RegistryError             the registry of models does not answer, or refuses
     |-- NotReady                  a request for a decision before models and state are loaded
     |-- BrokerError               the broker does not answer, or refuses
+    |   `-- BrokerUnavailable     ... because it cannot answer for now; the same may be asked again
     |-- SinkUnavailable           an external store does not answer; the write is repeated later
     |-- Fenced                    another owner has taken over; nothing more may be written
     |-- Forbidden                 the caller lacks the required right
@@ -101,6 +102,10 @@ class NotReady(PenstockError):
 
 class BrokerError(PenstockError):
     """The broker does not answer, or refuses what was asked of it; nothing was lost."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker does not answer, or cannot for now; the same may be asked again."""
 
 
 class SinkUnavailable(PenstockError):

@@ -9,8 +9,7 @@ from redis import Redis
 
 from penstock.adapters.redis_stream import RedisBroker
 from penstock.adapters.redis_stream.address import Address
-from penstock.adapters.redis_stream.line import Silent
-from penstock.errors import BrokerError, ConfigurationError, Fenced
+from penstock.errors import BrokerError, BrokerUnavailable, ConfigurationError, Fenced
 from penstock.stream.port import Outgoing, Unit
 from tests.contract.test_brokers import bodies, read
 from tests.integration import crash_worker
@@ -138,7 +137,7 @@ def test_a_commit_whose_answer_was_lost_is_not_written_twice(broker, client, own
     def runs(*words):
         answer = run(*words)
         if next(lost, False):
-            raise Silent("nobody heard it")
+            raise BrokerUnavailable("nobody heard it")
         return answer
 
     inbox.committing.run = runs
@@ -155,7 +154,7 @@ def test_a_batch_of_a_producer_whose_answer_was_lost_is_not_written_twice(broker
     def runs(*words):
         answer = run(*words)
         if next(lost, False):
-            raise Silent("nobody heard it")
+            raise BrokerUnavailable("nobody heard it")
         return answer
 
     outlet.line.run = runs

@@ -149,7 +149,8 @@ class Candidate(Protocol):
         """Fence the previous owner. Only what it committed before is in the journal.
 
         Raises:
-            BrokerError: the broker does not answer.
+            BrokerUnavailable: the broker does not answer for now.
+            BrokerError: it refuses.
         """
 
     @property

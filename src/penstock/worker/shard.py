@@ -12,7 +12,7 @@ from penstock.engine import Engine
 from penstock.engine.following import RulesFollower
 from penstock.engine.statistics.totals import Meter
 from penstock.engine.warm import GC_THRESHOLDS
-from penstock.errors import Fenced, LedgerError
+from penstock.errors import BrokerUnavailable, Fenced, LedgerError
 from penstock.ledger import RecentRecords
 from penstock.stream.owner import Owner
 from penstock.stream.parts import Parts
@@ -78,7 +78,7 @@ class ShardRunner:
                         each.first(replica.engine)
                 self._replica = replica  # followed by the threads from now on
                 self._serve(replica, stop)
-            except Fenced as error:
+            except (Fenced, BrokerUnavailable) as error:  # an outage ends an ownership, not the process
                 _log.warning("%s stands by from now on: %s", self._name, error)
                 fenced = True
             finally:

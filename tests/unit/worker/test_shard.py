@@ -11,7 +11,7 @@ import pytest
 
 from penstock import Detector, Engine, Entity
 from penstock.engine.warm import GC_THRESHOLDS
-from penstock.errors import Fenced
+from penstock.errors import BrokerError, BrokerUnavailable, Fenced
 from penstock.ledger import Ledger, MemoryLedger
 from penstock.stream.entry import Entry, encode
 from penstock.stream.parts import Parts
@@ -168,3 +168,43 @@ def test_a_worker_that_is_not_elected_claims_a_shard_that_its_owner_has_abandone
     parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
     ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
     assert len(broker.thresholds) == 1
+
+
+class Unavailable(Broker):
+    """Does not answer the first two claims."""
+
+    claims = 0
+
+    def claim(self, shard: int) -> "Broker":
+        self.claims += 1
+        if self.claims < 3:
+            raise BrokerUnavailable("shard 0 cannot be claimed: Kafka does not answer")
+        return self
+
+
+def test_a_worker_whose_claim_is_not_answered_stands_by_and_claims_again(collected_rarely):
+    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    broker = Unavailable(ownerships=1, stop=stop)
+    parts = Parts(
+        broker,
+        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
+        lambda _shard, _replica: [],
+    )
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+    assert (broker.claims, len(broker.thresholds)) == (3, 1)
+
+
+class Refusing(Broker):
+    """Refuses every claim."""
+
+    def claim(self, shard: int) -> "Broker":
+        raise BrokerError("no group; create it: penstock topics create")
+
+
+def test_a_worker_whose_claim_is_refused_ends_and_says_so(collected_rarely):
+    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    broker = Refusing(ownerships=1, stop=stop)
+    replica = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger))
+    parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
+    with pytest.raises(BrokerError, match="topics create"):
+        ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from penstock.errors import BrokerError, BrokerUnavailable
+
 _LOST = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
 _ASK_EVERY_S = 1.0
 _ASK_S = 0.5
@@ -58,6 +60,19 @@ def _patience_s(code: int) -> float:
     if code in TRANSIENT:
         return _PATIENCE_S
     return _MISSING_S if code == KafkaError.UNKNOWN_TOPIC_OR_PART else 0.0
+
+
+def refused(what: str, error: KafkaException) -> BrokerError:
+    """The error of Penstock for one of the client that patience did not help against.
+
+    >>> refused("shard 2 cannot be claimed", KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer")))
+    BrokerUnavailable('shard 2 cannot be claimed: no answer')
+    >>> refused("shard 2 cannot be claimed", KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed")))
+    BrokerError('shard 2 cannot be claimed: not allowed')
+    """
+    cause = error.args[0]
+    kind = BrokerUnavailable if cause.code() in TRANSIENT | _LOST else BrokerError
+    return kind(f"{what}: {cause.str()}")
 
 
 class Health:

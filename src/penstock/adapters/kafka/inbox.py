@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from penstock.adapters.kafka.address import Address
-from penstock.adapters.kafka.health import Health, patiently
+from penstock.adapters.kafka.health import Health, patiently, refused
 from penstock.adapters.kafka.journal import UNKNOWN
 from penstock.adapters.kafka.journal_writer import JournalWriter
 from penstock.adapters.kafka.publisher import KafkaPublisher
@@ -102,7 +102,7 @@ class KafkaInbox:
         try:
             known = patiently(lambda: self._committed(partitions))
         except KafkaException as error:
-            raise BrokerError(f"how far shard {self.shard} has been read cannot be had: {error.args[0].str()}") from error
+            raise refused(f"how far shard {self.shard} has been read cannot be had", error) from error
         for partition in known:
             place = places.get(self._roles[partition.topic])
             behind = OFFSET_INVALID if place is None else int(place) + 1

@@ -10,7 +10,7 @@ from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.claims import CLAIM, RELEASED, Claims, place_of
 from penstock.adapters.kafka.health import Health
 from penstock.adapters.kafka.journal import reader
-from penstock.errors import BrokerError, Fenced
+from penstock.errors import BrokerError, BrokerUnavailable, Fenced
 
 LARGEST_ENTRY = 32 << 20
 
@@ -50,7 +50,7 @@ class JournalWriter:
         """Claim the journal; returns the claim's number.
 
         Raises:
-            BrokerError: Kafka does not answer.
+            BrokerUnavailable: Kafka does not answer.
         """
         self.claimed = self._sent(b"", {CLAIM: b""}, _CLAIM_S)
         self._next = self.claimed + 1
@@ -85,7 +85,9 @@ class JournalWriter:
             if not delivered and self._lost() and self._health.trouble is not None:
                 raise Fenced(f"shard {self._shard} goes to another worker")
             if not delivered and time.monotonic() > until:
-                raise BrokerError(f"shard {self._shard} cannot be claimed: {self._health.trouble or 'Kafka does not answer'}")
+                raise BrokerUnavailable(
+                    f"shard {self._shard} cannot be claimed: {self._health.trouble or 'Kafka does not answer'}"
+                )
         error, offset = delivered[0]
         if error is not None and self.claimed >= 0:  # whether it stands there is unknown: only who follows anew knows
             self.fenced = True

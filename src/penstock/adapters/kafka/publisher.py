@@ -17,9 +17,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.claims import parts_of, place_of
-from penstock.adapters.kafka.health import TRANSIENT, Health, patiently
+from penstock.adapters.kafka.health import TRANSIENT, Health, patiently, refused
 from penstock.adapters.kafka.journal import KafkaJournal, reader
-from penstock.errors import BrokerError, Fenced
+from penstock.errors import BrokerUnavailable, Fenced
 from penstock.stream.port import Derive, Outgoing
 
 POSITION = "penstock-journal"
@@ -88,7 +88,7 @@ class KafkaPublisher:
         try:
             patiently(lambda: producer.init_transactions(_CLAIM_S))
         except KafkaException as error:
-            raise BrokerError(f"shard {self._shard} cannot be claimed: {error.args[0].str()}") from error
+            raise refused(f"shard {self._shard} cannot be claimed", error) from error
         return producer
 
     # ------------------------------------------------------------ where it goes on
@@ -126,10 +126,8 @@ class KafkaPublisher:
                     return found
                 near *= _NEAR
         except KafkaException as error:
-            raise BrokerError(
-                f"what was published from shard {self._shard} cannot be read from {self._topic!r}: {error.args[0].str()}; "
-                "a missing topic is created by: penstock topics create"
-            ) from error
+            what = f"what was published from shard {self._shard} cannot be read from {self._topic!r}"
+            raise refused(f"{what} (a missing topic is created by: penstock topics create)", error) from error
         finally:
             consumer.close()
         return None
@@ -149,7 +147,7 @@ class KafkaPublisher:
                 return found
             elif message.error().code() not in TRANSIENT:
                 raise KafkaException(message.error())
-        raise BrokerError(f"Kafka at {self._address.servers} does not answer")
+        raise BrokerUnavailable(f"Kafka at {self._address.servers} does not answer")
 
     # ------------------------------------------------------------ publishing
 

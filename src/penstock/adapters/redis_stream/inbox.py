@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from penstock.adapters.redis_stream.address import Address
-from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
-from penstock.errors import BrokerError, Fenced
+from penstock.adapters.redis_stream.line import ANSWER_S, Line
+from penstock.errors import BrokerError, BrokerUnavailable, Fenced
 from penstock.stream.port import INBOX, Derive, Message, Unit, nothing
 from penstock.stream.trace_context import TRACEPARENT
 
@@ -93,7 +93,7 @@ class RedisInbox:
         names, behind = [self._names[role] for role in roles], [self._behind[role] for role in roles]
         try:
             found = self._reading.ask("XREAD", "COUNT", self._at_once, *block, "STREAMS", *names, *behind)
-        except Silent:
+        except BrokerUnavailable:
             time.sleep(min(timeout_s, _WAIT_S))
             return
         size = most = 0
@@ -146,7 +146,7 @@ class RedisInbox:
         while True:
             try:
                 return ask()
-            except Silent as error:
+            except BrokerUnavailable as error:
                 if self._lost:
                     raise Fenced(f"shard {self.shard} goes to another worker") from error
                 time.sleep(_WAIT_S)

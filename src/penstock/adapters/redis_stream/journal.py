@@ -5,8 +5,8 @@ from typing import Any
 
 from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.inbox import ordered
-from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
-from penstock.errors import BrokerError
+from penstock.adapters.redis_stream.line import ANSWER_S, Line
+from penstock.errors import BrokerError, BrokerUnavailable
 
 _MOST = 16
 _WAIT_S = 0.2
@@ -25,7 +25,7 @@ class RedisJournal:
         journal = self._address.topics.journal
         try:
             found = self._line.ask("XREAD", "COUNT", _MOST, *block, "STREAMS", journal, self._reached or "0-0")
-        except Silent:
+        except BrokerUnavailable:
             time.sleep(min(timeout_s, _WAIT_S))
             return []
         return [self._entry(place.decode(), fields) for _, entries in found or () for place, fields in entries]
@@ -63,7 +63,7 @@ class RedisJournal:
         """See `Journal.mark`."""
         try:
             place = (self._asking.ask("HGET", self._address.state, "place") or b"").decode()
-        except Silent:
+        except BrokerUnavailable:
             return None
         if self._reached and (not place or ordered(place) < ordered(self._reached)):
             raise self._gap(place)

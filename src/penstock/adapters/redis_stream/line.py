@@ -11,7 +11,7 @@ from redis.commands.core import Script
 from redis.retry import Retry
 
 from penstock.adapters.redis_stream.address import Address
-from penstock.errors import BrokerError
+from penstock.errors import BrokerError, BrokerUnavailable
 
 ANSWER_S = 5.0
 """A server that says nothing for so long does not answer."""
@@ -29,17 +29,13 @@ _PASSING = ("MISCONF", "NOREPLICAS", "BUSY ")
 """What a server answers that is to be asked again: it reads its file, changes its role, or has no room for now."""
 
 
-class Silent(BrokerError):
-    """Redis does not answer, or cannot at present; the call may be repeated."""
-
-
 class Line:
     """A connection to one Redis. Thread-safe; each purpose has a separate line, so that `trouble` concerns that purpose.
 
     >>> line = Line.to(Address.of("redis://127.0.0.1:1"))
     >>> try:
     ...     line.ask("PING")
-    ... except Silent as error:
+    ... except BrokerUnavailable as error:
     ...     line.trouble == str(error)
     True
     """
@@ -76,7 +72,7 @@ class Line:
         """The answer to a command.
 
         Raises:
-            Silent: ask again later.
+            BrokerUnavailable: ask again later.
             BrokerError: Redis refuses.
         """
         return self._checked(lambda: self._client.execute_command(*words))  # type: ignore[no-untyped-call]  # the client's
@@ -94,7 +90,7 @@ class Line:
                 raise BrokerError(f"Redis at {self._server} refuses: {text}") from error
             what = "can take nothing for now" if isinstance(error, exceptions.ResponseError) else "does not answer"
             self.trouble = f"Redis at {self._server} {what}: {text}"
-            raise Silent(self.trouble) from error
+            raise BrokerUnavailable(self.trouble) from error
         self.trouble = None
         return answer
 
@@ -104,7 +100,7 @@ class Line:
         while True:
             try:
                 return ask()
-            except Silent:
+            except BrokerUnavailable:
                 if time.monotonic() > until:
                     raise
                 time.sleep(_WAIT_S)

@@ -7,8 +7,8 @@ from collections import deque
 from typing import NamedTuple
 
 from penstock.adapters.redis_stream.address import Address
-from penstock.adapters.redis_stream.line import Line, Silent
-from penstock.errors import BrokerError
+from penstock.adapters.redis_stream.line import Line
+from penstock.errors import BrokerError, BrokerUnavailable
 from penstock.stream.port import OnAcknowledged
 
 MOST_WAITING = 100_000
@@ -99,7 +99,7 @@ class RedisOutlet:
         while True:
             try:
                 self.line.run(self._script, keys, arguments)
-            except Silent as error:
+            except BrokerUnavailable as error:
                 if self._closing or time.monotonic() > batch[0].until:
                     return BrokerError(f"Redis did not take the message: {error}")
                 time.sleep(_WAIT_S)
