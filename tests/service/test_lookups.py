@@ -153,6 +153,7 @@ def test_a_status_holds_what_the_detector_has(tmp_path, serve_in_thread):
         "origin": "C1",
         "destination": "C2",
         "processed_at": decided["decided_at"],
+        "review": None,
     }
 
 
