@@ -75,6 +75,17 @@ describe("the live feed", () => {
     expect(sockets.length).toBe(2);
   });
 
+  it("does not hear what an earlier connection still says", () => {
+    const { feed, sockets } = scene();
+    const heard: LiveMessage[] = [];
+    feed.listen((each) => heard.push(each));
+    vi.advanceTimersByTime(7_000);
+    expect(sockets.length).toBe(2);
+    sockets[0]?.onmessage?.({ data: JSON.stringify(message) });
+    expect(heard).toEqual([]);
+    expect(feed.link).toBe("lost");
+  });
+
   it("waits longer after each failure, up to a bound, and never the same for all", () => {
     expect([0, 1, 2, 20].map((n) => waitMs(n, 1))).toEqual([500, 1000, 2000, 15_000]);
     expect(waitMs(3, 0)).toBeLessThan(waitMs(3, 0.9));

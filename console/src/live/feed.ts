@@ -88,7 +88,10 @@ export class Feed {
     const socket = this.open(this.newest?.alert_number);
     this.socket = socket;
     this.listenForSilence();
-    socket.onmessage = (event) => this.told(JSON.parse(String(event.data)) as LiveMessage);
+    // What an earlier connection still says is not heard: it would be shown twice, or hold open what nobody watches.
+    socket.onmessage = (event) => {
+      if (this.socket === socket) this.told(JSON.parse(String(event.data)) as LiveMessage);
+    };
     socket.onclose = () => {
       if (this.socket === socket) this.lost();
     };

@@ -67,7 +67,7 @@ function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) 
           {of.owner === me ? "Assigned to you" : `Assigned to ${of.owner}`} until {until(of)}
         </Badge>
       )}
-      {of.state === "open" && !refused && <Badge>Unassigned</Badge>}
+      {(of.state === "open" || of.state === "escalated") && !refused && <Badge>Unassigned</Badge>}
       {of.escalations > 0 && <Badge tone="warn">Escalated</Badge>}
       {of.origin === "sample" && <Badge>Random sample</Badge>}
       {of.known && (

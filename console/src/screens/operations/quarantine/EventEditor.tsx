@@ -5,7 +5,7 @@ import { told } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
 import { TextArea, TextField } from "~/ui/Field";
-import { bodyOf, type EventField, fieldsOf, isMasked, pretty } from "./event";
+import { bodyOf, type EventField, fieldsOf, isMasked, pretty, type Typed, typedInto } from "./event";
 import { type Refused, resubmit } from "./refused";
 
 interface Props {
@@ -22,13 +22,14 @@ const VIEWS = [
 /** The event field by field, or as JSON, with what is wrong beside each; sent as it stands, the service judges again. */
 export function EventEditor({ event, actions, onSent }: Props) {
   const declared = useDefinition(event.detector ?? undefined).data?.fields;
-  const taken = useMemo(() => fieldsOf(event.body, declared), [event.body, declared]);
-  const [edited, setEdited] = useState<readonly EventField[]>();
+  // What is typed is kept by name, apart from the fields: those that the detector needs besides may come to be known later.
+  const [source, setSource] = useState(event.body);
+  const [typed, setTyped] = useState<Typed>({});
+  const fields = useMemo(() => typedInto(fieldsOf(source, declared), typed), [source, declared, typed]);
   const [text, setText] = useState(pretty(event.body));
   const [asText, setAsText] = useState(false);
   const [wrong, setWrong] = useState<Wrong>({ [event.field ?? ""]: event.cause });
   const [busy, setBusy] = useState(false);
-  const fields = edited ?? taken;
   const inFields = fields !== undefined && !asText;
   const body = inFields ? bodyOf(fields) : text;
   const hidden = isMasked(body) || (event.cut && body === pretty(event.body));
@@ -46,7 +47,11 @@ export function EventEditor({ event, actions, onSent }: Props) {
 
   function show(view: "fields" | "text") {
     if (view === "text" && fields) setText(pretty(bodyOf(fields)));
-    if (view === "fields") setEdited(fieldsOf(text, declared));
+    if (view === "fields") {
+      if (fieldsOf(text, declared) === undefined) return setWrong({ "": NO_FIELDS });
+      setSource(text);
+      setTyped({});
+    }
     setAsText(view === "text");
   }
 
@@ -54,7 +59,7 @@ export function EventEditor({ event, actions, onSent }: Props) {
   const others = Object.entries(wrong).filter(([name]) => !named.has(name));
   return (
     <form onSubmit={(submitted) => void submit(submitted)} className="flex flex-col gap-3" aria-label="Corrected event">
-      {taken && (
+      {fields && (
         <div>
           <Choice label="Edit as" options={VIEWS} value={asText ? "text" : "fields"} onChange={show} />
         </div>
@@ -66,9 +71,7 @@ export function EventEditor({ event, actions, onSent }: Props) {
               key={field.name}
               field={field}
               error={wrong[field.name]}
-              onChange={(to) =>
-                setEdited(fields.map((each) => (each.name === field.name ? { ...each, text: to } : each)))
-              }
+              onChange={(to) => setTyped((before) => ({ ...before, [field.name]: to }))}
             />
           ))}
         </div>
@@ -102,6 +105,8 @@ export function EventEditor({ event, actions, onSent }: Props) {
     </form>
   );
 }
+
+const NO_FIELDS = "This is not a JSON object, so it cannot be edited field by field.";
 
 /** What is wrong, by field; under no name what is wrong with the whole. */
 type Wrong = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bodyOf, type Declared, fieldsOf, isMasked, pretty } from "./event";
+import { bodyOf, type Declared, fieldsOf, isMasked, pretty, typedInto } from "./event";
 
 const declare = (name: string, type: Declared["type"], optional = false) => ({
   name,
@@ -34,6 +34,19 @@ describe("a refused event", () => {
       ["transaction_id", true, true],
       ["timestamp", false, true],
       ["amount", false, true],
+    ]);
+  });
+
+  it("keeps what was typed where the fields of the detector come to be known later", () => {
+    const body = JSON.stringify({ amount: "ten" });
+    const typed = { amount: "11" };
+    const early = typedInto(fieldsOf(body, undefined), typed) ?? [];
+    expect(early.map((field) => [field.name, field.text])).toEqual([["amount", "11"]]);
+    const later = typedInto(fieldsOf(body, DECLARED), typed) ?? [];
+    expect(later.map((field) => [field.name, field.text])).toEqual([
+      ["amount", "11"],
+      ["transaction_id", ""],
+      ["timestamp", ""],
     ]);
   });
 

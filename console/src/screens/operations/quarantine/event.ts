@@ -47,6 +47,14 @@ export function fieldsOf(body: string, declared: readonly Declared[] | undefined
   });
 }
 
+/** What somebody typed into the boxes, by the name of the field. */
+export type Typed = Readonly<Record<string, string>>;
+
+/** The fields with what was typed into them. */
+export function typedInto(fields: readonly EventField[] | undefined, typed: Typed): EventField[] | undefined {
+  return fields?.map((field) => ({ ...field, text: typed[field.name] ?? field.text }));
+}
+
 /** The event that the fields make. An empty box of a field that need not be there leaves it out. */
 export function bodyOf(fields: readonly EventField[]): string {
   const made: Record<string, unknown> = {};
