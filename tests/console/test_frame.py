@@ -6,6 +6,9 @@ from urllib.parse import quote
 import pytest
 from tests.console.waiting import expect, get, post
 
+from penstock.service.live.preparation import Preparation
+from penstock.service.live.web import HEADERS
+
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 MOST_PACKED = 300_000
@@ -23,6 +26,23 @@ def test_every_page_of_the_menu_opens_by_keyboard_and_has_a_heading_of_its_own(p
         expect(link).to_have_attribute("aria-current", "page")
         expect(page.locator("h1")).to_have_text([name])
         expect(page).to_have_title(f"{name} · Penstock")
+
+
+def test_a_page_that_was_opened_while_the_service_was_prepared_becomes_the_console(page, console):
+    shown = []
+
+    def answer(route):
+        shown.append(route.request.url)
+        if len(shown) < 3:
+            route.fulfill(body=Preparation("Training models").page(), headers=HEADERS | {"content-type": "text/html"})
+        else:
+            route.continue_()
+
+    page.route(f"{console}/", answer)
+    page.goto(f"{console}/#/queue")
+    page.get_by_role("heading", name="Preparing").wait_for()
+    expect(page.locator("h1")).to_have_text(["Review queue"])
+    assert len(shown) == 3
 
 
 def test_an_address_that_leads_nowhere_says_so(page, console):

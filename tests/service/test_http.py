@@ -555,6 +555,6 @@ def test_the_documentation_fetches_nothing_from_outside(ask):
     page = ask("GET", "/docs")
     assert "http" not in page.text.replace("<!doctype html>", "")
     assert "default-src 'self'" in page.headers["content-security-policy"]
-    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.js"):
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.js", "preparing.js"):
         assert ask("GET", f"/assets/{asset}").status_code == 200
     problem(ask("GET", "/assets/..%2fapp.py"), 404)

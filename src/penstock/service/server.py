@@ -133,9 +133,9 @@ def serve(
             raising.listen(lambda detector, alert: router[detector].feed.alert(alert))
 
     def ready() -> None:
-        settle_garbage()
         if preparation is not None:
             preparation.done = True
+        settle_garbage()
         on_ready()
 
     def failed(error: BaseException) -> None:

@@ -7,7 +7,8 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="1">
+<noscript><meta http-equiv="refresh" content="1"></noscript>
+<script src="assets/preparing.js"></script>
 <title>Preparing, {percent} % · Penstock</title>
 <link rel="icon" href="icon.svg">
 <style>
@@ -23,6 +24,10 @@ progress {{ width: 100%; height: .75rem }}
 </body>
 </html>
 """
+
+# A refresh of the markup leaves a page alone whose address has a fragment, such as #/queue: it would wait forever.
+SCRIPT = "setTimeout(() => location.reload(), 1000);\n"
+"""The script of the page, `assets/preparing.js`: it loads the page again."""
 
 
 class Preparation:

@@ -16,6 +16,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
+from penstock.service.live import preparation
 from penstock.service.live.preparation import Preparation
 from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
@@ -122,11 +123,14 @@ _DOCS = """<!doctype html>
 </html>
 """
 
-_DOCS_SCRIPT = """SwaggerUIBundle({
+_SCRIPTS = {
+    "docs.js": """SwaggerUIBundle({
   url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null, tryItOutEnabled: true,
   presets: [SwaggerUIBundle.presets.apis], layout: "BaseLayout",
 });
-"""
+""",
+    "preparing.js": preparation.SCRIPT,
+}
 
 
 def _form(served: ServedDetector, traffic: Traffic | None) -> dict[str, Any]:
@@ -180,8 +184,8 @@ async def docs() -> Response:
 @route("GET", "/assets/{name}", ANYBODY, hidden=True)
 async def asset(console: Console, /, name: str, request: Request) -> Response:
     """A file of the console, or of the documentation."""
-    if name == "docs.js":
-        return Response(_DOCS_SCRIPT, media_type=TYPES["js"], headers=HEADERS)
+    if name in _SCRIPTS:
+        return Response(_SCRIPTS[name], media_type=TYPES["js"], headers=HEADERS)
     if name in _SWAGGER:
         return _swagger(name)
     return _found(console.file(f"assets/{name}", _accept(request)), name)
