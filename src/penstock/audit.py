@@ -176,6 +176,11 @@ class AuditLog:
         sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - names of columns
         return [_entry(row) for row in self._database.read(sql, values | {"limit": limit})]
 
+    def following(self, seq: int, limit: int) -> list[Entry]:
+        """The entries behind the one of this number, oldest first."""
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE seq > :seq ORDER BY seq LIMIT :limit"  # noqa: S608 - names of columns
+        return [_entry(row) for row in self._database.read(sql, {"seq": seq, "limit": limit})]
+
     def head(self) -> Head:
         """The end of the chain."""
         [(seq, value)] = self._database.read("SELECT seq, hash FROM audit_head WHERE id = 1") or [(0, "")]

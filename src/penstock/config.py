@@ -264,6 +264,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     case_lock_minutes: Annotated[Positive, Meta(description="How long an analyst keeps a case that they took, in minutes.")] = (
         15.0
     )
+    webhook_private: Annotated[
+        bool,
+        Meta(
+            description="Deliver webhooks to addresses that are not public, and to `http://` as well: for receivers in your own"
+            " network. Whoever may add endpoints can then send requests into it."
+        ),
+    ] = False
+    webhook_failing_days: Annotated[
+        Positive, Meta(description="After how many days without a delivery a webhook is reported as failing.")
+    ] = 3.0
     four_eyes: Annotated[
         bool,
         Meta(

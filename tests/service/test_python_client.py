@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from penstock.adapters.webhook import signature
+from penstock.webhooks import signing
 from penstock_client import AsyncClient, Client, Conflict, InvalidSignature, Refused, Unavailable, verify_webhook
 
 EVENT = {"transaction_id": "tx1", "timestamp": "2026-02-06T10:00:00Z", "customer_id": "C1", "amount": 20.0}
@@ -102,6 +103,32 @@ def test_webhooks_are_verified_as_they_are_signed():
         ("secret", {}, body, 1000),
         ("secret", {"Penstock-Timestamp": "\N{SUPERSCRIPT TWO}"}, body, 1000),
         ("secret", {"Penstock-Timestamp": "1000", "Penstock-Signature": "\N{SNOWMAN}"}, body, 1000),
+    ):
+        with pytest.raises(InvalidSignature):
+            verify_webhook(secret, given, received, now_s=now_s)
+
+
+def test_standard_webhooks_are_verified_also_while_the_secret_is_replaced():
+    body, old, new = b'{"key": "a"}', signing.new_secret(), signing.new_secret()
+    headers = signing.headers([new, old], "evt_1", 1000, body)
+    for secret in (old, new, [old, new], ["other", new]):
+        verify_webhook(secret, {name.upper(): value for name, value in headers.items()}, body, now_s=1200)
+    verify_webhook("plain", signing.headers(["plain"], "evt_1", 1000, body), body, now_s=1000)
+    for secret, given, received, now_s in (
+        ("other", headers, body, 1000),
+        ([], headers, body, 1000),
+        (new, headers, body + b" ", 1000),
+        (new, headers, body, 1301),
+        (new, headers, body, 699),
+        (new, headers | {"webhook-timestamp": "1001"}, body, 1000),
+        (new, headers | {"webhook-id": "evt_2"}, body, 1000),
+        (new, headers | {"webhook-signature": "v1, v2,abc ☃"}, body, 1000),
+        (
+            "old",
+            {"Penstock-Timestamp": "1000", "Penstock-Signature": signature("old", "1000", body), "webhook-signature": ""},
+            body,
+            1000,
+        ),
     ):
         with pytest.raises(InvalidSignature):
             verify_webhook(secret, given, received, now_s=now_s)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from penstock.adapters.webhook import signature
+from penstock.webhooks import signing
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "console" / "node_modules" / ".bin"
@@ -40,6 +41,8 @@ def compiled(tmp_path):
 def test_the_client_decides_once_tells_refusals_apart_and_verifies_webhooks(compiled, real):
     body = '{"key": "ä"}'
     signed = {"timestamp": "1000", "signature": signature("secret", "1000", body.encode()), "body": body}
+    signed["secrets"] = [signing.new_secret(), signing.new_secret()]
+    signed["standard"] = signing.headers(signed["secrets"], "evt_1", 1000, body.encode())
     script = str(Path(__file__).with_name("typescript_client.mjs"))
     found = json.loads(run("node", script, str(compiled), real, json.dumps(signed), cwd=compiled.parent))
     assert found == {

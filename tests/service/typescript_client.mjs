@@ -53,7 +53,7 @@ const unavailable = await error(() => new Client(url, { timeoutMs: 300, fetch: b
 found.unavailable =
   unavailable instanceof Unavailable && unavailable.message.includes("the queue is full") && asked > 1;
 
-const { timestamp, signature, body } = JSON.parse(process.argv[4]);
+const { timestamp, signature, body, standard, secrets } = JSON.parse(process.argv[4]);
 const header = (changed) => (name) =>
   ({ "Penstock-Timestamp": timestamp, "Penstock-Signature": signature, ...changed })[name];
 const now = Number(timestamp);
@@ -67,6 +67,19 @@ const wrong = [
   ["secret", header({ "Penstock-Signature": "sha256=" }), body, 300, now],
   ["secret", () => null, body, 300, now],
 ];
+const signed = (changed) => (name) => ({ ...standard, ...changed })[name];
+for (const secret of [...secrets, secrets, ["other", secrets[1]]])
+  await verifyWebhook(secret, signed({}), body, 300, now + 200);
+wrong.push(
+  ["other", signed({}), body, 300, now],
+  [[], signed({}), body, 300, now],
+  [secrets[0], signed({}), `${body} `, 300, now],
+  [secrets[0], signed({}), body, 300, now + 301],
+  [secrets[0], signed({ "webhook-id": "evt_2" }), body, 300, now],
+  [secrets[0], signed({ "webhook-timestamp": String(now + 1) }), body, 300, now],
+  [secrets[0], signed({ "webhook-signature": "v1, v1,!" }), body, 300, now],
+  ["secret", (name) => (name === "webhook-signature" ? "" : header({})(name)), body, 300, now],
+);
 const errors = await Promise.all(wrong.map((each) => error(() => verifyWebhook(...each))));
 found.forged = errors.every((each) => each instanceof InvalidSignature);
 

@@ -131,29 +131,65 @@ async function problemOf(response: Response): Promise<Partial<Problem>> {
 }
 
 /**
- * Checks that a webhook was signed with this secret, not long ago; throws `InvalidSignature` otherwise.
+ * Checks that a webhook was signed with this secret, not long ago; throws `InvalidSignature` otherwise. A receiver drops a
+ * `webhook-id` that it had before. Signatures are those of Standard Webhooks; a message without one may have the older
+ * `Penstock-Signature` of alerts.
  *
+ * @param secret That of the endpoint or channel; several while it is replaced.
  * @param header Returns a header of the request by its name.
  * @param body As received, before any decoding.
  */
 export async function verifyWebhook(
-  secret: string,
+  secret: string | readonly string[],
   header: (name: string) => string | null | undefined,
   body: string,
   toleranceS = 300,
   nowS = Date.now() / 1_000,
 ): Promise<void> {
-  const timestamp = header("Penstock-Timestamp") ?? "";
-  if (!/^[0-9]+$/.test(timestamp))
-    throw new InvalidSignature("Penstock-Timestamp is missing, or is no number of seconds");
-  const given = /^sha256=((?:[0-9a-f]{2})+)$/.exec(header("Penstock-Signature") ?? "")?.[1] ?? "";
-  const bytes = Uint8Array.from(given.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  const standard = header("webhook-signature");
+  const timestamp = header(standard == null ? "Penstock-Timestamp" : "webhook-timestamp") ?? "";
+  if (!/^[0-9]{1,15}$/.test(timestamp))
+    throw new InvalidSignature("webhook-timestamp is missing, or is no number of seconds");
   const encoder = new TextEncoder();
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["verify"]);
-  if (!(await crypto.subtle.verify("HMAC", key, bytes, encoder.encode(`${timestamp}.${body}`))))
-    throw new InvalidSignature("Penstock-Signature is not that of this body and secret");
+  const secrets = typeof secret === "string" ? [secret] : secret;
+  const checks =
+    standard == null
+      ? secrets.map((each) =>
+          hasSigned(encoder.encode(each), `${timestamp}.${body}`, [fromHex(header("Penstock-Signature") ?? "")]),
+        )
+      : secrets.map((each) =>
+          hasSigned(keyOf(each), `${header("webhook-id") ?? ""}.${timestamp}.${body}`, standard.split(" ").map(fromVersion1)),
+        );
+  if (!(await Promise.all(checks)).some(Boolean))
+    throw new InvalidSignature("webhook-signature is not that of this body and secret");
   const age = nowS - Number(timestamp);
   if (Math.abs(age) > toleranceS)
     throw new InvalidSignature(`it was signed ${Math.round(age)} s ago; at most ${toleranceS} s are accepted`);
+}
+
+/** Whether one of these signatures is that of a text. */
+async function hasSigned(key: Uint8Array<ArrayBuffer>, text: string, given: Uint8Array<ArrayBuffer>[]): Promise<boolean> {
+  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+  const signed = new TextEncoder().encode(text);
+  const found = await Promise.all(given.map((each) => crypto.subtle.verify("HMAC", imported, each, signed)));
+  return found.some(Boolean);
+}
+
+/** The key of a secret: base64 behind `whsec_`, or the text itself. */
+function keyOf(secret: string): Uint8Array<ArrayBuffer> {
+  return (secret.startsWith("whsec_") ? fromBase64(secret.slice(6)) : undefined) ?? new TextEncoder().encode(secret);
+}
+
+function fromVersion1(signature: string): Uint8Array<ArrayBuffer> {
+  return (signature.startsWith("v1,") ? fromBase64(signature.slice(3)) : undefined) ?? new Uint8Array();
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return undefined;
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+function fromHex(signature: string): Uint8Array<ArrayBuffer> {
+  const digits = /^sha256=((?:[0-9a-f]{2})+)$/.exec(signature)?.[1] ?? "";
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

@@ -1,7 +1,8 @@
 """Alerts by webhook over HTTP(S), in Slack's format or as signed JSON.
 
 Every request carries `Idempotency-Key`, the alert's key: a retry after a lost response carries the same key.
-With a secret there is a signature as well:
+With a secret there is a signature as well, that of Standard Webhooks (`penstock.webhooks.signing`). The older one is sent
+for one more version:
 
     Penstock-Timestamp: 1767225600
     Penstock-Signature: sha256=HEX    HMAC-SHA256 by the secret over the timestamp, a full stop and the body
@@ -22,6 +23,7 @@ from msgspec import Meta
 from penstock.alerts import Alert, Severity, Undelivered, alert_json
 from penstock.clock import SECOND_US, Clock, system_clock
 from penstock.errors import ConfigurationError
+from penstock.webhooks import signing
 from penstock.wording import inert
 
 _AGAIN = frozenset({408, 425, 429})
@@ -67,7 +69,9 @@ class Webhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """Post a body under an idempotency key."""
         headers = {"Content-Type": "application/json", "User-Agent": "penstock", "Idempotency-Key": key, **self.headers}
         if self.secret:
-            timestamp = str(clock() // SECOND_US)
+            timestamp_s = clock() // SECOND_US
+            headers |= signing.headers([self.secret], key, timestamp_s, body)
+            timestamp = str(timestamp_s)
             headers |= {"Penstock-Timestamp": timestamp, "Penstock-Signature": signature(self.secret, timestamp, body)}
         return _posted(self.url, body, headers, self.timeout_s)
 
@@ -87,7 +91,7 @@ class Slack(Webhook, kw_only=True, forbid_unknown_fields=True):
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """The value of `Penstock-Signature`.
+    """The value of `Penstock-Signature`, the older signature.
 
     >>> signature("secret", "1767225600", b"{}")[:20]
     'sha256=fa7eaa06bf97d'

@@ -67,15 +67,16 @@ class Cases:
         opened: Sequence[NewCase],
         known: Sequence[Known] = (),
         checksum: int | None = None,
+        also: Callable[[Transaction, list[NewCase], int], None] = lambda _transaction, _new, _now: None,
     ) -> int:
         """Open cases and store external outcomes, together with the followed position of the ledger.
 
-        A transaction has one case, however often it is passed. checksum: of the record before the position. Returns the
-        number of new cases.
+        A transaction has one case, however often it is passed. checksum: of the record before the position. also: called
+        with the transaction, the new cases and the time before it commits. Returns the number of new cases.
         """
         now = self.clock()
         with self.database.write() as transaction:
-            new = sum(_open(transaction, case, now) for case in opened)
+            new = [case for case in opened if _open(transaction, case, now)]
             for each in known:
                 _learn(transaction, each)
             transaction.run(
@@ -83,7 +84,8 @@ class Cases:
                 "ON CONFLICT (log) DO UPDATE SET position = excluded.position, checksum = excluded.checksum",
                 {"log": log, "position": position, "checksum": checksum},
             )
-        return new
+            also(transaction, new, now)
+        return len(new)
 
     def follow_again(self, log: str, has_label: Callable[[str, str], bool]) -> None:
         """Follow a restored ledger from its beginning; verdicts without a label in it are submitted again.

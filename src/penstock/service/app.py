@@ -54,6 +54,7 @@ from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import RiskProfiles
 from penstock.service.records.verification import Verifying
 from penstock.service.routes import ROUTES, TABLE
+from penstock.webhooks.delivery import Webhooks
 from penstock.wiring.health import ServiceHealth
 from penstock.wiring.reports.drift import DriftWork
 
@@ -75,6 +76,7 @@ class ServiceParts:
         rules: by detector, the source of newer rules; without it those of its file decide for ever.
         access: authorizes requests; open to everybody unless given, so programs that embed the service guard it themselves.
         cases: the case store.
+        webhooks: endpoints of webhooks and their delivery.
         drift: measures the drift of the served models; made from the settings unless given.
         trials: running trials of candidates.
         administrations: by detector, the rule and list services.
@@ -91,6 +93,7 @@ class ServiceParts:
     rules: Mapping[str, NewerRules] = field(default_factory=dict)
     access: Access | None = None
     cases: Cases | None = None
+    webhooks: Webhooks | None = None
     drift: DriftWork | None = None
     trials: TrialWork | None = None
     administrations: Mapping[str, RuleAdministration] | None = None
@@ -286,7 +289,16 @@ class _Composition:
         router, given, operating = self.router, self.given, self.given.operating
         found = [router, self.settings, self.live, self.unmasking, self.replays, self.backtests, self.verifying, self.drifting]
         found += [Console(preparation=given.preparation), Insights(router, given.cases), RiskProfiles(router)]
-        found += [given.access, given.traffic, given.cases, self.trials, self.administration, self.verdicts, self.board]
+        found += [
+            given.access,
+            given.traffic,
+            given.cases,
+            given.webhooks,
+            self.trials,
+            self.administration,
+            self.verdicts,
+            self.board,
+        ]
         if given.trials is not None:
             found.append(Models(router, self.challengers))
         if operating is not None:

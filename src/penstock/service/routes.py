@@ -8,7 +8,7 @@ from penstock.service.http.route import Route, table_of
 from penstock.service.insights import routes as insights
 from penstock.service.investigate import cases, context, links
 from penstock.service.live import replay_jobs, web, websocket
-from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports
+from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports, webhooks
 from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, verification
 
 ROUTES: tuple[Route, ...] = (
@@ -42,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     *health.route,
     *quarantine.route,
     *alerts.route,
+    *webhooks.route,
     *reports.route,
     *users_keys.route,
     *audit.route,

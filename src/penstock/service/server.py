@@ -158,6 +158,7 @@ def serve(
             rules=parts.rules,
             access=access,
             cases=parts.cases,
+            webhooks=parts.webhooks,
             drift=parts.drift,
             trials=parts.trials,
             administrations=parts.administrations,

@@ -7,6 +7,7 @@ alone, so a ledger that is read again samples the same ones.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Key, Known, NewC
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import Database
+from penstock.database.sqlite import Transaction
 from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import Engine
@@ -26,6 +28,10 @@ from penstock.ledger import Ledger
 from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
 from penstock.messages import Action, Record
 from penstock.stream.sinks import Feeding, name_of, start_feeding
+from penstock.webhooks import events as webhook_events
+from penstock.webhooks.delivery import Webhooks
+from penstock.webhooks.events import Event
+from penstock.webhooks.outbox import Interest
 from penstock.wording import key_text
 
 _KEPT_EVERY_S = 10.0
@@ -55,6 +61,7 @@ class CaseSink:
         engines: the engine or replica of a detector, by its name; None if it is not served.
         sample: the share of decisions other than reviews that become cases, from 0 to 1.
         ledger: the followed ledger; if given, compared with the one followed before.
+        webhooks: announce decisions, labels and opened cases; in the transaction that stores the position.
     """
 
     name = "cases"
@@ -67,9 +74,10 @@ class CaseSink:
         *,
         sample: float,
         ledger: Ledger | None = None,
+        webhooks: Webhooks | None = None,
     ) -> None:
         self._cases, self._log, self._engines, self._sample = cases, log, engines, sample
-        self._ledger = ledger
+        self._ledger, self._webhooks = ledger, webhooks
         self._kept_s = 0.0
 
     def begin(self, fence: int) -> int:  # noqa: ARG002 - opening a case twice does nothing, so nobody needs to be fenced
@@ -97,11 +105,37 @@ class CaseSink:
         """Open the cases of these records."""
         opened = [case for record, rows in self._chosen(records) for case in self._opened(record, rows)]
         known = [each for _, record in records if record.kind == "labels" for each in _known(record)]
+        interest = Interest([]) if self._webhooks is None else self._webhooks.outbox.interest()
+        events = list(self._events(records, interest)) if interest else []
         now_s = time.monotonic()
-        if opened or known or now_s >= self._kept_s + _KEPT_EVERY_S:
+        if opened or known or events or now_s >= self._kept_s + _KEPT_EVERY_S:
             position, record = records[-1]
-            self._cases.follow(self._log, position + 1, opened, known, checksum_of(record))
+            also = partial(self._announce, events, interest)
+            self._cases.follow(self._log, position + 1, opened, known, checksum_of(record), also)
             self._kept_s = now_s
+
+    def _announce(
+        self, events: Sequence[Event], interest: Interest, transaction: Transaction, new: Sequence[NewCase], now_us: int
+    ) -> None:
+        if self._webhooks is not None:
+            cases = (webhook_events.opened(case, now_us) for case in new)
+            self._webhooks.outbox.add(transaction, [*events, *(event for event in cases if interest.wants(event))])
+
+    def _events(self, records: Sequence[tuple[int, Record]], interest: Interest) -> Iterator[Event]:
+        """The decisions and labels that endpoints of webhooks want."""
+        for _, record in records:
+            if record.kind == "labels":
+                yield from (event for event in webhook_events.labels_of(record) if interest.wants(event))
+            engine = self._engines(record.detector)
+            if record.kind == "decisions" and engine is not None:
+                actions: Any = record.columns["action"]
+                kind, detector, arrived_us = webhook_events.DECISION, record.detector, record.arrived_us.tolist()
+                rows = [
+                    row
+                    for row, action in enumerate(np.asarray(actions).tolist())
+                    if interest.wants_such(kind, detector, Action(action).name, arrived_us[row])
+                ]
+                yield from webhook_events.decisions_of(engine, record, rows) if rows else ()
 
     def close(self) -> None:
         """Nothing to release."""
@@ -199,17 +233,20 @@ def _known(record: Record) -> Iterator[Known]:
 class CaseWork:
     """The cases of a service, opened from the ledger of its engines or of a replica.
 
-    office: closed by whoever opened it, after this.
+    office: closed by whoever opened it, after this. webhooks: announce what is followed; started and closed with this.
 
     Raises:
         LedgerError: the database cannot be used.
     """
 
-    def __init__(self, detectors: Sequence[Detector], settings: Settings, office: Database) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector], settings: Settings, office: Database, webhooks: Webhooks | None = None
+    ) -> None:
         self._names = {detector.name for detector in detectors}
         self._sample = settings.case_sample
         self._engines: dict[str, Engine] = {}
         self._feeding: Feeding | None = None
+        self._webhooks = webhooks
         self.cases = Cases(office, lock_minutes=settings.case_lock_minutes)
 
     def watch(self, engine: Engine) -> None:
@@ -219,8 +256,11 @@ class CaseWork:
     def start(self, ledger: Ledger) -> None:
         """Follow a ledger from the stored position; once, and not before every engine is open."""
         if self._feeding is None and self._names <= self._engines.keys():
-            sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample, ledger=ledger)
+            log = name_of(ledger)
+            sink = CaseSink(self.cases, log, self._engines.get, sample=self._sample, ledger=ledger, webhooks=self._webhooks)
             self._feeding = start_feeding(sink, ledger, 0, _ended)
+            if self._webhooks is not None:
+                self._webhooks.start(log)
 
     @property
     def feeding(self) -> Feeding | None:
@@ -238,6 +278,8 @@ class CaseWork:
         if self._feeding is not None:
             self._feeding.close()
             self._feeding = None
+        if self._webhooks is not None:
+            self._webhooks.close()
 
 
 def _ended(error: PenstockError) -> None:

@@ -17,6 +17,7 @@ from penstock.privacy.vault import Vault
 from penstock.rules import NewerRules
 from penstock.stream.cases import CaseWork
 from penstock.stream.parts import Parts
+from penstock.webhooks.delivery import Webhooks
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.database import office_of
 from penstock.wiring.engines import openers
@@ -28,6 +29,7 @@ from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.streams import broker_parts
 from penstock.wiring.traffic.replays import Replays
+from penstock.wiring.webhooks import open_webhooks
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class ServedParts:
 
     openers: load the models and recover the state of engines in this process. brokered: the parts of broker clients, for
     detectors decided by a worker. replays: sources for `POST /stream`. champions, rules, features: sources of newer ones
-    while it serves. administrations: rule and list administration. cases: the case store. trials: running trials. drift: drift
-    measurements. alerting: alerts, if the settings name rules for them. vault: original values of personal fields.
-    operating: the status of all parts.
+    while it serves. administrations: rule and list administration. cases: the case store. webhooks: their endpoints and
+    delivery. trials: running trials. drift: drift measurements. alerting: alerts, if the settings name rules for them. vault:
+    original values of personal fields. operating: the status of all parts.
     """
 
     openers: Mapping[str, Callable[[], Engine]]
@@ -49,6 +51,7 @@ class ServedParts:
     features: Mapping[str, FeatureActivation]
     administrations: Mapping[str, RuleAdministration]
     cases: Cases
+    webhooks: Webhooks
     trials: TrialWork
     drift: DriftWork
     alerting: Alerting | None
@@ -70,7 +73,8 @@ def served_parts(
     loaded = list(detectors.values())
     alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
     with office_of(settings) as office, keeping(loaded, settings, office) as kept:
-        work = CaseWork(loaded, settings, office)
+        webhooks = open_webhooks(settings, office)
+        work = CaseWork(loaded, settings, office, webhooks)
         brokered = broker_parts(loaded, settings, alerting, work) if settings.stream is not None else {}
         trials = _trials(office, loaded, settings, alerting)
         if alerting is not None:
@@ -85,6 +89,7 @@ def served_parts(
             features=feature_activation(office, loaded, settings, decides=not brokered),
             administrations={detector.name: rule_administration(office, detector, settings) for detector in loaded},
             cases=work.cases,
+            webhooks=webhooks,
             trials=trials,
             drift=drift,
             alerting=alerting,
