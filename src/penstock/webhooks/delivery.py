@@ -107,7 +107,7 @@ class Webhooks:
         self.attempts: Counter[str] = Counter()
         self._post, self._on_failing = post, on_failing
         self._owner = ""
-        self._couriers: dict[str, _Courier] = {}
+        self._threads: dict[str, _DeliveryThread] = {}
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -125,11 +125,11 @@ class Webhooks:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        couriers, self._couriers = list(self._couriers.values()), {}
-        for courier in couriers:
-            courier.stop()
-        for courier in couriers:
-            courier.join()
+        threads, self._threads = list(self._threads.values()), {}
+        for thread in threads:
+            thread.stop()
+        for thread in threads:
+            thread.join()
 
     def test(self, id: str) -> Attempt:
         """Send a test event to an endpoint at once, past its queue.
@@ -158,7 +158,7 @@ class Webhooks:
         while not self._closing.is_set():
             try:
                 endpoints = self.endpoints.all()
-                self._employ(endpoints)
+                self._start_threads(endpoints)
                 read = self.outbox.follow_audit() if endpoints else 0
                 self._look_at(endpoints)
                 if time.monotonic() >= pruned_s + _PRUNE_S:
@@ -170,13 +170,13 @@ class Webhooks:
             if not read:
                 self._closing.wait(self.timing.poll_s)
 
-    def _employ(self, endpoints: Sequence[Endpoint]) -> None:
-        """One courier for each endpoint that is enabled."""
+    def _start_threads(self, endpoints: Sequence[Endpoint]) -> None:
+        """One thread for each endpoint that is enabled."""
         enabled = {each.id for each in endpoints if each.enabled}
-        for new in enabled - self._couriers.keys():
-            self._couriers[new] = _Courier(self, new, self._owner)
-        for gone in self._couriers.keys() - enabled:
-            self._couriers.pop(gone).stop()
+        for new in enabled - self._threads.keys():
+            self._threads[new] = _DeliveryThread(self, new, self._owner)
+        for gone in self._threads.keys() - enabled:
+            self._threads.pop(gone).stop()
 
     def _look_at(self, endpoints: Sequence[Endpoint]) -> None:
         now = self.clock()
@@ -187,7 +187,7 @@ class Webhooks:
                 self._on_failing(each)
 
 
-class _Courier:
+class _DeliveryThread:
     """Delivers to one endpoint, in a thread, until stopped."""
 
     def __init__(self, webhooks: Webhooks, id: str, owner: str) -> None:
