@@ -26,6 +26,9 @@ from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.privacy.erasure import erase_person
 from penstock.privacy.vault import Vault
+from penstock.webhooks.endpoints import Changes, Endpoints
+from penstock.webhooks.events import Event
+from penstock.webhooks.outbox import Attempt, Outbox, Progress
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
 
@@ -433,6 +436,71 @@ def test_what_personal_fields_said_is_shared_and_erased_for_all(open_office):
     vaults[1].keep("shop", [("tok_p", "tok_7", "v7")])
     assert vaults[1].values("shop", "tok_p", ["tok_7"]) == {}
     assert AuditLog(there).verify() is None
+
+
+def test_webhooks_keep_every_event_once_in_order_whoever_adds_and_one_process_delivers(open_office):
+    """Several processes add the same and other events at once; each is there once, and numbers have no gaps."""
+    clock = count(1_000_000_000_000_000, 1000).__next__
+    offices = [open_office() for _ in range(3)]
+    endpoints = Endpoints(offices[0], clock=clock)
+    endpoint = endpoints.add("https://shop.example/", Changes(types=["penstock.case.*"]), who="ana")
+    outboxes = [Outbox(office, Endpoints(office, clock=clock), clock) for office in offices]
+
+    def add(office, outbox):
+        for start in range(0, 40, 4):
+            events = [
+                Event(id=f"e{n}", type="t", detector=None, subject="s", at_us=n, body=b"{}") for n in range(start, start + 6)
+            ]
+            with office.write() as transaction:
+                outbox.add(transaction, events)
+
+    all_at_once(*(lambda pair=pair: add(*pair) for pair in zip(offices, outboxes, strict=True)))
+    stored = outboxes[0].after(0, 1000)
+    assert [each.seq for each in stored] == list(range(1, 43))
+    assert sorted(each.event.id for each in stored) == sorted(f"e{n}" for n in range(42))
+    assert outboxes[1].waiting(endpoint)[0] == 42
+
+    claimed = []
+    far_us = 2_000_000_000_000_000
+    all_at_once(
+        *(
+            lambda name=str(n), box=box: claimed.append(name) if box.claim(endpoint, name, far_us) else None
+            for n, box in enumerate(outboxes)
+        )
+    )
+    [owner] = claimed
+    attempt = Attempt("e1", "t", "s", 1, 1, "delivered", 200, 3, "200 OK")
+    assert outboxes[0].settle(endpoint, owner, far_us, Progress(5, 0, None, None, None), [attempt, attempt])
+    assert not outboxes[0].settle(endpoint, "another", far_us, Progress(9, 0, None, None, None), [])
+    assert [each.n for each in outboxes[2].attempts(endpoint.id, 10)] == [2, 1]
+    assert endpoints.get(endpoint.id).reached == 5
+    assert endpoints.replay(endpoint.id, who="ana", from_us=40) > 0
+    assert endpoints.change(endpoint.id, Changes(rotate=True, enabled=False), who="ana").previous == endpoint.secret
+    failed = Progress(5, 1, 7, 9, "500")
+    assert not outboxes[0].settle(endpoints.get(endpoint.id), owner, far_us, failed, [])  # paused
+    assert outboxes[0].mark_alerted(endpoint)
+    assert not outboxes[1].mark_alerted(endpoint)
+    outboxes[0].prune()
+    endpoints.remove(endpoint.id, who="ana")
+    assert AuditLog(offices[1]).verify() is None
+
+
+def test_webhooks_announce_each_change_of_a_case_once(open_office):
+    offices = [open_office() for _ in range(2)]
+    clock = count(system_clock(), 1000).__next__
+    cases = Cases(offices[0], clock=clock)
+    endpoints = Endpoints(offices[0], clock=clock)
+    endpoints.add("https://shop.example/", Changes(types=["penstock.case.*"]), who="ana")
+    outboxes = [Outbox(office, Endpoints(office, clock=clock), clock) for office in offices]
+    cases.follow("log", 1, [new(1)])
+    case = cases.take_next("ana")
+    cases.note(case.id, "ana", "a note")
+    cases.decide(case.id, "ana", "fraud")
+    all_at_once(*(outbox.follow_audit for outbox in outboxes))
+    assert outboxes[0].follow_audit() == 0
+    stored = [each.event for each in outboxes[0].after(0, 10)]
+    assert [each.type for each in stored] == ["penstock.case.assigned", "penstock.case.decided"]
+    assert {(each.detector, each.subject) for each in stored} == {("shop", case.id)}
 
 
 # ---------------------------------------------------------------- the server

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,26 @@ def compiled(tmp_path):
     run(str(TOOLS / generate[0]), *generate[1:], cwd=folder)
     run(str(TOOLS / "tsc"), cwd=folder)
     return folder / "dist" / "index.js"
+
+
+@pytest.mark.slow
+def test_the_receiver_of_the_page_about_webhooks_compiles_and_takes_what_is_signed(compiled):
+    page = (ROOT / "docs" / "guide" / "webhooks.md").read_text("utf-8")
+    [code] = re.findall(r"^```typescript\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    folder = compiled.parent.parent
+    (folder / "src" / "receiver.ts").write_text(code.replace('"penstock-client"', '"./index.js"'))
+    run(str(TOOLS / "tsc"), cwd=folder)
+    secret, now_s = signing.new_secret(), int(time.time())
+    body = '{"id": "evt_1", "type": "penstock.case.decided", "data": {"transaction_id": "tx1", "verdict": "good"}}'
+    signed = [signing.headers([each], "evt_1", now_s, body.encode()) for each in (secret, secret, signing.new_secret())]
+    script = f"""
+        import {{ receive }} from "./receiver.js";
+        for (const headers of {json.dumps(signed)}) {{
+          const request = new Request("http://here/", {{ method: "POST", headers, body: {json.dumps(body)} }});
+          console.log((await receive(request, {json.dumps(secret)})).status);
+        }}"""
+    (folder / "dist" / "receive.mjs").write_text(script)
+    assert run("node", "receive.mjs", cwd=folder / "dist").split("\n")[:4] == ["tx1 good", "204", "204", "401"]
 
 
 @pytest.mark.slow

@@ -23,11 +23,12 @@ def serve(mine, tmp_path, serve_in_thread):
     """A service with everything that announces: `with serve() as client`."""
 
     @contextlib.contextmanager
-    def serving(guarded=False):
-        settings = Settings(data=tmp_path, webhook_private=True, case_sample=0.0)
+    def serving(guarded=False, **options):
+        settings = Settings(data=tmp_path, webhook_private=True, case_sample=0.0, **options)
         with served_parts({"mine": mine}, settings) as parts:
             batchers = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
             office = parts.operating.office
+            parts.trials.listen(lambda name, body: batchers[name].feed.alert(body))
             inside = ServiceParts(
                 access=Access(office, settings, exposed=False) if guarded else None,
                 administrations=parts.administrations,
@@ -172,6 +173,20 @@ def test_what_is_wrong_with_an_endpoint_is_said_by_field(serve, body, field):
     with serve() as client:
         problem = done(client.post("/webhooks", json=body), 422)
         assert problem["errors"][0]["field"] == field
+
+
+def test_an_endpoint_that_fails_for_long_raises_an_alert_and_is_measured(serve, receiver):
+    receiver.answer = lambda *_: 500
+    with serve(webhook_failing_days=1e-9) as client:
+        endpoint = subscribe(client, receiver)
+        pay(client, 1)
+        wait_until(lambda: client.get("/alerts").json()["alerts"])
+        [alert] = [each for each in client.get("/alerts").json()["alerts"] if each["rule"] == "webhook_failing"]
+        assert alert["about"] == {"webhook": endpoint}
+        assert alert["text"].endswith(": 500 Internal Server Error")
+        assert done(client.get(f"/webhooks/{endpoint}"))["state"] == "failing"
+        wait_until(lambda: f'penstock_webhook_waiting_events{{webhook="{endpoint}"}} 1.0' in client.get("/metrics").text)
+        assert 'penstock_webhook_attempts_total{outcome="failed"}' in client.get("/metrics").text
 
 
 def test_only_administrators_see_and_change_endpoints(serve, receiver):

@@ -43,7 +43,7 @@ class TrialWork:
         self._on_alert: OnAlert = lambda _detector, _body: None
         self._archives: dict[str, Archive] = {}
         self.announcements = Announcements()
-        self.guards = {each.name: GuardMonitor(database, each, registry, settings, self._announce) for each in detectors}
+        self.guards = {each.name: GuardMonitor(database, each, registry, settings, self.announce) for each in detectors}
         self.challengers = {
             detector.name: Challengers(database, detector, registry, four_eyes=settings.four_eyes)
             for detector in detectors
@@ -55,7 +55,8 @@ class TrialWork:
         """Register a callback for rollbacks, for live viewers."""
         self._on_alert = on_alert
 
-    def _announce(self, alert: Alert) -> None:
+    def announce(self, alert: Alert) -> None:
+        """Raise an alert that follows from no record: through the alert sink, or to viewers where there is none."""
         if self._alerted:
             self.announcements.announce(alert)
         else:

@@ -226,7 +226,7 @@ def create_app(
     )
     service = Service(app, router, settings, composition.live, parts)
     found = composition.parts() | {
-        Exposition: Exposition(router, service, composition.drifting),
+        Exposition: Exposition(router, service, composition.drifting, webhooks=parts.webhooks),
         ApiDocument: ApiDocument(service.document),
     }
     for route in ROUTES:

@@ -30,6 +30,7 @@ _OWNED_S = 30.0
 """How long beyond a time-out an endpoint stays claimed by a process that no longer answers."""
 
 _PRUNE_S = 600.0
+_MEASURE_S = 5.0
 _DETAIL = 500
 
 _log = logging.getLogger("penstock.webhooks")
@@ -89,6 +90,9 @@ class Webhooks:
         post: sends a request.
         plain: whether endpoints may have `http://` addresses.
         on_failing: called once for an endpoint that has failed for `timing.failing_days`.
+
+    attempts: by outcome, of this process. backlog: by endpoint, how many events are behind its cursor, and for how many
+    seconds; measured every few seconds.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Webhooks:
         self.outbox = Outbox(database, self.endpoints, clock)
         self.timing, self.clock = timing or Timing(), clock
         self.attempts: Counter[str] = Counter()
+        self.backlog: Mapping[str, tuple[int, float]] = {}
         self._post, self._on_failing = post, on_failing
         self._owner = ""
         self._threads: dict[str, _DeliveryThread] = {}
@@ -154,13 +159,16 @@ class Webhooks:
         return _attempt(event, self.clock(), attempt, outcome, answer.status, took_ms, answer.detail), answer
 
     def _run(self) -> None:
-        pruned_s = -_PRUNE_S
+        pruned_s, measured_s = -_PRUNE_S, -_MEASURE_S
         while not self._closing.is_set():
             try:
                 endpoints = self.endpoints.all()
                 self._start_threads(endpoints)
                 read = self.outbox.follow_audit() if endpoints else 0
                 self._look_at(endpoints)
+                if time.monotonic() >= measured_s + _MEASURE_S:
+                    self.backlog = {each.id: self._backlog(each) for each in endpoints}
+                    measured_s = time.monotonic()
                 if time.monotonic() >= pruned_s + _PRUNE_S:
                     self.outbox.prune()
                     pruned_s = time.monotonic()
@@ -177,6 +185,10 @@ class Webhooks:
             self._threads[new] = _DeliveryThread(self, new, self._owner)
         for gone in self._threads.keys() - enabled:
             self._threads.pop(gone).stop()
+
+    def _backlog(self, endpoint: Endpoint) -> tuple[int, float]:
+        waiting, oldest_us = self.outbox.waiting(endpoint)
+        return waiting, 0.0 if oldest_us is None else max(0.0, (self.clock() - oldest_us) / SECOND_US)
 
     def _look_at(self, endpoints: Sequence[Endpoint]) -> None:
         now = self.clock()

@@ -29,7 +29,7 @@ from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.streams import broker_parts
 from penstock.wiring.traffic.replays import Replays
-from penstock.wiring.webhooks import open_webhooks
+from penstock.wiring.webhooks import failing, open_webhooks
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def served_parts(
     loaded = list(detectors.values())
     alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
     with office_of(settings) as office, keeping(loaded, settings, office) as kept:
-        webhooks = open_webhooks(settings, office)
+        trials = _trials(office, loaded, settings, alerting)
+        webhooks = open_webhooks(settings, office, on_failing=lambda endpoint: trials.announce(failing(endpoint, loaded)))
         work = CaseWork(loaded, settings, office, webhooks)
         brokered = broker_parts(loaded, settings, alerting, work) if settings.stream is not None else {}
-        trials = _trials(office, loaded, settings, alerting)
         if alerting is not None:
             alerting.also(drift.figures)
         stores = None if brokered else EmbeddedStores(settings)

@@ -21,16 +21,18 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
+from penstock.webhooks.delivery import Webhooks
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ServiceCollector(Collector):
-    """Collects metrics from the detectors and from the entry point."""
+    """Collects metrics from the detectors, the entry point and the delivery of webhooks."""
 
-    def __init__(self, router: DetectorRouter, front: EntryPoint) -> None:
+    def __init__(self, router: DetectorRouter, front: EntryPoint, webhooks: Webhooks | None) -> None:
         self._router = router
         self._front = front
+        self._webhooks = webhooks
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of the service."""
@@ -44,12 +46,22 @@ class ServiceCollector(Collector):
             families.add("penstock_http_rejected_total", [reason], count)
         for reader, count in sorted(DISCARDED.items()):
             families.add("penstock_positions_discarded_total", [reader], count)
+        if self._webhooks is not None:
+            _of_webhooks(families, self._webhooks)
         for name, served in self._router.items():
             _of_detector(families, name, served)
             if served.not_ready is None:
                 engine = served.engine
                 add_metrics(families, [name], engine.metrics, engine.totals.meter if isinstance(engine, Engine) else None)
         yield from families
+
+
+def _of_webhooks(families: Families, webhooks: Webhooks) -> None:
+    for outcome, count in sorted(webhooks.attempts.copy().items()):
+        families.add("penstock_webhook_attempts_total", [outcome], count)
+    for number, (waiting, waiting_s) in sorted(webhooks.backlog.items()):
+        families.add("penstock_webhook_waiting_events", [number], waiting)
+        families.add("penstock_webhook_waiting_seconds", [number], waiting_s)
 
 
 def _of_detector(families: Families, name: str, served: ServedDetector) -> None:
@@ -70,9 +82,9 @@ def _of_detector(families: Families, name: str, served: ServedDetector) -> None:
 class Exposition:
     """The text of `/metrics`."""
 
-    def __init__(self, router: DetectorRouter, front: EntryPoint, *others: Collector) -> None:
+    def __init__(self, router: DetectorRouter, front: EntryPoint, *others: Collector, webhooks: Webhooks | None = None) -> None:
         self._registry = CollectorRegistry()
-        for each in (ServiceCollector(router, front), *others):
+        for each in (ServiceCollector(router, front, webhooks), *others):
             self._registry.register(each)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
