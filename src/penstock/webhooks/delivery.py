@@ -5,6 +5,7 @@ until it is delivered or older than the endpoint's retention. What was delivered
 after a kill the last few events are delivered again, under the same ids.
 """
 
+import contextlib
 import logging
 import random
 import secrets
@@ -229,6 +230,8 @@ class _DeliveryThread:
                 busy = False
             if not busy:
                 self._stopping.wait(self._timing.poll_s)
+        with contextlib.suppress(LedgerError):
+            self._outbox.release(self._id, self._owner)
 
     def _turn(self) -> bool:
         """Deliver the next events; False if there is nothing to do now."""

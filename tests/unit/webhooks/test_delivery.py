@@ -156,6 +156,38 @@ def test_only_one_process_delivers_and_the_other_takes_over_when_its_claim_is_ov
     database.close()
 
 
+def test_a_process_that_stops_gives_up_its_claim(office, receiver):
+    endpoint = office.subscribe(receiver.url)
+    office.add(event(1))
+    office.webhooks.start("first")
+    wait_until(lambda: office.done(endpoint))
+    office.webhooks.close()
+    assert office.outbox.claim(office.endpoints.get(endpoint.id), "second", 2**62)
+
+
+def test_a_receiver_that_is_away_for_a_day_gets_the_day_afterwards_and_again_by_replay(receiver):
+    clock = SetClock(START)
+    office = Office(clock=clock)
+    receiver.answer = lambda *_: 503
+    endpoint = office.subscribe(receiver.url)
+    office.webhooks.start("here")
+    for hour in range(24):
+        clock.at(START + timedelta(hours=hour))
+        office.add(event(hour, at_us=clock()))
+    wait_until(lambda: receiver.received)
+    receiver.answer = lambda *_: 200
+    clock.at(START + timedelta(days=1))
+    wait_until(lambda: office.done(endpoint))
+    day = [f"t{hour}" for hour in range(24)]
+    assert receiver.subjects() == day
+    clock.at(START + timedelta(days=2))
+    office.endpoints.replay(endpoint.id, who="ana", from_us=clock() - 2 * 86_400_000_000)
+    wait_until(lambda: office.done(endpoint))
+    assert receiver.subjects() == [*day, *day]
+    assert len({each["id"] for each in receiver.taken}) == 24
+    office.webhooks.close()
+
+
 def test_an_event_is_given_up_after_the_retention_and_later_ones_are_delivered(receiver):
     clock = SetClock(START)
     office = Office(clock=clock)
