@@ -170,6 +170,13 @@ class Outbox:
             )
         return bool(rows)
 
+    def release(self, endpoint: str, owner: str) -> None:
+        """Give up a claim, so that another process need not wait for its end."""
+        with self._database.write() as transaction:
+            transaction.run(
+                "UPDATE webhook_endpoints SET owner = NULL WHERE id = :id AND owner = :owner", {"id": endpoint, "owner": owner}
+            )
+
     def settle(self, endpoint: Endpoint, owner: str, until_us: int, progress: Progress, attempts: Sequence[Attempt]) -> bool:
         """Store attempts and how far they came. False if delivery must not go on so: another process has it, or it moved."""
         delivered_us = max((each.at_us for each in attempts if each.outcome == "delivered"), default=None)
