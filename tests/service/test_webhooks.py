@@ -185,6 +185,8 @@ def test_an_endpoint_that_fails_for_long_raises_an_alert_and_is_measured(serve, 
         assert alert["about"] == {"webhook": endpoint}
         assert alert["text"].endswith(": 500 Internal Server Error")
         assert done(client.get(f"/webhooks/{endpoint}"))["state"] == "failing"
+        [part] = [each for each in client.get("/operations/health").json()["parts"] if each["name"] == f"webhook {endpoint}"]
+        assert (part["status"], "/hooks" in part["text"]) == ("failed", False)  # viewers see no path
         wait_until(lambda: f'penstock_webhook_waiting_events{{webhook="{endpoint}"}} 1.0' in client.get("/metrics").text)
         assert 'penstock_webhook_attempts_total{outcome="failed"}' in client.get("/metrics").text
 

@@ -85,6 +85,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     owner: str | None
     owned_until_us: int | None
 
+    @property
+    def host(self) -> str:
+        """Where it is, for people who may not see its path."""
+        return urlsplit(self.url).netloc
+
     def selects(self, event: Event) -> bool:
         """Whether it gets this event."""
         return self.selector.selects(event.type, event.detector, event.decision)

@@ -15,6 +15,8 @@ from penstock.errors import LedgerError, shown_url
 from penstock.ledger import Ledger
 from penstock.stream.cases import CaseWork
 from penstock.stream.sinks import Feeding
+from penstock.webhooks.delivery import Webhooks
+from penstock.webhooks.endpoints import Endpoint
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.health_part import Part, Status
 from penstock.wiring.reports.drift import DriftWork
@@ -32,7 +34,7 @@ _LATE = 3.0
 class ServiceHealth:
     """The parts of a service that operations report on.
 
-    office: the office's database. alerting, work, stores, drift: what runs besides the engines.
+    office: the office's database. alerting, work, stores, drift, webhooks: what runs besides the engines.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class ServiceHealth:
     stores: EmbeddedStores | None = None
     drift: DriftWork | None = None
     clock: Clock = system_clock
+    webhooks: Webhooks | None = None
 
     @property
     def channels(self) -> Sequence[Channel]:
@@ -62,6 +65,7 @@ class ServiceHealth:
             self._alerts(),
             *(self._channel(channel) for channel in self.channels if self.delivered_by == "service"),
             self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
+            *self._webhooks(),
             self._archive(),
             *self._redis(),
             *self._drift(),
@@ -91,6 +95,15 @@ class ServiceHealth:
         if trouble is not None:
             return Part(name=name, status="degraded", text=f"the last alert has not got through: {trouble}", lag_events=waiting)
         return Part(name=name, status="ok", text=f"{waiting:,} alerts are on their way", lag_events=waiting)
+
+    def _webhooks(self) -> list[Part]:
+        """The endpoints of webhooks."""
+        if self.webhooks is None:
+            return []
+        try:
+            return [_endpoint(self.webhooks, each) for each in self.webhooks.endpoints.all()]
+        except LedgerError as error:
+            return [Part(name="webhooks", status="failed", text=str(error))]
 
     def _archive(self) -> Part:
         if self.settings.archive is None:
@@ -139,6 +152,22 @@ class ServiceHealth:
         if lag_s > _BEHIND_S:
             return Part(name=name, status="degraded", text="it falls behind the ledger", lag_events=events, lag_s=lag_s)
         return Part(name=name, status="ok", text="it follows the ledger", lag_events=events, lag_s=lag_s)
+
+
+def _endpoint(webhooks: Webhooks, endpoint: Endpoint) -> Part:
+    """The delivery to one endpoint."""
+    state = endpoint.state(webhooks.clock(), webhooks.timing.failing_us)
+    statuses: dict[str, Status] = {"retrying": "degraded", "failing": "failed", "paused": "absent"}
+    texts = {"delivering": "events are delivered", "paused": "it is paused: events wait"}
+    failed = f"{endpoint.failures:,} attempts in a row failed; GET /webhooks/{endpoint.id}/deliveries says why"
+    waiting, waiting_s = webhooks.backlog.get(endpoint.id, (0, 0.0))
+    return Part(
+        name=f"webhook {endpoint.id}",
+        status=statuses.get(state, "ok"),
+        text=f"{endpoint.host}: {texts.get(state, failed)}",
+        lag_events=waiting,
+        lag_s=waiting_s,
+    )
 
 
 def _lag(ledger: Ledger, position: int, now_us: int) -> tuple[int, float]:

@@ -94,7 +94,7 @@ def served_parts(
             drift=drift,
             alerting=alerting,
             vault=None if kept is None else kept.vault,
-            operating=ServiceHealth(settings, office, alerting, work, stores, drift),
+            operating=ServiceHealth(settings, office, alerting, work, stores, drift, webhooks=webhooks),
         )
 
 

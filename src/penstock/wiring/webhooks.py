@@ -9,7 +9,7 @@ from penstock.config import Settings
 from penstock.database import Database
 from penstock.detector import Detector
 from penstock.webhooks.delivery import OnFailing, Timing, Webhooks
-from penstock.webhooks.endpoints import Endpoint, shown_url
+from penstock.webhooks.endpoints import Endpoint
 
 RULE = "webhook_failing"
 """The rule in alerts about webhooks."""
@@ -39,6 +39,6 @@ def failing(endpoint: Endpoint, detectors: Sequence[Detector]) -> Alert:
         detector=chosen[0],
         severity="critical",
         at=iso(system_clock()),
-        text=f"webhook {endpoint.id} to {shown_url(endpoint.url)} has failed since {since}: {endpoint.error}",
+        text=f"webhook {endpoint.id} to {endpoint.host} has failed since {since}: {endpoint.error}",
         about={"webhook": endpoint.id},
     )
