@@ -82,7 +82,7 @@ def bearer(secret):
 
 FILLED = {"{case_id}": "x", "{name}": "fake", "{transaction_id:path}": "tx1", "{entity}": "customer", "{key:path}": "C1"}
 FILLED |= {"{version}": "v1", "{trial}": "model", "{rule}": "large", "{list_name}": "stolen", "{request_id}": "a1"}
-FILLED |= {"{event_id}": "x:1:a", "{day}": "2026-01-05", "{key_id}": "0123abcd"}
+FILLED |= {"{id}": "wh_1", "{event_id}": "x:1:a", "{day}": "2026-01-05", "{key_id}": "0123abcd"}
 
 
 def filled(path):
@@ -130,6 +130,7 @@ def test_a_service_with_every_part_has_every_route(mine, office, tmp_path):
             traffic=Traffic(mine.name, iter(()), 1.0, attacks={}),
             access=Access(office, settings, exposed=False),
             cases=parts.cases,
+            webhooks=parts.webhooks,
             trials=parts.trials,
             administrations=parts.administrations,
             operating=parts.operating,
