@@ -17,6 +17,8 @@ from penstock.ledger import MemoryLedger, RecentRecords
 from penstock.stream.cases import CaseSink, sampled
 from penstock.stream.sinks import Feeding
 from penstock.testing import SetClock
+from penstock.webhooks.delivery import Answer, Webhooks
+from penstock.webhooks.endpoints import Changes
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -176,3 +178,73 @@ def test_a_drawer_that_does_not_answer_is_asked_again(shop):
     wait_until(lambda: not feeding.behind)
     feeding.close()
     assert (len(shop.all()), failing) == (2, [])
+
+
+# ---------------------------------------------------------------- webhooks
+
+
+@pytest.fixture
+def announced(shop):
+    """A sink that announces what it follows, and the outbox with an endpoint for everything."""
+    webhooks = Webhooks(shop.cases.database, lambda *_: Answer(200, "200 OK"), clock=shop.clock)
+    webhooks.endpoints.add("https://shop.example/", Changes(), who="ana")
+    return CaseSink(shop.cases, "log", {"shop": shop.engine}.get, sample=0.0, webhooks=webhooks), webhooks.outbox
+
+
+def events_of(outbox):
+    return [(each.event.type.removeprefix("penstock."), each.event.subject) for each in outbox.after(0, 1000)]
+
+
+def test_every_decision_and_label_is_announced_before_the_case_that_follows_from_it(shop, announced):
+    sink, outbox = announced
+    shop.decide(0, 14)
+    shop.engine.label("t3", fraud=True, at=START + timedelta(hours=1))
+    shop.follow(sink)
+    found = events_of(outbox)
+    assert [subject for kind, subject in found if kind == "decision.made"] == [f"t{n}" for n in range(14)]
+    assert [subject for kind, subject in found if kind == "label.received"] == ["t3"]
+    opened = [subject for kind, subject in found if kind == "case.opened"]
+    assert opened == [case.id for case in sorted(shop.all(), key=lambda case: int(case.transaction_id[1:]))]
+    for case in shop.all():
+        assert found.index(("decision.made", case.transaction_id)) < found.index(("case.opened", case.id))
+
+
+def test_events_cases_and_the_position_are_stored_together_or_not_at_all(shop, announced, monkeypatch):
+    sink, outbox = announced
+    shop.decide(0, 14)
+    add = outbox.add
+
+    def broken(transaction, events):
+        add(transaction, events)
+        raise LedgerError("the power failed")
+
+    monkeypatch.setattr(outbox, "add", broken)
+    with pytest.raises(LedgerError):
+        shop.follow(sink)
+    assert (events_of(outbox), shop.all(), shop.cases.position("log")) == ([], [], None)
+    monkeypatch.setattr(outbox, "add", add)
+    shop.follow(sink)
+    assert len(events_of(outbox)) == 14 + len(shop.all())
+
+
+def test_a_ledger_that_is_followed_again_announces_nothing_twice(shop, announced):
+    sink, outbox = announced
+    shop.decide(0, 14)
+    shop.follow(sink)
+    before = events_of(outbox)
+    shop.cases.follow_again("log", lambda *_: True)
+    shop.decide(14, 15)
+    shop.follow(sink)
+    assert events_of(outbox) == [*before, ("decision.made", "t14")]
+
+
+def test_decisions_from_before_an_endpoint_was_added_are_not_announced(shop):
+    shop.decide(0, 3)
+    later = SetClock(START + timedelta(days=1))
+    cases = Cases(SqliteDatabase(), clock=later)
+    webhooks = Webhooks(cases.database, lambda *_: Answer(200, "200 OK"), clock=later)
+    webhooks.endpoints.add("https://shop.example/", Changes(types=["penstock.decision.made"]), who="ana")
+    sink = CaseSink(cases, "log", {"shop": shop.engine}.get, sample=0.0, webhooks=webhooks)
+    shop.follow(sink)
+    assert events_of(webhooks.outbox) == []
+    cases.database.close()

@@ -99,6 +99,25 @@ def test_a_slow_receiver_is_asked_again_and_gets_the_same_event_under_the_same_i
     assert (failed.outcome, failed.status, failed.detail) == ("failed", None, "127.0.0.1 does not answer within 0.2 s")
 
 
+def test_an_error_of_the_program_itself_neither_loses_an_event_nor_ends_the_delivery(receiver):
+    """The cursor moves after the delivery, never before."""
+    raised, send = [], WebhookPost(private=True)
+
+    def post(*request):
+        if len(raised) < 2:
+            raised.append(request)
+            raise RuntimeError("not thought of")
+        return send(*request)
+
+    office = Office(post=post)
+    endpoint = office.subscribe(receiver.url)
+    office.add(event(1), event(2))
+    office.webhooks.start("here")
+    wait_until(lambda: office.done(endpoint))
+    office.webhooks.close()
+    assert receiver.subjects() == ["t1", "t2"]
+
+
 def test_a_failing_endpoint_does_not_hold_back_another(office, receiver):
     with receiving() as other:
         other.answer = lambda _number, _event: 500
