@@ -13,6 +13,7 @@ from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.audit import AuditLog
+from penstock.cases.queues import Filter, page
 from penstock.cases.store import Cases
 from penstock.cli import run as penstock
 from penstock.config import Settings
@@ -31,6 +32,8 @@ from penstock.service.app import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
 from penstock.service.routes import TABLE
 from penstock.stream.cases import CaseSink
+from penstock.webhooks.delivery import Answer, Webhooks
+from penstock.webhooks.endpoints import Changes
 from penstock.wiring.governance import rule_administration, trial_work
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
@@ -462,3 +465,18 @@ detector = Detector(name="shop", event=Payment, id="transaction_id", time="times
     rules=[Rule("large", "amount > 100", then="review", reason="{amount} with {card}, after {card_before}")],
     policy=Policy(), personal=["card", "email"])
 """
+
+
+def test_webhooks_carry_tokens(place):
+    webhooks = Webhooks(place.office, lambda *_: Answer(200, "200 OK"))
+    webhooks.endpoints.add("https://shop.example/", Changes(), who="test")
+    cases = Cases(place.office)
+    sink = CaseSink(cases, "another", lambda _name: place.engine, sample=0.0, webhooks=webhooks)
+    sink.write(list(place.engine.ledger.read()))
+    [case, *_] = page(cases, Filter())[0]
+    cases.decide(case.id, "ana", "fraud", note=NOTE)
+    while webhooks.outbox.follow_audit():
+        pass
+    bodies = [stored.event.body.decode() for stored in webhooks.outbox.after(0, 100)]
+    assert len(bodies) == 4  # the decisions and the verdict; the cases were opened before
+    assert not any(mark in body for body in bodies for mark in [*MARKS, NOTE])
