@@ -2,9 +2,11 @@
 
 import ipaddress
 import socket
+import ssl
 import threading
 
 import pytest
+from tests.certificates import Authority
 from tests.receiver import receiving
 
 from penstock.adapters import webhook_post
@@ -56,6 +58,22 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(monkeyp
         assert WebhookPost(private=True)("http://shop.example/a?b=1", {}, b"{}", 5.0).status == 204
         assert asked == ["shop.example"]
         assert receiver.requests[0]["Host"] == "shop.example"
+
+
+def test_over_tls_the_certificate_has_to_be_that_of_the_name_and_of_a_known_authority(tmp_path, monkeypatch):
+    authority = Authority(tmp_path)
+    pair = authority.issue("shop.example")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(pair.cert, pair.key)
+    trusting = WebhookPost(private=True, context=ssl.create_default_context(cafile=authority.file))
+    with receiving(server) as receiver:
+        port = int(receiver.url.rpartition(":")[2].partition("/")[0])
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+        monkeypatch.setattr(webhook_post.socket, "getaddrinfo", lambda *_args, **_options: found)
+        assert trusting("https://shop.example/", {}, b"{}", 30.0).status == 204
+        assert "CERTIFICATE_VERIFY_FAILED" in trusting("https://other.example/", {}, b"{}", 30.0).detail
+        assert "CERTIFICATE_VERIFY_FAILED" in WebhookPost(private=True)("https://shop.example/", {}, b"{}", 30.0).detail
+        assert len(receiver.received) == 1
 
 
 def test_a_redirect_is_not_followed():
