@@ -125,8 +125,11 @@ class Webhooks:
             self._thread = threading.Thread(target=self._run, name="penstock-webhooks", daemon=True)
             self._thread.start()
 
-    def close(self) -> None:
-        """Stop after the requests on the way; the rest is delivered after the next start. Idempotent."""
+    def close(self, within_s: float = 2.0) -> None:
+        """Stop after the requests on the way, or after `within_s`: a receiver that is slow holds up no stop, and gets its event
+        again. The rest is delivered after the next start. Idempotent.
+        """
+        until_s = time.monotonic() + within_s
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -135,7 +138,7 @@ class Webhooks:
         for thread in threads:
             thread.stop()
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def test(self, id: str) -> Attempt:
         """Send a test event to an endpoint at once, past its queue.
@@ -214,9 +217,9 @@ class _DeliveryThread:
         """Stop after the request on the way."""
         self._stopping.set()
 
-    def join(self) -> None:
-        """Wait until it has stopped."""
-        self._thread.join()
+    def join(self, within_s: float) -> None:
+        """Wait until it has stopped, at most so long."""
+        self._thread.join(within_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -118,6 +118,30 @@ def test_an_error_of_the_program_itself_neither_loses_an_event_nor_ends_the_deli
     assert receiver.subjects() == ["t1", "t2"]
 
 
+def test_a_receiver_that_does_not_answer_holds_up_no_stop_and_loses_nothing(receiver):
+    asked, answered, done = threading.Event(), threading.Event(), []
+
+    def post(*_request):
+        asked.set()
+        answered.wait(120)
+        done.append(1)
+        return Answer(200, "200 OK")
+
+    office = Office(post=post)
+    endpoint = office.subscribe(receiver.url)
+    office.add(event(1))
+    office.webhooks.start("here")
+    asked.wait(120)
+    office.webhooks.close(within_s=0.05)
+    assert not done  # it still waits for the answer
+    assert not office.done(endpoint)
+    answered.set()
+    again = Office(office.database)
+    again.webhooks.start("here")
+    wait_until(lambda: again.done(endpoint))
+    again.webhooks.close()
+
+
 def test_a_failing_endpoint_does_not_hold_back_another(office, receiver):
     with receiving() as other:
         other.answer = lambda _number, _event: 500
