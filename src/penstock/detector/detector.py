@@ -27,6 +27,7 @@ from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
 from penstock.features.entity import REMEMBERED
 from penstock.features.kernel.words import STATE_FORMAT
+from penstock.features.ratio import Ratio
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type
 from penstock.models import Model
@@ -47,7 +48,7 @@ class Detector:
     Args:
         name: unique among the detectors served together; letters, digits and `_`.
         event: a msgspec Struct, one field per column; `id` and `time` name two of them.
-        features: aggregates of entities, `derive(...)`, `lookup(...)`, `Money(...)`; none is needed.
+        features: aggregates of entities and their ratios, `derive(...)`, `lookup(...)`, `Money(...)`; none is needed.
         models: [] for a detector of rules alone.
         rules, policy: they turn conditions and scores into decisions.
         lists: by name the values that `field IN list('name')` finds, or the file that holds them; people change them later.
@@ -82,7 +83,7 @@ class Detector:
         event: type[msgspec.Struct],
         id: str,
         time: str,
-        features: Sequence[Feature] = (),
+        features: Sequence[Feature | Ratio] = (),
         models: Sequence[Model] = (),
         rules: Sequence[Rule] = (),
         policy: Policy | None = None,
@@ -111,7 +112,7 @@ class Detector:
             )
         self.name = name
         self.event, self.id, self.time = event, id, time
-        self.features, self.models, self.rules = tuple(features), tuple(models), tuple(rules)
+        self.features, self.models, self.rules = _spelled_out(features), tuple(models), tuple(rules)
         self.policy = policy or Policy()
         self.label, self.informs = label, tuple(informs)
         self.skew_us = duration_us(skew, what=f"detector {name!r}: skew")
@@ -285,6 +286,15 @@ def _declaring_folder() -> Path:
             return path.resolve().parent
         frame = frame.f_back
     return Path.cwd()
+
+
+def _spelled_out(features: Sequence[Feature | Ratio]) -> tuple[Feature, ...]:
+    """The features, with what every ratio is made of in its place."""
+    names = {each.definition: each.name for each in features if isinstance(each, Aggregate)}
+    found: list[Feature] = []
+    for each in features:
+        found += each.spelled_out(names) if isinstance(each, Ratio) else [each]
+    return tuple(found)
 
 
 def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from penstock.clock import duration_us
 from penstock.errors import DeclarationError, did_you_mean
+from penstock.features.ratio import Ratio, trend
 
 WINDOWED = ("count", "sum", "mean", "std", "min", "max", "distinct", "label_count", "label_rate")
 """Aggregates over a window, in the order of the reference page."""
@@ -34,6 +35,30 @@ class Aggregate:
         if not name.isidentifier():
             raise DeclarationError(f"{name!r} cannot be a feature's name: use letters, digits and _, as in spent_today")
         return replace(self, given_name=name)
+
+    def per(self, *names: str) -> "Aggregate":
+        """The same aggregate over the events that also share the values of these fields.
+
+        >>> Entity("customer_id").mean("amount", "30d").per("category").name
+        'customer_category_mean_amount_30d'
+        """
+        return replace(self, entity=self.entity.with_fields(*names))
+
+    def ratio_to(self, other: "Aggregate") -> Ratio:
+        """The aggregate over another one, such as a customer's mean over that of its category."""
+        return Ratio(self, other)
+
+    def trend(self, window: str) -> Ratio:
+        """The aggregate over the same one within a longer window; counts and sums are compared per unit of time."""
+        if self.kind in REMEMBERED:
+            raise DeclarationError(f"feature {self.name}: {self.kind} has no trend; take an aggregate over a window, as mean")
+        return trend(self, window)
+
+    @property
+    def definition(self) -> tuple[object, ...]:
+        """All that the aggregate is but its name: two with equal definitions have equal values."""
+        entity, window, delay = (self.entity.fields, self.entity.roles), self.window_us, self.delay_us
+        return (entity, self.kind, self.field, window, delay, self.where, self.current, self.of, self.role, self.at, self.by)
 
     @property
     def name(self) -> str:
@@ -103,6 +128,18 @@ class Entity:
     def keys(self) -> tuple[tuple[str, ...], ...]:
         """The key fields of each role: one tuple where the entity has no roles."""
         return tuple((field,) for field in self.fields) if self.roles else (self.fields,)
+
+    def with_fields(self, *fields: str) -> "Entity":
+        """The entity whose keys are made of these fields, too.
+
+        Raises:
+            DeclarationError: it has roles, or a field already.
+        """
+        known = [name for name in fields if name in self.fields]
+        if self.roles or known or not fields:
+            why = "it has roles" if self.roles else f"its key has {known[0]!r} already" if known else "no field is named"
+            raise DeclarationError(f"{self.name} cannot be split by {', '.join(fields) or 'nothing'}: {why}")
+        return Entity(*self.fields, *fields, name="_".join([self.name, *(field.removesuffix("_id") for field in fields)]))
 
     def count(self, window: str, **options: object) -> Aggregate:
         """How many events."""
