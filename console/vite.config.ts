@@ -19,7 +19,9 @@ export default defineConfig({
     port: Number(process.env.PENSTOCK_CONSOLE_PORT ?? 3000),
     strictPort: true,
     // Everything that is not the console itself belongs to the service, its WebSocket too.
-    proxy: { "^/(?!$|\\?|index\\.html|icon\\.svg|src/|node_modules/|@)": { target: service, ws: true } },
+    proxy: {
+      "^/(?!$|\\?|console(?:$|[/?])|index\\.html|icon\\.svg|src/|node_modules/|@)": { target: service, ws: true },
+    },
   },
   test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000, hookTimeout: 60_000 },
 });

@@ -34,7 +34,7 @@ def decision(url: str, identity: str) -> dict[str, Any] | None:
 
 def take(browser: Browser, url: str, picture: Path) -> None:
     page = browser.new_page(viewport=VIEW)
-    page.goto(f"{url}/#/transactions/{blocked_payment(url)}")
+    page.goto(f"{url}/console/transactions/{blocked_payment(url)}")
     page.get_by_role("list", name="Reasons").wait_for()
     page.get_by_role("list", name="Timeline").wait_for()
     page.wait_for_load_state("networkidle")

@@ -2,11 +2,15 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { BASE } from "./api/client";
 import { queries } from "./api/queries";
+import { modernAddress } from "./app/address";
 import { router } from "./app/router";
 import { start as startTheme } from "./ui/theme";
 import "./styles.css";
 
+const address = modernAddress(location, BASE);
+if (address !== null) history.replaceState(null, "", address);
 startTheme();
 const root = document.getElementById("root");
 if (root === null) throw new Error("the page has no #root");

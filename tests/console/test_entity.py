@@ -24,7 +24,7 @@ def popular(console):
 
 
 def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, console, merchant, shots, axe):
-    page.goto(f"{console}/#/entities/merchant/{merchant}")
+    page.goto(f"{console}/console/entities/merchant/{merchant}")
     page.get_by_role("heading", level=1, name=f"merchant {merchant}").wait_for()
     total = page.locator("dl[aria-label=Decisions] a").first
     counted = int(total.inner_text().replace(",", ""))
@@ -44,5 +44,5 @@ def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, console
 
 def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, console):
     page.expected.append("404")
-    page.goto(f"{console}/#/entities/customer/nobody-at-all")
+    page.goto(f"{console}/console/entities/customer/nobody-at-all")
     page.get_by_text("nothing is known about 'nobody-at-all'").wait_for()

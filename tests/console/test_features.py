@@ -28,7 +28,7 @@ def ask(console):
 
 def test_a_feature_is_found_and_its_definition_and_readers_are_told(page, console, ask, shots, axe):
     known = {each["name"]: each for each in ask.get("/detectors/banking/definition").json()["features"]}
-    page.goto(f"{console}/#/features")
+    page.goto(f"{console}/console/features")
     table = page.get_by_role("table", name="Features")
     expect(table.get_by_role("row")).to_have_count(len(known) + 1)
     page.get_by_label("Find", exact=True).fill("amount_ratio")
@@ -44,21 +44,21 @@ def test_a_feature_is_found_and_its_definition_and_readers_are_told(page, consol
 
 
 def test_filters_live_in_the_address(page, console):
-    page.goto(f"{console}/#/features")
+    page.goto(f"{console}/console/features")
     page.get_by_label("Kind", exact=True).select_option("derived")
     page.get_by_label("Find", exact=True).fill("hour(timestamp)")
     table = page.get_by_role("table", name="Features")
     expect(table).to_contain_text("is_night")
     expect(table).not_to_contain_text("avg_amount_7d")
     address = page.url
-    page.goto(f"{console}/#/rules")
+    page.goto(f"{console}/console/rules")
     page.goto(address)
     expect(page.get_by_label("Find", exact=True)).to_have_value("hour(timestamp)")
     expect(page.get_by_label("Kind", exact=True)).to_have_value("derived")
 
 
 def test_an_error_is_told_as_one_types(page, console):
-    page.goto(f"{console}/#/features?edit=new")
+    page.goto(f"{console}/console/features?edit=new")
     page.get_by_label("Name", exact=True).fill("broken")
     page.get_by_label("Where").fill("amuont < 5")
     expect(page.get_by_text("Did you mean amount?")).to_be_visible()
@@ -71,7 +71,7 @@ def test_an_error_is_told_as_one_types(page, console):
 
 
 def test_a_feature_is_made_filled_and_computed_and_put_away(page, console, ask, shots, axe):
-    page.goto(f"{console}/#/features")
+    page.goto(f"{console}/console/features")
     page.get_by_role("link", name="New feature").click()
     page.get_by_label("Name", exact=True).fill("night_count")
     page.get_by_label("Window").fill("7d")

@@ -69,7 +69,7 @@ def assert_nothing_is_cut(page):
 def test_the_live_page_shows_what_counting_by_hand_gives(page, week, shots, axe):
     url, rows, truth = week
     found = by_hand(rows, truth)
-    page.goto(f"{url}/#/?range=30d&detector=week")
+    page.goto(f"{url}/console/?range=30d&detector=week")
     rate = found["fraud_rate"]
     assert shown(page, "Fraud rate") == [percent(rate["value"]), f"{rate['part']} of {rate['of']} known outcomes", ends(rate)]
     value, known, precision, unknown, _, estimated = shown(page, "Fraud prevented")
@@ -96,13 +96,13 @@ def test_what_a_rule_hit_is_shown_as_counting_by_hand_gives(page, week, shots, n
     hit = [row for row in rows if name in row["rules"]]
     known = [truth[row["transaction_id"]] for row in hit if row["transaction_id"] in truth]
     precision, maturity = with_ends(rate(sum(known), len(known))), f"{len(known)} of {len(hit)} known"
-    page.goto(f"{url}/#/?range=30d&detector=week")
+    page.goto(f"{url}/console/?range=30d&detector=week")
     page.get_by_text(f"precision {precision}, {maturity}", exact=True).wait_for()
-    page.goto(f"{url}/#/rules?detector=week&range=30d")
+    page.goto(f"{url}/console/rules?detector=week&range=30d")
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
     expect(row).to_contain_text(precision)
     expect(row).to_contain_text(maturity)
-    page.goto(f"{url}/#/rules/week/{name}?range=30d")
+    page.goto(f"{url}/console/rules/week/{name}?range=30d")
     value, about = shown(page, "Precision")
     assert (value, about.split(" · ")[0]) == (precision, maturity)
     assert shown(page, "Known fraud")[0] == str(sum(known))

@@ -7,7 +7,7 @@ import pytest
 from tests.console.waiting import expect, get, post
 
 from penstock.service.live.preparation import Preparation
-from penstock.service.live.web import HEADERS
+from penstock.service.live.web import Console
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -28,25 +28,38 @@ def test_every_page_of_the_menu_opens_by_keyboard_and_has_a_heading_of_its_own(p
         expect(page).to_have_title(f"{name} · Penstock")
 
 
-def test_a_page_that_was_opened_while_the_service_was_prepared_becomes_the_console(page, console):
+@pytest.mark.parametrize(("address", "page_within"), [("/console/queue", ""), ("/", "#/queue")])
+def test_a_page_that_was_opened_while_the_service_was_prepared_becomes_the_console(page, console, address, page_within):
     shown = []
 
     def answer(route):
         shown.append(route.request.url)
         if len(shown) < 3:
-            route.fulfill(body=Preparation("Training models").page(), headers=HEADERS | {"content-type": "text/html"})
+            shown_meanwhile = Console(preparation=Preparation("Training models")).page("", depth=address.count("/") - 1)
+            route.fulfill(body=shown_meanwhile.body, headers=dict(shown_meanwhile.headers))
         else:
             route.continue_()
 
-    page.route(f"{console}/", answer)
-    page.goto(f"{console}/#/queue")
+    page.route(f"{console}{address}", answer)
+    page.goto(f"{console}{address}{page_within}")
     page.get_by_role("heading", name="Preparing").wait_for()
     expect(page.locator("h1")).to_have_text(["Review queue"])
     assert len(shown) == 3
 
 
+def test_pages_have_paths_and_addresses_from_before_lead_to_them(page, console):
+    page.goto(f"{console}/#/rules?tab=lists")
+    page.wait_for_url("**/console/rules?tab=lists")
+    expect(page.locator("h1")).to_have_text(["Rules"])
+    page.goto(f"{console}/console/transactions/no%2Fsuch.id")  # one folder for the browser, which asks for files from it
+    page.get_by_text("no/such.id").first.wait_for()
+    page.expected.append("404")
+    page.goto(console)
+    page.wait_for_url("**/console/")
+
+
 def test_an_address_that_leads_nowhere_says_so(page, console):
-    page.goto(f"{console}/#/nothing/here")
+    page.goto(f"{console}/console/nothing/here")
     page.get_by_text("There is no page at this address").wait_for()
     page.get_by_role("link", name="Back to the live page").click()
     page.locator("h1").wait_for()
@@ -80,7 +93,7 @@ def test_the_documentation_is_shown_without_anything_from_elsewhere(page, consol
 def test_no_page_is_wider_than_a_phone(page, console):
     page.set_viewport_size({"width": 390, "height": 844})
     for path in ("", "queue", "transactions", "impact", "rules", "rules/new", "models", "features", "try", "operations"):
-        page.goto(f"{console}/#/{path}")
+        page.goto(f"{console}/console/{path}")
         page.locator("h1").wait_for()
         page.wait_for_timeout(600)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
@@ -91,7 +104,7 @@ def test_what_an_event_says_is_shown_as_text_and_never_run(page, console):
     event = {"timestamp": "2026-02-06T02:30:00", "customer_id": said, "merchant_id": said, "amount": 4500}
     assert post(f"{console}/predict", json={"transaction_id": said, **event}).status_code == 200
     # asked for by its customer: among all that is decided here it is one of the newest for a second or two
-    page.goto(f"{console}/#/transactions?entity=customer&key={quote(said, safe='')}")
+    page.goto(f"{console}/console/transactions?entity=customer&key={quote(said, safe='')}")
     page.get_by_role("table", name="Transactions").get_by_text(said).first.wait_for()
     assert page.locator("main img").count() == 0
 
@@ -99,7 +112,7 @@ def test_what_an_event_says_is_shown_as_text_and_never_run(page, console):
 def test_anything_is_found_from_anywhere_by_keyboard(page, console, axe, shots):
     newest = get(f"{console}/summaries?limit=1").json()["transactions"][0]
     customer = next(each for each in newest["named"] if each["role"] == "payer")["value"]
-    page.goto(f"{console}/#/rules")
+    page.goto(f"{console}/console/rules")
     page.locator("h1").wait_for()
     page.keyboard.press("/")
     field = page.get_by_role("combobox", name="Search")

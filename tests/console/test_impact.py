@@ -19,7 +19,7 @@ def test_impact_shows_what_labels_say_and_exports_it(page, console, axe, shots):
         return get(f"{console}/insights/impact").json()
 
     wait_until(lambda: impact()["labels_complete"] and impact()["whole"]["prevented"]["count"] > 0, 240)
-    page.goto(f"{console}/#/impact")
+    page.goto(f"{console}/console/impact")
     expect(page.locator("h1")).to_have_text("Impact")
     figures = page.get_by_role("definition").filter(has_text=re.compile(r"^\$"))
     wait_until(lambda: figures.first.inner_text() == f"${impact()['whole']['prevented']['amount']:,.2f}", 60)

@@ -14,7 +14,7 @@ WATCHED_MS = 120_000
 """How long a page watches for an attack that was begun on it."""
 
 
-def opened(page, console, address="/#/"):
+def opened(page, console, address="/console/"):
     page.goto(f"{console}{address}")
     page.locator("[data-link=live]").wait_for()
     page.locator(f"{STREAM} button").first.wait_for()
@@ -127,7 +127,7 @@ MEASURE_SHIFTS = """() => {
 
 
 def test_the_range_stands_in_the_address_and_nothing_moves_while_it_is_live(page, console):
-    opened(page, console, "/#/?range=24h")
+    opened(page, console, "/console/?range=24h")
     expect(page.get_by_role("radio", name="24 h")).to_be_checked()
     answered = set()
     page.on("response", lambda answer: answered.add(re.sub(r".*/insights/(\w+)\?.*range=(\w+).*", r"\1 of \2", answer.url)))
@@ -147,7 +147,7 @@ def test_the_range_stands_in_the_address_and_nothing_moves_while_it_is_live(page
 
 
 def test_figures_are_those_of_the_service(page, console):
-    opened(page, console, "/#/?range=30d")
+    opened(page, console, "/console/?range=30d")
     figure = page.get_by_role("link", name=re.compile(r"^[\d,]+$")).first
 
     def told():

@@ -64,7 +64,7 @@ def test_the_live_page_keeps_its_pace_and_its_memory_and_loses_no_alert(page, de
     with demo("--tps", str(TPS)) as server, Client(base_url=server.url) as client:
         alerts = []
         page.on("websocket", lambda socket: socket.on("framereceived", lambda text: alerts.extend(json.loads(text)["alerts"])))
-        page.goto(f"{server.url}/#/")
+        page.goto(f"{server.url}/console/")
         page.locator("[data-link=live]").wait_for()
         devtools = page.context.new_cdp_session(page)
         page.evaluate(COUNT_FRAMES)

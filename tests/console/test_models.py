@@ -35,7 +35,7 @@ def champion(server):
 
 def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, shots, axe):
     before = champion(server)
-    page.goto(f"{server.url}/#/models")
+    page.goto(f"{server.url}/console/models")
     versions = page.get_by_role("table", name="Versions of the models")
     known = get(f"{server.url}/detectors/banking/models").json()["versions"]
     newest = max(known, key=lambda each: each["created_at"])["version"]
@@ -70,7 +70,7 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
 
 
 def test_dragging_a_threshold_changes_what_it_would_have_meant_and_nothing_else(page, server, shots, axe):
-    page.goto(f"{server.url}/#/models?tab=evaluation")
+    page.goto(f"{server.url}/console/models?tab=evaluation")
     page.get_by_role("heading", name="Thresholds").wait_for()
     reviews = page.locator("dt", has_text="Reviews a day").locator("xpath=following-sibling::dd[1]")
     said = reviews.inner_text()
@@ -89,7 +89,7 @@ def test_dragging_a_threshold_changes_what_it_would_have_meant_and_nothing_else(
 
 def test_the_page_of_drift_says_what_there_is(page, server, shots, axe):
     page.expected += ["503", "409"]
-    page.goto(f"{server.url}/#/models?tab=drift")
+    page.goto(f"{server.url}/console/models?tab=drift")
     page.get_by_text("There is no drift report yet").or_(page.get_by_role("table", name="Drift by column")).first.wait_for()
     axe(page)
     shots(page, "models-drift")

@@ -29,7 +29,7 @@ def became(console, number):
 def test_a_refused_event_is_put_right_beside_its_errors_and_sent_again(page, console, shots, axe):
     page.expected.append("422")
     number = refuse(console, transaction_id="wrong1", amount="ten", merchant_id=None)
-    page.goto(f"{console}/#/operations")
+    page.goto(f"{console}/console/operations")
     page.get_by_role("tab", name="Quarantine").click()
     page.get_by_role("list", name="Refused events").get_by_role("button").first.click()
     amount = page.get_by_label("amount", exact=False)
@@ -49,12 +49,12 @@ def test_a_refused_event_is_put_right_beside_its_errors_and_sent_again(page, con
     assert (found["state"], found["transaction_id"]) == ("resubmitted", "wrong1")
     assert get(f"{console}/transactions/wrong1").json()["transaction_id"] == "wrong1"
     page.get_by_role("link", name="Look at the decision").click()
-    page.wait_for_url("**/#/transactions/wrong1")
+    page.wait_for_url("**/console/transactions/wrong1")
 
 
 def test_a_refused_event_can_be_edited_as_json_and_dismissed_with_a_reason(page, console):
     number = refuse(console, transaction_id="wrong2", amount=-5)
-    page.goto(f"{console}/#/operations?tab=quarantine&id={number}")
+    page.goto(f"{console}/console/operations?tab=quarantine&id={number}")
     page.get_by_text("JSON", exact=True).click()
     text = page.get_by_label("Event", exact=True)
     assert json.loads(text.input_value())["amount"] == -5
@@ -69,7 +69,7 @@ def test_a_refused_event_can_be_edited_as_json_and_dismissed_with_a_reason(page,
 
 def test_what_is_masked_stays_masked_and_is_not_sent_so(page, console):
     number = refuse(console, transaction_id="wrong3", amount="4111111111111111x")
-    page.goto(f"{console}/#/operations?tab=quarantine&id={number}")
+    page.goto(f"{console}/console/operations?tab=quarantine&id={number}")
     amount = page.get_by_label("amount", exact=False)
     amount.wait_for()
     assert "4111" not in page.content()
@@ -80,7 +80,7 @@ def test_what_is_masked_stays_masked_and_is_not_sent_so(page, console):
 
 
 def test_every_part_tells_how_it_fares(page, console, shots, axe):
-    page.goto(f"{console}/#/operations")
+    page.goto(f"{console}/console/operations")
     page.get_by_role("list", name="Parts of banking").get_by_text("ledger").wait_for()
     page.get_by_role("list", name="Parts of Service").get_by_text("cases", exact=True).wait_for()
     shots(page, "operations-health")
@@ -90,7 +90,7 @@ def test_every_part_tells_how_it_fares(page, console, shots, axe):
 def test_an_alert_is_shown_with_its_delivery_and_somebody_takes_care_of_it(page, console, shots, axe):
     post(f"{console}/demo/attack/card_testing")
     wait_until(lambda: get(f"{console}/alerts/deliveries").json()["alerts"], within_s=240)
-    page.goto(f"{console}/#/operations?tab=alerts")
+    page.goto(f"{console}/console/operations?tab=alerts")
     alerts = page.get_by_role("list", name="Alerts")
     alerts.get_by_role("button", name="Acknowledge…").last.click()
     page.get_by_label("Comment").fill("calling the merchant")
@@ -107,7 +107,7 @@ def actions(changes):
 
 def test_the_audit_log_is_verified_and_filtered_in_the_address(page, console, shots, axe):
     refuse(console, transaction_id="wrong4", amount="x")
-    page.goto(f"{console}/#/operations?tab=audit")
+    page.goto(f"{console}/console/operations?tab=audit")
     page.get_by_text("Verified: unbroken").wait_for()
     changes = page.get_by_role("list", name="Changes")
     changes.get_by_role("listitem").first.wait_for()
@@ -123,7 +123,7 @@ def test_the_audit_log_is_verified_and_filtered_in_the_address(page, console, sh
 
 
 def test_a_daily_report_is_shown_without_scripts(page, console, shots, axe):
-    page.goto(f"{console}/#/operations?tab=reports")
+    page.goto(f"{console}/console/operations?tab=reports")
     page.get_by_text("As much as is known by now").wait_for(timeout=240_000)
     frame = page.locator("iframe")
     assert frame.get_attribute("sandbox") == ""
@@ -134,7 +134,7 @@ def test_a_daily_report_is_shown_without_scripts(page, console, shots, axe):
 
 def test_an_open_service_says_so_and_its_first_key_needs_the_token_that_was_printed(page, console, shots, axe):
     page.expected += ["403"]
-    page.goto(f"{console}/#/operations?tab=access")
+    page.goto(f"{console}/console/operations?tab=access")
     page.get_by_text("Authentication is off").wait_for()
     shots(page, "operations-access")
     axe(page)

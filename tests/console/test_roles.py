@@ -38,7 +38,7 @@ def closed(demo, browser):
     with demo("--tps", "40") as server:
         page = browser.new_page()
         page.set_default_timeout(1000 * PATIENCE_S)
-        page.goto(f"{server.url}/#/operations?tab=access")
+        page.goto(f"{server.url}/console/operations?tab=access")
         page.get_by_role("button", name="Add a user…").click()
         page.get_by_label("Name", exact=True).fill("root")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -98,7 +98,7 @@ def test_only_who_may_decide_has_the_buttons_and_the_keys_for_it(page, closed, r
     menu(page).get_by_role("link", name="Review queue").click()
     page.locator("article").wait_for()
     waiting = page.request.get(f"{closed}/cases", params={"state": "open"}, timeout=1000 * PATIENCE_S).json()["cases"]
-    page.goto(f"{closed}/#/queue?case={waiting[0]['id']}")  # stays; the first of the list becomes another as new ones come
+    page.goto(f"{closed}/console/queue?case={waiting[0]['id']}")  # stays; the first of the list becomes another as new ones come
     page.get_by_role("article", name=f"Case of {waiting[0]['transaction_id']}").wait_for()
     may = role == "analyst"
     expect(page.get_by_role("button", name="Legitimate")).to_have_count(int(may))
@@ -120,7 +120,7 @@ def test_a_page_that_is_not_for_somebody_says_so_and_where_to_go(page, closed):
 
 
 def test_whoever_may_read_tries_events_as_dry_runs_alone(page, closed):
-    sign_in(page, f"{closed}/#/try", "a.viewer")
+    sign_in(page, f"{closed}/console/try", "a.viewer")
     page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_text("dry run: nothing was recorded").wait_for()
     expect(page.get_by_label("dry run: change and record nothing")).to_be_checked()
@@ -140,7 +140,7 @@ def test_a_wrong_password_is_said_and_signing_out_ends_the_session(page, closed,
 
 def test_an_administrator_adds_changes_and_keeps_out_users_and_makes_and_revokes_keys(page, closed, browser, shots):
     sign_in(page, closed, "root")
-    page.goto(f"{closed}/#/operations?tab=access")
+    page.goto(f"{closed}/console/operations?tab=access")
     page.get_by_role("button", name="Add a user…").click()
     page.get_by_label("Name", exact=True).fill("ben")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -182,7 +182,7 @@ def test_the_last_administrator_cannot_be_kept_out(page, closed):
         root.patch("/users/a.administrator", json={"disabled": True}).raise_for_status()
     page.expected.append("409")
     sign_in(page, closed, "root")
-    page.goto(f"{closed}/#/operations?tab=access")
+    page.goto(f"{closed}/console/operations?tab=access")
     page.get_by_role("button", name="Change root").click()
     page.get_by_label("Keep root out").check()
     page.get_by_role("button", name="Change", exact=True).click()

@@ -32,7 +32,7 @@ def write(page, condition):
 
 
 def save_and_shadow(page, console, name, condition, then="review"):
-    page.goto(f"{console}/#/rules/new")
+    page.goto(f"{console}/console/rules/new")
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Then").select_option(then)
     write(page, condition)
@@ -78,7 +78,7 @@ def fired(decision):
 
 
 def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_transaction(page, console, ask, shots, axe):
-    page.goto(f"{console}/#/rules/new")
+    page.goto(f"{console}/console/rules/new")
     page.get_by_label("Name", exact=True).fill("round_amount")
     write(page, "amount > 20")
     preview = page.get_by_role("region", name="Backtest")
@@ -105,7 +105,7 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     assert "round_amount" in fired(decided)
     assert decided["decision"] != "APPROVE"
 
-    page.goto(f"{console}/#/rules")
+    page.goto(f"{console}/console/rules")
     row = page.get_by_role("row").filter(has_text="round_amount")
     expect(row).to_contain_text("active")
     expect(row.get_by_role("link", name="1 transactions on which round_amount fired")).to_be_visible()
@@ -117,7 +117,7 @@ def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promot
     for k, amount in enumerate((20.0, 20.0, 20.0, 900.0)):
         paid = pay(ask, f"lowered-{k}", "C_lowered", amount)
     assert (paid["decision"], "lowered" in paid["explanation"]) == ("BLOCK", False)
-    page.goto(f"{console}/#/rules/new")
+    page.goto(f"{console}/console/rules/new")
     page.get_by_label("Name", exact=True).fill("known_customer")
     page.get_by_label("Then").select_option("review")
     write(page, "customer_id = 'C_lowered' AND amount > 500")
@@ -134,14 +134,14 @@ def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promot
     step(page, "Promote")
     lowered = pay(ask, "lowered-now", "C_lowered", 900.0)
     assert (lowered["decision"], lowered["explanation"]["lowered"]) == ("REVIEW", "BLOCK")
-    page.goto(f"{console}/#/transactions/lowered-now")
+    page.goto(f"{console}/console/transactions/lowered-now")
     expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text(
         "The rule that decided lowered what was asked for"
     )
 
 
 def test_an_error_is_told_and_marked_as_one_types(page, console):
-    page.goto(f"{console}/#/rules/new")
+    page.goto(f"{console}/console/rules/new")
     editor = write(page, "is_night AND amuont > 5")
     expect(page.get_by_text("unknown name 'amuont'. Did you mean amount?")).to_be_visible()
     expect(page.locator(".cm-lintRange-error")).to_have_text("amuont")
@@ -154,7 +154,7 @@ def test_an_error_is_told_and_marked_as_one_types(page, console):
 
 def test_the_editor_offers_features_functions_and_lists(page, console, ask):
     ask.post("/detectors/banking/lists", json={"name": "offered_devices", "about": "to be offered"})
-    page.goto(f"{console}/#/rules/new")
+    page.goto(f"{console}/console/rules/new")
     editor = page.get_by_label("Condition", exact=True)
     editor.press_sequentially("amount_ra", delay=20)
     offered = page.locator(".cm-tooltip-autocomplete")
@@ -170,7 +170,7 @@ def test_the_editor_offers_features_functions_and_lists(page, console, ask):
 
 
 def test_going_on_writing_takes_a_preview_back(page, console):
-    page.goto(f"{console}/#/rules/new")
+    page.goto(f"{console}/console/rules/new")
     hung = []
     page.route("**/backtest", lambda route: hung.append(route) if not hung else route.continue_())
     gone = []
@@ -227,7 +227,7 @@ def test_a_version_acts_on_a_share_of_the_customers_under_guards(page, console, 
 
 
 def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console, ask, shots, axe):
-    page.goto(f"{console}/#/rules?tab=lists")
+    page.goto(f"{console}/console/rules?tab=lists")
     page.get_by_role("button", name="New list").click()
     page.get_by_label("Name", exact=True).fill("stolen_accounts")
     page.get_by_label("What it is for").fill("Reported by phone")
@@ -248,7 +248,7 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
     expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     assert pay(ask, "stolen-1", "C100011", 5.0)["decision"] == "BLOCK"
 
-    page.goto(f"{console}/#/rules?tab=lists&list=stolen_accounts")
+    page.goto(f"{console}/console/rules?tab=lists&list=stolen_accounts")
     page.get_by_role("button", name="Remove C100011").click()
     expect(entries.get_by_role("row")).to_have_count(2)
     assert "stolen_account" not in fired(pay(ask, "stolen-2", "C100011", 5.0))
@@ -261,12 +261,12 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
 
 def test_a_protected_list_changes_when_another_person_approves(page, console, ask, shots, axe):
     ask.post("/detectors/banking/lists", json={"name": "guarded", "protected": True})
-    page.goto(f"{console}/#/rules?tab=lists&list=guarded")
+    page.goto(f"{console}/console/rules?tab=lists&list=guarded")
     form = page.get_by_role("form", name="Add to guarded")
     form.get_by_label("Values, one a line").fill("C100013")
     form.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("waits for another person to approve it").first).to_be_visible()
-    page.goto(f"{console}/#/rules?tab=approvals")
+    page.goto(f"{console}/console/rules?tab=approvals")
     request = page.get_by_role("list", name="Requests").get_by_role("listitem").filter(has_text="guarded")
     expect(request).to_contain_text("put 1 value on the list")
     expect(request).to_contain_text("You wrote it, so another person approves it.")
@@ -278,13 +278,13 @@ def test_a_protected_list_changes_when_another_person_approves(page, console, as
 
 
 def test_filters_live_in_the_address(page, console):
-    page.goto(f"{console}/#/rules")
+    page.goto(f"{console}/console/rules")
     page.get_by_label("Find", exact=True).fill("night_high")
     expect(page.get_by_role("table", name="Rules").get_by_role("row")).to_have_count(2)
     page.get_by_label("State", exact=True).select_option("archived")
     expect(page.get_by_text("No rule fits these filters")).to_be_visible()
     address = page.url
-    page.goto(f"{console}/#/")
+    page.goto(f"{console}/console/")
     page.goto(address)
     expect(page.get_by_label("Find", exact=True)).to_have_value("night_high")
     expect(page.get_by_label("State", exact=True)).to_have_value("archived")

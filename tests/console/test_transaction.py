@@ -24,7 +24,7 @@ def blocked(console):
 
 
 def opened(page, console, identity):
-    page.goto(f"{console}/#/transactions/{identity}")
+    page.goto(f"{console}/console/transactions/{identity}")
     page.locator(f"[data-transaction='{identity}']").wait_for()
     page.get_by_role("list", name="Timeline").wait_for()
 
@@ -88,12 +88,12 @@ def test_the_record_can_be_read_and_copied_as_json(page, console, blocked):
 
 def test_an_id_that_nobody_knows_is_said_so(page, console):
     page.expected.append("404")
-    page.goto(f"{console}/#/transactions/nobody-knows-me")
+    page.goto(f"{console}/console/transactions/nobody-knows-me")
     page.get_by_role("alert").get_by_text("there is no transaction 'nobody-knows-me'").wait_for()
 
 
 def test_the_list_is_filtered_by_the_address_and_shows_older_ones(page, console, blocked, shots, axe):
-    page.goto(f"{console}/#/transactions")
+    page.goto(f"{console}/console/transactions")
     rows = page.get_by_role("table", name="Transactions").locator("tbody tr")
     rows.first.wait_for()
     shown = rows.count()
@@ -134,7 +134,7 @@ def test_the_list_is_filtered_by_the_address_and_shows_older_ones(page, console,
 
 
 def test_a_time_that_held_nothing_says_so(page, console):
-    page.goto(f"{console}/#/transactions?from=1999-01-01T00:00:00.000Z&to=1999-01-02T00:00:00.000Z")
+    page.goto(f"{console}/console/transactions?from=1999-01-01T00:00:00.000Z&to=1999-01-02T00:00:00.000Z")
     page.get_by_text("No recorded decision is like this").wait_for()
     page.get_by_role("button", name="All transactions").click()
     page.get_by_role("table", name="Transactions").locator("tbody tr").first.wait_for()

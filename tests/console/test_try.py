@@ -7,7 +7,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, shots, axe):
-    page.goto(f"{console}/#/try")
+    page.goto(f"{console}/console/try")
     page.get_by_label("Example").wait_for()
     page.get_by_label("amount").fill("9400")
     expect(page.get_by_test_id("curl")).to_contain_text("dry_run=true")
@@ -29,14 +29,14 @@ def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, s
 
 def test_what_cannot_be_decided_is_said_beside_the_field(page, console):
     page.expected.append("422")
-    page.goto(f"{console}/#/try")
+    page.goto(f"{console}/console/try")
     page.get_by_label("amount").fill("a lot")
     page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_label("amount").and_(page.locator("[aria-invalid=true]")).wait_for()
 
 
 def test_an_event_may_be_written_as_json(page, console):
-    page.goto(f"{console}/#/try")
+    page.goto(f"{console}/console/try")
     page.get_by_label("amount").fill("12.5")
     page.get_by_role("button", name="As JSON").click()
     text = page.get_by_label("Event as JSON")

@@ -10,7 +10,8 @@ from penstock.service import MicroBatcher, create_app
 from penstock.service.live.web import Console
 
 SCRIPT = b"export const n = 1;\n" * 200
-FILES = {"index.html": b"<!doctype html><title>Penstock</title>", "icon.svg": b"<svg/>", "assets/index-1a2b.js": SCRIPT}
+PAGE = b'<!doctype html><title>Penstock</title><script src="./assets/index-1a2b.js"></script>'
+FILES = {"index.html": PAGE, "icon.svg": b"<svg/>", "assets/index-1a2b.js": SCRIPT}
 
 
 @pytest.fixture
@@ -31,6 +32,27 @@ def test_the_page_is_asked_for_anew_and_its_files_are_kept_for_ever(url):
     assert "immutable" in script.headers["cache-control"]
     assert script.content == SCRIPT
     assert "default-src 'self'" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("address", "script"),
+    [
+        ("/", "./assets/"),
+        ("/console", "./assets/"),
+        ("/console/queue?case=1", "../assets/"),
+        ("/console/transactions/a%2Fb", "../../assets/"),
+    ],
+)
+def test_the_page_names_its_files_relative_to_its_address_so_that_a_proxy_may_put_it_anywhere(url, address, script):
+    page = get(f"{url}{address}")
+    assert page.status_code == 200
+    assert f'src="{script}index-1a2b.js"' in page.text
+    assert "base-uri 'none'" in page.headers["content-security-policy"]
+
+
+def test_no_page_of_the_console_hides_a_route_of_the_api(url):
+    for path in ("/transactions", "/detectors", "/health"):
+        assert get(url + path, headers={"accept": "text/html"}).headers["content-type"].startswith("application/"), path
 
 
 def test_files_go_packed_only_to_whom_can_unpack_them(url):

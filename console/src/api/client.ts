@@ -17,8 +17,8 @@ export class ApiProblem extends Error {
   }
 }
 
-/** Relative to where the console itself came from, so that it works behind a proxy at any path. */
-export const BASE = new URL(".", document.baseURI).pathname.replace(/\/$/, "");
+/** The path of the service, from where the console's files came, so that it works behind a proxy at any path. */
+export const BASE = new URL(import.meta.env.DEV ? "/" : "..", import.meta.url).pathname.replace(/\/$/, "");
 
 export const api = createClient<paths>({ baseUrl: BASE, fetch: (request: Request) => globalThis.fetch(request) });
 

@@ -1,5 +1,6 @@
 import { Link, Outlet, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
 import { type ReactNode, Suspense } from "react";
+import { BASE } from "~/api/client";
 import { useDetectors } from "~/api/detectors";
 import { useLink } from "~/live/useLive";
 import { SignIn } from "~/session/SignIn";
@@ -72,7 +73,7 @@ function Menu() {
       className="flex shrink-0 items-center gap-1 overflow-x-auto border-b bg-panel px-2 py-1 lg:sticky lg:top-0 lg:h-screen lg:w-48 lg:flex-col lg:items-stretch lg:border-r lg:border-b-0 lg:p-3"
     >
       <Link to="/" className="flex items-center gap-2 px-2 py-1.5 font-semibold text-base lg:mb-3">
-        <img src="./icon.svg" alt="" width={26} height={26} />
+        <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} />
         <span className="max-lg:sr-only">Penstock</span>
       </Link>
       {SCREENS.filter((screen) => mayLook(may, screen)).map((screen) => (

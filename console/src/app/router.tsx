@@ -1,16 +1,16 @@
 /**
- * Every page and its address. Addresses stand after `#`, so that no page takes a route of the API and the console works from
- * any path. Filters and ranges live in the address; each is read by the page's own `search`.
+ * Every page and its address, below `/console`, so that no page takes a route of the API. Filters and ranges live in the
+ * address; each is read by the page's own `search`.
  */
 
 import {
-  createHashHistory,
   createRootRoute,
   createRoute,
   createRouter,
   lazyRouteComponent,
   retainSearchParams,
 } from "@tanstack/react-router";
+import { BASE } from "~/api/client";
 import { Missing } from "./Missing";
 import { Shell } from "./Shell";
 import { oneOf, RANGES, type Range, text, whole } from "./search";
@@ -194,7 +194,7 @@ export const router = createRouter({
     attempt,
     operations,
   ]),
-  history: createHashHistory(),
+  basepath: `${BASE}/console`,
   defaultPreload: "intent",
   scrollRestoration: true,
 });

@@ -33,7 +33,7 @@ export function SignIn({ oidc }: { oidc: boolean }) {
         className="flex w-[min(380px,94vw)] flex-col gap-3 rounded-lg border bg-panel p-6"
       >
         <h1 id="sign-in" className="flex items-center gap-2 font-semibold text-lg">
-          <img src="./icon.svg" alt="" width={26} height={26} /> Sign in to Penstock
+          <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} /> Sign in to Penstock
         </h1>
         <p className="text-soft">Sign in to continue.</p>
         <TextField label="Name" name="name" autoComplete="username" required maxLength={100} />

@@ -8,9 +8,9 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <noscript><meta http-equiv="refresh" content="1"></noscript>
-<script src="assets/preparing.js"></script>
+<script src="./assets/preparing.js"></script>
 <title>Preparing, {percent} % · Penstock</title>
-<link rel="icon" href="icon.svg">
+<link rel="icon" href="./icon.svg">
 <style>
 :root {{ color-scheme: light dark; font-family: system-ui, sans-serif }}
 body {{ max-width: 32rem; margin: 20vh auto 0; padding: 0 1rem; line-height: 1.5 }}
@@ -25,7 +25,7 @@ progress {{ width: 100%; height: .75rem }}
 </html>
 """
 
-# A refresh of the markup leaves a page alone whose address has a fragment, such as #/queue: it would wait forever.
+# A refresh of the markup leaves a page alone whose address has a fragment: it would wait forever.
 SCRIPT = "setTimeout(() => location.reload(), 1000);\n"
 """The script of the page, `assets/preparing.js`: it loads the page again."""
 

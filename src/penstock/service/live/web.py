@@ -48,7 +48,7 @@ _NOT_BUILT = b"""<!doctype html>
 <h1>Penstock is running</h1>
 <p>The service decides and answers; its console was not built into this installation. In a clone of the project,
 <code>make console-build</code> builds it; then load this page again.</p>
-<p><a href="docs">API</a> &middot; <a href="detectors">Detectors</a> &middot; <a href="metrics">Metrics</a></p>
+<p><a href="./docs">API</a> &middot; <a href="./detectors">Detectors</a> &middot; <a href="./metrics">Metrics</a></p>
 </body>
 </html>
 """
@@ -66,11 +66,22 @@ class Console:
         self._preparation = preparation
         self._packed: dict[str, bytes] = {}
 
-    def page(self, accept: str) -> Response:
-        """The page itself, never cached, since it names the current files; while the service is prepared, the progress."""
+    def page(self, accept: str, depth: int = 0) -> Response:
+        """The page itself, never cached, since it names the current files; while the service is prepared, the progress.
+
+        Args:
+            accept: the request's Accept-Encoding.
+            depth: how many folders the page's address lies below the service's own: links to files climb as many.
+        """
         if self._preparation is not None and not self._preparation.done:
-            return Response(self._preparation.page(), media_type=TYPES["html"], headers=HEADERS)
-        return self.file("index.html", accept) or Response(_NOT_BUILT, media_type=TYPES["html"], headers=HEADERS)
+            content = self._preparation.page().encode()
+        else:
+            content = self._files.get("index.html", _NOT_BUILT)
+        head = HEADERS | {"cache-control": "no-cache", "vary": "accept-encoding"}
+        content = content.replace(b'="./', b'="' + (b"../" * depth or b"./"))
+        if "gzip" in accept and len(content) >= _SMALL:
+            content, head = gzip.compress(content), head | {"content-encoding": "gzip"}
+        return Response(content, media_type=TYPES["html"], headers=head)
 
     def file(self, name: str, accept: str) -> Response | None:
         """A file by its path under the console's folder, or None; `accept` is the request's Accept-Encoding."""
@@ -146,6 +157,11 @@ def _accept(request: Request) -> str:
     return request.headers.get("accept-encoding", "")
 
 
+def _depth(request: Request) -> int:
+    """How many folders the address lies below the service's, as the browser sees it: an encoded slash is none."""
+    return bytes(request.scope["raw_path"]).split(b"?", 1)[0].count(b"/") - 1
+
+
 def _found(file: Response | None, name: str) -> Response:
     if file is None:
         raise RequestRefused(404, f"there is no asset {name[:100]!r}")
@@ -164,9 +180,11 @@ route = Routes("service")
 
 
 @route("GET", "/", ANYBODY, hidden=True)
+@route("GET", "/console", ANYBODY, hidden=True)
+@route("GET", "/console/{path:path}", ANYBODY, hidden=True)
 async def page(console: Console, /, request: Request) -> Response:
-    """The console."""
-    return console.page(_accept(request))
+    """The console: one page for all of its addresses. Which of its screens is shown is decided in the browser."""
+    return console.page(_accept(request), _depth(request))
 
 
 @route("GET", "/icon.svg", ANYBODY, hidden=True)
