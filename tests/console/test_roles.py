@@ -98,7 +98,8 @@ def test_only_who_may_decide_has_the_buttons_and_the_keys_for_it(page, closed, r
     menu(page).get_by_role("link", name="Review queue").click()
     page.locator("article").wait_for()
     waiting = page.request.get(f"{closed}/cases", params={"state": "open"}, timeout=1000 * PATIENCE_S).json()["cases"]
-    page.goto(f"{closed}/console/queue?case={waiting[0]['id']}")  # stays; the first of the list becomes another as new ones come
+    # named, since the first of the list becomes another as new ones come
+    page.goto(f"{closed}/console/queue?case={waiting[0]['id']}")
     page.get_by_role("article", name=f"Case of {waiting[0]['transaction_id']}").wait_for()
     may = role == "analyst"
     expect(page.get_by_role("button", name="Legitimate")).to_have_count(int(may))
