@@ -125,6 +125,7 @@ check: .venv/.for-work  ## what CI runs: lint, format, types, import contract, t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	@$(BIN)/python docs/site.py
 	@$(MAKE) --no-print-directory console-check
 	@$(MAKE) --no-print-directory test
 
@@ -144,8 +145,9 @@ perf: .venv/.for-use $(MODELS)/$(DETECTOR)/champion  ## a load test of the servi
 screenshot: .venv/.for-work $(CONSOLE)  ## take the picture of README again, in a real browser in front of a demo
 	@$(BIN)/python -m docs.screenshot
 
-docs: .venv/.for-work  ## write the generated pages of docs/reference again
+docs: .venv/.for-work  ## write the generated pages of docs/reference again, and the site into build/site, with every link checked
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/site.py
 
 lock: .venv/.bootstrapped  ## resolve the dependencies again and write the lock files
 	$(LOCK) pyproject.toml --extra train -o requirements.lock

@@ -1,4 +1,4 @@
-"""Follows a recipe of docs/recipes: its blocks in order, as printed, in an empty clone, in front of real servers.
+"""Follows a page of docs/recipes or docs/tutorials: its blocks in order, as printed, in an empty clone, in front of real servers.
 
 What the blocks of a page mean:
 
@@ -8,7 +8,7 @@ What the blocks of a page mean:
 * ```` ```json answer ````: the JSON that the command before printed. Every field that stands here must be there with this
   value; `"..."` is any value, also as a value's end (`"stream-..."`); a last `"..."` of a list is any further elements.
   A curl without a body, redis-cli and psql are repeated until they print that.
-* ```` ```toml penstock.toml ````: a file by this name, written into the clone.
+* ```` ```toml penstock.toml ````, ```` ```python checkout.py ````: a file by this name, written into the clone.
 * any other block is for people alone.
 
 Ports are free ones in the place of those that are printed, and so are the addresses of servers. With `PENSTOCK_RECIPES=full`
@@ -34,7 +34,7 @@ from deploy.infra import S3, SERVERS, Server
 from deploy.infra.__main__ import addresses
 from deploy.infra.server import free_port
 
-PAGES = ROOT / "docs" / "recipes"
+PAGES = ROOT / "docs"
 KINDS: dict[str, type[Server]] = {kind.name: kind for kind in SERVERS}
 FULL = os.environ.get("PENSTOCK_RECIPES") == "full"
 
@@ -80,6 +80,9 @@ QUICK_ENVIRONMENT = {"EVENTS": "30000"}
 SPARING = {"PENSTOCK_PREDICT_BUDGET_MS": "60000", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """What lets a busy machine decide in time, and MLflow's pages do without the processes of its scheduled jobs."""
 
+CLIENT = {"PYTHONPATH": str(ROOT / "clients" / "python" / "src")}
+"""The client for Python, which a page installs."""
+
 LATER = r"penstock query .*--archive"
 """What reads the archive, which the page says gets a decision some seconds later: typed again until it is there."""
 
@@ -114,7 +117,7 @@ class Recipe:
         self.printed: list[tuple[str, str]] = []
         """Each command that was run to its end, with what it printed."""
         self.shell.environment |= {name: self.ports[port] for port, names in PORTS.items() for name in names}
-        self.shell.environment |= SPARING | ({} if FULL else QUICK_ENVIRONMENT)
+        self.shell.environment |= SPARING | CLIENT | ({} if FULL else QUICK_ENVIRONMENT)
 
     def follow(self) -> None:
         """Do what the page says."""

@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.repeats]  # of what two other recipe
 
 
 def test_the_recipe_for_banking_does_what_it_prints(follow):
-    page = follow("banking", "redis")
+    page = follow("recipes/banking", "redis")
     assert page.output_of("python -c").split() == ["bundle", "lr_model", "plots", "report.html", "xgb_model"]
     [listed] = [line for line in page.output_of("penstock models list").splitlines() if line.startswith("banking")]
     assert "champion" in listed

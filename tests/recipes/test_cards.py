@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.repeats]  # of what two other recipe
 
 
 def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):
-    page = follow("cards", "kafka", "redis", "postgres")
+    page = follow("recipes/cards", "kafka", "redis", "postgres")
     url = page.servers["postgres"].url
     fraud = httpx.get(f"{page.url}/transactions/night-1", timeout=60).json()
     assert (fraud["prediction"], fraud["degraded"]) == ("FRAUD", None)

@@ -18,7 +18,7 @@ def files(request):
 
 
 def test_purchases_are_decided_over_redis_streams(follow, files):
-    page = follow("device-abuse", "redis", files=files)
+    page = follow("recipes/device-abuse", "redis", files=files)
     purchases = len((page.shell.folder / "Fraud_Data.csv").read_text().splitlines()) - 1
     replayed = len(json.loads(page.output_of(r"curl .*/stream"))["transaction_ids"])
     client = Redis.from_url(page.servers["redis"].url)

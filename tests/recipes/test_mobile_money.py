@@ -15,7 +15,7 @@ DECIDED = {"demo1": "...", "demo2": "BLOCK", "demo3": "APPROVE"}
 
 
 def test_mobile_money_is_decided_over_kafka_and_kept_in_three_stores(follow):
-    page = follow("mobile-money", "kafka", "redis", "postgres", "s3")
+    page = follow("recipes/mobile-money", "kafka", "redis", "postgres", "s3")
 
     statuses = {name: httpx.get(f"{page.url}/transaction/{name}/status", timeout=60).json() for name in DECIDED}
     decided = {name: status["decision"] for name, status in statuses.items()}

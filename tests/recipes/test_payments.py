@@ -46,7 +46,7 @@ def decided(url):
 
 
 def test_the_recipe_for_payments_does_what_it_prints(follow, slack):
-    page = follow("payments", "kafka", "redis", "postgres", "s3")
+    page = follow("recipes/payments", "kafka", "redis", "postgres", "s3")
     assert page.output_of("penstock alerts test").count("ok ") == 2
     mail = next(each for each in page.shell.running if "aiosmtpd" in each.command)
     for heard in (lambda: "\n".join(slack.texts), lambda: mail.output):
