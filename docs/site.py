@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[1]
 DOCS, SITE, CONFIG = ROOT / "docs", ROOT / "build" / "site", ROOT / "zensical.toml"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-SUMMARY = "Penstock decides about every transaction while it happens: approve, review or block. It is a fraud decision engine in Python."
+SUMMARY = "A fraud decision engine in Python: it decides about every transaction while it happens, approve, review or block."
 
 
 class Page(NamedTuple):
@@ -38,8 +38,9 @@ class Page(NamedTuple):
         prose = re.sub(r"^```.*?^```", "", self.text, flags=re.MULTILINE | re.DOTALL)
         body = re.sub(r"^(#.*|<!--.*-->|!\[.*|    .*)$", "", prose, flags=re.MULTILINE)
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", body)
-        paragraphs = (" ".join(each.split()) for each in re.split(r"\n\s*\n", plain))
-        paragraph = next(each for each in paragraphs if len(each) > len("Accepted, 2026.") and not each.startswith("|"))
+        told = re.sub(r"^(Accepted|Decided)[.:]?\s*", "", plain, flags=re.MULTILINE)
+        paragraphs = (" ".join(each.split()) for each in re.split(r"\n\s*\n", told))
+        paragraph = next(each for each in paragraphs if each and not each.startswith("|"))
         return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph, maxsplit=1)[0].rstrip(":")
 
 

@@ -1,4 +1,4 @@
-"""Follows a page of docs/recipes or docs/tutorials: its blocks in order, as printed, in an empty clone, in front of real servers.
+"""Follows a page of docs/recipes or docs/tutorials: its blocks in order, as printed, in an empty clone with real servers.
 
 What the blocks of a page mean:
 
