@@ -101,8 +101,8 @@ def http_page() -> str:
     lines = [
         "# HTTP routes\n",
         NOTE,
-        "Every route also answers below `/v1`. `GET /openapi.json` describes parameters, bodies and answers; `/docs` shows them",
-        "with a form to try each. [HTTP](../guide/http.md) explains the routes that decide, and the errors;",
+        "Every route also answers below `/v1`. `GET /openapi.json` describes parameters, bodies and answers; `/docs` shows",
+        "them with a form to try each. [HTTP](../guide/http.md) explains the routes that decide, and the errors;",
         "[access](../guide/access.md) has the roles that have each right.\n",
     ]
     rights = {(method, path.replace(":path}", "}")): right for (method, path), right in TABLE.items()}

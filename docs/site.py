@@ -38,8 +38,8 @@ class Page(NamedTuple):
         prose = re.sub(r"^```.*?^```", "", self.text, flags=re.MULTILINE | re.DOTALL)
         body = re.sub(r"^(#.*|<!--.*-->|!\[.*|    .*)$", "", prose, flags=re.MULTILINE)
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)|[*`]", r"\1", body)
-        told = re.sub(r"^(Accepted|Decided)[.:]?\s*", "", plain, flags=re.MULTILINE)
-        paragraphs = (" ".join(each.split()) for each in re.split(r"\n\s*\n", told))
+        stated = re.sub(r"^(Accepted|Decided)(: \w+ \d{4})?[.;]?\s*", "", plain, flags=re.MULTILINE)
+        paragraphs = (" ".join(each.split()) for each in re.split(r"\n\s*\n", stated))
         paragraph = next(each for each in paragraphs if each and not each.startswith("|"))
         return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph, maxsplit=1)[0].rstrip(":")
 
