@@ -30,7 +30,7 @@ def test_a_rule_changes_by_steps_and_is_taken_back(follow):
     page = follow("tutorials/change-a-rule")
     assert json.loads(page.output_of("penstock backtest condition"))["read"] > 0
     assert "rollout" in page.output_of("penstock rules show")
-    assert "paused" in page.output_of("penstock rules pause")
+    assert "paused" in page.output_of("penstock rules list")
 
 
 def test_a_service_is_watched_closed_and_restored_from_a_copy(follow):
