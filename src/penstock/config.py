@@ -268,7 +268,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Deliver webhooks to addresses that are not public, and to `http://` as well: for receivers in your own"
-            " network. Whoever may add endpoints can then send requests into it."
+            " network. Users who may add endpoints can then send requests into it."
         ),
     ] = False
     webhook_failing_days: Annotated[

@@ -104,7 +104,7 @@ def read_buffer() -> memoryview:
 
 
 class Buffered(asyncio.BufferedProtocol):
-    """Reads for a protocol into a buffer of its own: without one, a loop takes and frees 256 KB for each read of TLS.
+    """Reads for a protocol into its own buffer: without one, a loop takes and frees 256 KB for each read of TLS.
 
     buffer: of any number of connections of one loop.
     """

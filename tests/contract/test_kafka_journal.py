@@ -63,7 +63,7 @@ def test_an_entry_behind_another_claim_counts_for_nobody(broker):
     earlier.append(b"one")
     later = writer(broker)
     later.append(b"two")
-    with pytest.raises(Fenced, match="shard 0 has another owner by now"):
+    with pytest.raises(Fenced, match="shard 0 has another owner now"):
         earlier.append(b"void")
     later.append(b"three")
     assert entries(broker) == [b"one", b"two", b"three"]

@@ -279,7 +279,7 @@ def test_on_the_loopback_address_everything_is_open_until_the_first_key_and_then
             told = (await client.get("/session")).json()
             assert (told["name"], told["roles"], told["open"]) == ("local", sorted(ROLES), True)
             assert (told["sign_in"]["needed"], len(told["rights"])) == (False, len(Right))
-            assert told["notice"].startswith("Nobody is asked for a key")
+            assert told["notice"].startswith("No key is needed")
             keys = Keys(office)
             _, made = keys.add("program", ["viewer"], who="test")
             await client.access.refresh()

@@ -51,7 +51,7 @@ class Frames:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The frames that are complete by now, in order.
+        """The frames that are complete, in order.
 
         Raises:
             ValueError: a frame is longer than any that is sent.

@@ -86,7 +86,7 @@ def request(address: Address, method: str, path: str, body: bytes = b"", content
 class Connection(asyncio.BufferedProtocol):
     """One kept connection with at most one request on its way.
 
-    It reads into a buffer of its own: without one, a loop takes and frees 256 KB for each read of TLS.
+    It reads into its own buffer: without one, a loop takes and frees 256 KB for each read of TLS.
     """
 
     def __init__(self) -> None:

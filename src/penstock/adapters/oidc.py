@@ -104,7 +104,7 @@ class OidcProvider:
         }
         status, body = _asked("POST", endpoints.token_endpoint, urlencode(form).encode(), self._credentials())
         if status != 200:
-            raise SignInRefused(f"the provider takes this code for none of its own ({status}); sign in again")
+            raise SignInRefused(f"the provider does not know this code ({status}); sign in again")
         token = _decoded(body, dict[str, Any]).get("id_token")
         if not isinstance(token, str):
             raise SignInRefused("the provider sent no identity token; does the client there allow `openid`?")

@@ -135,7 +135,7 @@ class LiveWorld:
             heapq.heappush(self._pending, (to_us(known_at), row[profile.id], row[profile.label]))
 
     def _tell_labels(self, on_label: OnLabel) -> None:
-        """Tell what is known by now."""
+        """Send what is known now."""
         now_us = self._clock()
         while self._pending and self._pending[0][0] <= now_us:
             known_us, name, fraud = heapq.heappop(self._pending)

@@ -191,7 +191,7 @@ def sweep(
         meant, missing, more = _meant(transaction, ids, chosen or Filter(), now)
         touched, skipped = _split(meant, who)
         if expect is not None and expect != len(touched):
-            raise Conflict(f"{len(touched)} cases would be decided by now, not {expect}; look at what they are with dry_run")
+            raise Conflict(f"{len(touched)} cases would be decided now, not {expect}; look at what they are with dry_run")
         if not dry_run:
             for case in touched:
                 give(transaction, case, who, verdict, reason, note, now)

@@ -203,7 +203,7 @@ class Cases:
             if version is None or case.state != "decided":
                 _free_for(case, who)
             if version is not None and version != case.version:
-                raise Conflict(f"case {case_id} is of version {case.version} by now, not {version}; look at it again")
+                raise Conflict(f"case {case_id} is now of version {case.version}, not {version}; look at it again")
             return give(transaction, case, who, verdict, reason, note, now)
 
     # ---------------------------------------------------------------- labels

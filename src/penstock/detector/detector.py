@@ -67,7 +67,7 @@ class Detector:
             they are encoded by the rate of fraud that training saw for each.
         words: a phrase for a feature or field, used in reasons; see `penstock.decision.phrases`.
         headline: the fields that name an event in one line: who pays, who is paid (None where no field says so), then further
-            ones; the keys of the first two entities unless given. Lists show them beside the amount.
+            ones; the keys of the first two entities unless given. Lists show them next to the amount.
         currency: of the amounts: its ISO 4217 code, such as EUR, or the text field that holds it.
         recorded: turns the columns of a recorded file, as published, into those of the event.
         training: the default training options; without it, a split by time.

@@ -115,7 +115,7 @@ class BatchDecider:
         return answers  # type: ignore[return-value]  # every place is filled
 
     def _one_by_one(self, read: Read, n: int, *, dry_run: bool, on_durable: OnDurable | None) -> Answers:
-        """Decide each event as a batch of its own."""
+        """Decide each event as a separate batch."""
         answers = _refusals(read, n)
         for row, position in enumerate(read.rows.tolist()):
             [answers[position]] = self.decide(alone(read, row), 1, dry_run=dry_run)

@@ -36,7 +36,7 @@ _NO_DUPLICATES = Duplicates(None)
 class Deduplicator:
     """Finds events whose id was seen within the `dedupe` period.
 
-    The claims know an id by its 64-bit code. Two ids meet in one by chance never, but whoever chooses ids can find two
+    The claims know an id by its 64-bit code. Two ids meet in one by chance never, but somebody who chooses ids can find two
     that do within minutes, so no hit is trusted before the recorded id has been compared. Where it is another one, the
     event is new, and takes over the claim once it has entered state; the ledger's index, which compares ids, knows the
     other one when it comes again.

@@ -42,7 +42,7 @@ class Engine(Intake):
         models: a folder of model bundles, whose champion for this detector decides; or an `Ensemble`.
         data: the folder that keeps ledger, state and models; in memory where it is None.
         wait_for_models: be not ready, rather than raise, while declared models have no bundle.
-        ledger: where decisions go, instead of a folder or memory of its own.
+        ledger: where decisions go, instead of the data folder or memory.
         clock: tells the arrival of events.
         memory_limit_gb: the most memory that the state may take, unlimited where it is None; events of new keys are decided by
             the policy's `on_failure` while it is used up.
@@ -51,7 +51,7 @@ class Engine(Intake):
         personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.
         on_personal: given what personal fields said, to be kept where it can be erased; nobody keeps it otherwise.
         quarantine_kept: how many refused events stay in quarantine, the newest.
-        on_close: called when the engine has let go of its ledger.
+        on_close: called when the engine has closed its ledger.
 
     Raises:
         BundleError: a declared model has no bundle, or one that does not fit.
@@ -195,7 +195,7 @@ class Engine(Intake):
         self._changed()
 
     def challenge(self, *challengers: Challenger) -> None:
-        """Try these beside the models that decide, and no others; none ends that.
+        """Try these next to the models that decide, and no others; none ends that.
 
         Raises:
             BundleError: one does not fit this detector's features.
@@ -240,7 +240,7 @@ class Engine(Intake):
     # ---- the end
 
     def close(self) -> None:
-        """Make everything durable, save the state and let go of the data folder. Closing twice is fine.
+        """Make everything durable, save the state and release the data folder. Closing twice is fine.
 
         Raises:
             LedgerError: the device refused; what was acknowledged is durable all the same.

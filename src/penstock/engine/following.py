@@ -32,7 +32,7 @@ _log = logging.getLogger("penstock.engine")
 class Follower(ABC, Generic[C]):
     """Follows one kind of configuration of a detector, for one engine at a time.
 
-    Whoever drives it calls `load` in a thread of its own; then `apply` where the engine decides, between two batches; then
+    The driver calls `load` in a separate thread; then `apply` where the engine decides, between two batches; then
     `settle`, in a thread. `fail` takes the error of any of these: what is in force stays in force, and is loaded again later.
 
     detector: its name. every_s: time between two polls; rarely_s: at most, while they fail. goes_on: what is said to stay in

@@ -106,7 +106,7 @@ class RecentDecisions:
             self.add(record, events)
 
     def add(self, record: Record, batch: Batch) -> None:
-        """Decisions were made, here or by whoever wrote the record; batch: their events."""
+        """Decisions were made, here or by the writer of the record; batch: their events."""
         with self._lock:
             if self._pending and self._pending[-1][1].x.shape[1] != batch.x.shape[1]:
                 self._seal()

@@ -45,7 +45,7 @@ def layout_fields(
 ) -> dict[str, list[Field]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless.
 
-    trying: what is tried beside the champion; it has columns of its own. lowers: whether a rule can lower an outcome.
+    trying: what is tried next to the champion; it has separate columns. lowers: whether a rule can lower an outcome.
     control: whether some of what would be blocked is let through.
     """
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)

@@ -127,7 +127,7 @@ _LOOKED_AT = 256
 
 
 def personal_key_of(folder: Path | None, ledger: Ledger | None = None) -> bytes:
-    """The secret behind the tokens of personal fields: made once, and kept beside the data it protects.
+    """The secret behind the tokens of personal fields: made once, and kept with the data it protects.
 
     ledger: holds what was decided with it; that of the folder unless given.
 

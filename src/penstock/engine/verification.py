@@ -40,7 +40,7 @@ _TRIES = 50
 class Verification:
     """Whether a decision came out the same; differences: column, recorded value, recomputed value.
 
-    events_replayed: those that rebuilt the state before it. way: which these are: `keys`, the events of its own keys that its
+    events_replayed: those that rebuilt the state before it. way: which these are: `keys`, the events of its keys that its
     features depend on; `log`, all events of the log before it. whole_log: why these were needed although there is an index.
     """
 
@@ -89,7 +89,7 @@ def verify(
 ) -> Verification:
     """Compute a recorded decision again: the log up to it rebuilds the state, the models that decided score again.
 
-    With an index of the log's keys, the events of its own keys do; where something differs then, or they are not enough, the
+    With an index of the log's keys, the events of its keys do; where something differs then, or they are not enough, the
     whole log before it decides.
 
     Args:
@@ -307,7 +307,7 @@ def _models(folder: Path | None, detector: Detector, version: str | None) -> Ens
 
 
 def _challengers(folder: Path | None, detector: Detector, recorded: Record) -> list[Challenger]:
-    """What was tried beside the models that decided; where one failed then, it decided nothing."""
+    """What was tried next to the models that decided; where one failed then, it decided nothing."""
     trial, deciding, failed = dict(recorded.meta.get("trial") or {}), deciding_version(recorded), _failed(recorded)
     trial.pop("version", None)
     found = []

@@ -33,7 +33,7 @@ class _Payment(msgspec.Struct):
 
 
 def warm_up(engine: Engine) -> None:
-    """Run everything that is compiled once, on a small detector of its own: kernels do not depend on the detector.
+    """Run everything that is compiled once, on a small, separate detector: kernels do not depend on the detector.
 
     Takes some ten milliseconds where compiled code lies in the cache. The engine itself is not touched, except that
     its models score a row of nothing.

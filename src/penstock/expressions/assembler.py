@@ -231,7 +231,7 @@ def _allocated(instructions: Sequence[_Instruction]) -> tuple[NDArray[np.int32],
     for at, instruction in enumerate(instructions):
         operands = (*(register_of[value] for value in instruction.reads), *instruction.immediates)
         to = instruction.column
-        if to < 0:  # a register of its own: vector instructions want results apart from operands
+        if to < 0:  # a separate register: vector instructions want results apart from operands
             if not free:
                 free.append(count)
                 count += 1

@@ -271,7 +271,7 @@ class Checker:
         call = Call(form, tuple(self._argument(form, form.parameter(i), arg, e) for i, arg in enumerate(args)))
         if form.opcode is None and form.python and not runs_on_texts(call):
             what = f"{form.name} works on fields, texts in quotes and functions of texts"
-            self.refuse(f"{what}; derive what stands inside as a feature of its own and use its name", e)
+            self.refuse(f"{what}; derive what stands inside as a separate feature and use its name", e)
         return call
 
     def _argument(self, form: Function, parameter: Type | Constant, arg: Node, e: exp.Expression) -> Node:

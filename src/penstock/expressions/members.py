@@ -27,7 +27,7 @@ class Members:
 
     The arrival is recorded with every event, so the same list gives the same answer in every replay, whenever that runs.
 
-    version: names this content, for whoever repeats a decision. values: texts, as often as each came, in the order of the
+    version: names this content, for the recomputation of a decision. values: texts, as often as each came, in the order of the
     table. table: how many there are, their codes in rising order, since when and until when each counts; int64, end to end.
 
     >>> members = Members.of([Member("D1"), Member("D2", until_us=100)])

@@ -25,7 +25,7 @@ class TrialWork:
     detector, the trial administration. announcements: alerts of guards, for the alert sink.
 
     Args:
-        database: of the office; closed by whoever opened it, after this.
+        database: of the office; closed by its opener, after this.
         registry: of models.
         alerted: an alert sink takes the announcements; without one, viewers get them at once.
     """

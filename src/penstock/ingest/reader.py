@@ -30,7 +30,7 @@ _AT_ONCE = 1 << 18
 """Recorded rows whose columns are read together: many enough for the price of a call, few enough for memory."""
 
 Arrived = int | NDArray[np.int64]
-"""When events arrived, microseconds: all of them at once, or each at a time of its own."""
+"""When events arrived, microseconds: all of them at once, or each at its own time."""
 
 _REFUSING = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
 

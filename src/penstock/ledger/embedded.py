@@ -1,7 +1,7 @@
 """The file ledger of the embedded shape: append-only segments, sorted runs of ids and one SQLite file, in one folder.
 
 ledger/lock                       who owns the folder
-ledger/log/0000000000000000.log   segments, named by their first position; .marks beside the sealed ones
+ledger/log/0000000000000000.log   segments, named by their first position; .marks next to the sealed ones
 ledger/log/end                    the acknowledged end: compared with the segments at the next start
 ledger/ids/*.ids, manifest        sorted ids of the sealed stretches (made again from the log where missing)
 ledger/penstock.sqlite            labels, quarantine, alerts, settings
@@ -65,7 +65,7 @@ class FolderLock:
             os.pwrite(self._fd, f"process {os.getpid()}, since {iso(clock())}\n".encode(), 0)
 
     def close(self) -> None:
-        """Let go; twice is fine."""
+        """Close; twice is fine."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

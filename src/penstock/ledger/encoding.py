@@ -79,7 +79,7 @@ def encode(record: Record, position: int, back: int = 0) -> bytes:
     """Encode a record with this position in the log.
 
     Raises:
-        ValueError: a column has another number of rows, or is of a kind that has no bytes of its own (objects).
+        ValueError: a column has another number of rows, or is of a kind without bytes (objects).
     """
     raw = _raw(record)
     packed = lz4.block.compress(raw, store_size=False)
@@ -139,7 +139,7 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
         ValueError: it holds objects.
     """
     if dtype.hasobject:
-        raise ValueError(f"a column of type {dtype} has no bytes of its own; use a list of texts")
+        raise ValueError(f"a column of type {dtype} has no bytes; use a list of texts")
     return dtype.str
 
 

@@ -183,7 +183,7 @@ class Identities:
         """Whether `tend` has something to do."""
         return bool(self._full) and not self._discarded
 
-    # ------------------------------------------------------------ sorting (a thread of its own)
+    # ------------------------------------------------------------ sorting (in a separate thread)
 
     def tend(self) -> None:
         """Write full buffers as runs and merge; after an error the state is unchanged, and the call may be repeated.

@@ -1,4 +1,4 @@
-"""The newest durable records, in memory: whoever follows a ledger closely need not read them back from the disk."""
+"""The newest durable records, in memory: a close follower of a ledger need not read them back from the disk."""
 
 import threading
 from collections import deque
@@ -10,7 +10,7 @@ from penstock.messages import Record
 
 KEPT_ROWS = 65_536
 MOST_RECORDS = 8_192
-"""Durable rows that a ledger keeps in memory for whoever follows it: some seconds of a busy service."""
+"""Durable rows that a ledger keeps in memory for its followers: some seconds of a busy service."""
 
 
 class RecentRecords:

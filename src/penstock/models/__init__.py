@@ -7,7 +7,7 @@
 Read `port.py` first. `kinds/` holds one file per kind of model; `trees.py`, `linear.py` and `onnx.py` are what they
 become, `kernels.py`, `links.py` and `shapley.py` the arithmetic; `categories.py` turns texts into numbers, `imbalance.py` is
 what can be done about few frauds; `fit.py` trains, calibrates and weighs; `bundle.py` keeps the result,
-`shelf.py` all of them, and says which decides.
+`bundle_store.py` all of them, and says which decides.
 """
 
 import os

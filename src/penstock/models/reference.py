@@ -17,7 +17,7 @@ from penstock.decoding import prepared
 from penstock.errors import BundleError
 
 REFERENCE = "reference.json"
-"""The file, beside the manifest."""
+"""The file, next to the manifest."""
 
 FORMAT = 1
 

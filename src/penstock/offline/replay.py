@@ -254,7 +254,7 @@ def replay(
         BundleError: the models do not fit it.
     """
     recorded = accepted(read(data, detector), max_refused)
-    if recorded.refusals and recorded is not data:  # whoever has read the data knows already
+    if recorded.refusals and recorded is not data:  # the reader of the data has told them already
         warnings.warn(recorded.refusals, stacklevel=2)
     return placed(detector, recorded, models, personal_key=personal_key)[0]
 
@@ -276,7 +276,7 @@ def placed(
 
 
 def cuts(clock_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:
-    """Ends of pieces: a piece ends before the first event that could see a label of one of its own events.
+    """Ends of pieces: a piece ends before the first event that could see a label of one of its events.
 
     clock_us: the stream's clock at each event.
     """

@@ -107,7 +107,7 @@ class Trainer:
         """The champion's average precision on the same test, and reasons to doubt the comparison."""
         score = scores_of(champion, trained)
         if score is None:
-            return None, [f"champion {champion.version} reads other features, so it cannot be held against the same test"]
+            return None, [f"champion {champion.version} reads other features, so it cannot be compared on the same test"]
         held = metrics.average_precision(score, trained.test.fraud)
         seen = _end_of_training(champion)
         first = int(trained.test.time_us.min())

@@ -150,7 +150,7 @@ class Background:
         try:
             for work in self._opening():
                 await work()
-        except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
+        except Exception as error:  # noqa: BLE001 - the starter of the service decides what a failed start means
             self.on_failure(error)
             return
         self.on_ready()

@@ -56,7 +56,7 @@ class CaseSink:
     """Opens cases and adds external outcomes to them: see `penstock.stream.port.Sink`.
 
     Args:
-        cases: the case store, which stores the position together with the cases. Closed by whoever opened it.
+        cases: the case store, which stores the position together with the cases. Closed by its opener.
         log: identifies this ledger among others in the same database.
         engines: the engine or replica of a detector, by its name; None if it is not served.
         sample: the share of decisions other than reviews that become cases, from 0 to 1.
@@ -233,7 +233,7 @@ def _known(record: Record) -> Iterator[Known]:
 class CaseWork:
     """The cases of a service, opened from the ledger of its engines or of a replica.
 
-    office: closed by whoever opened it, after this. webhooks: announce what is followed; started and closed with this.
+    office: closed by its opener, after this. webhooks: announce what is followed; started and closed with this.
 
     Raises:
         LedgerError: the database cannot be used.

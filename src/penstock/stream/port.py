@@ -182,7 +182,7 @@ class Journal(Protocol):
 
     @property
     def abandoned(self) -> bool:
-        """Whether the owner has let go, or has been silent for so long that another should claim; False on a broker whose
+        """Whether the owner has released it, or has been silent for so long that another should claim; False on a broker whose
         election notices that itself.
         """
 

@@ -1,4 +1,4 @@
-"""A process that feeds stores beside the one that decides, as its owner sees it.
+"""The process that feeds stores, as the deciding process sees it.
 
 It reads the durable end of the local ledger by itself, so the process that decides does nothing for a record. The two talk in
 lines of JSON: its standard input begins with what it is to do, and ends when its owner does; its standard output holds

@@ -87,7 +87,7 @@ class Webhooks:
     """The endpoints of an office, their outbox, and the delivery once it is started.
 
     Args:
-        database: of the office; closed by whoever opened it.
+        database: of the office; closed by its opener.
         post: sends a request.
         plain: whether endpoints may have `http://` addresses.
         on_failing: called once for an endpoint that has failed for `timing.failing_days`.

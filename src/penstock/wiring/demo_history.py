@@ -72,7 +72,7 @@ _KINDS = {
 
 
 class SimulatedClock:
-    """A clock that whoever simulates sets."""
+    """A clock that the simulation sets."""
 
     def __init__(self, now_us: int) -> None:
         self.now_us = now_us

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     match arguments:
         case ["kernels"]:
             side_by_side(["kernels", "features"], ["kernels", "others"])
-            side_by_side(["kernels", "rare"], ["kernels", "engine"])  # of parts that lie in the cache by now
+            side_by_side(["kernels", "rare"], ["kernels", "engine"])  # of parts that are in the cache now
         case ["kernels", "features"]:
             compile_features()
         case ["kernels", "others"]:

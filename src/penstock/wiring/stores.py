@@ -152,7 +152,7 @@ def _check_state(settings: Settings, identity: str) -> None:
         return
     if (settings.data / "ledger" / "log").is_dir():
         raise ConfigurationError(
-            f"{settings.data} holds a ledger of its own; with the setting `ledger` name a new data folder, and warm its state"
+            f"{settings.data} holds a ledger already; with the setting `ledger` name a new data folder, and warm its state"
             " with: penstock load"
         )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -246,7 +246,7 @@ def broker_parts(
     """
     assert settings.stream is not None
     if len(detectors) > 1:
-        raise ConfigurationError("a service beside workers serves one detector; start one for each, with topics of its own")
+        raise ConfigurationError("a service beside workers serves one detector; start one for each, with separate topics")
     found = {}
     for detector in detectors:
         broker = open_broker(settings.stream, detector.name)

@@ -1,4 +1,4 @@
-"""Followers in a worker: each loads in a thread of its own, and the thread that decides applies between two units."""
+"""Followers in a worker: each loads in a separate thread, and the thread that decides applies between two units."""
 
 import threading
 from collections.abc import Callable

@@ -80,7 +80,7 @@ def test_a_version_is_tried_compared_promoted_and_taken_back(world, run):
     assert (told["state"], told["guards"][0]["more"]) == ("rollout", 0.5)
     _decide(file, folder)
     shown = run("models", "compare")
-    assert f"{other} beside the champion" in shown
+    assert f"{other} and the champion of" in shown
     assert "agreement" in shown
     assert json.loads(run("trials", str(file), "model", "--json"))["total"]["events"] == 400
     listed = run("trials", str(file))

@@ -41,7 +41,7 @@ SCOPE = {"amount": Type.NUMBER, "is_night": Type.BOOLEAN, "timestamp": Type.TIME
         ("ROUND(amount, amount) = 1", "ROUND takes a number of digits from 0 to 15, written out"),
         ("SUBSTR(browser, 0) = 'a'", "SUBSTR takes a whole number from 1 on"),
         ("browser LIKE browser", "LIKE takes a pattern in quotes"),
-        ("LOWER(IF(is_night, browser, 'x')) = 'a'", "derive what stands inside as a feature of its own"),
+        ("LOWER(IF(is_night, browser, 'x')) = 'a'", "derive what stands inside as a separate feature"),
         ("count(*) > 3", "COUNT looks at several events, so it is a feature: declare one, as in customer.count("),
         ("sum(amount) > 3", "customer.sum('amount', '24h')"),
         ("sum(amount) OVER (PARTITION BY browser) > 3", "a window function"),

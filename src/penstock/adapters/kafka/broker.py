@@ -93,7 +93,7 @@ class KafkaBroker:
             if number != found.get("transactions", number):
                 raise BrokerError(
                     f"topic {names['transactions']!r} has {found['transactions']} partitions and {names[role]!r} has {number}; "
-                    "each shard has one of its own in both, so create them alike"
+                    "each shard has its own in both, so create them alike"
                 )
         return found.get("transactions", 0)
 

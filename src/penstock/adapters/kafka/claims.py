@@ -1,4 +1,4 @@
-"""Who owns a journal on Kafka: whoever wrote the newest claim in it.
+"""The owner of a journal on Kafka: the writer of its newest claim.
 
 A claim is a message of the journal, and its offset is its number. An owner names its claim in a header of each message that it
 writes; a message counts while that claim is the newest one before it. So an owner that was frozen, or cut off, writes nothing
@@ -37,7 +37,7 @@ def parts_of(place: str) -> tuple[int, int | None]:
 class Claims:
     """The newest claim, while a journal is read message by message. newest: its number; None before the first claim.
 
-    begun: whether its owner has written since. released: whether its owner has let go.
+    begun: whether its owner has written since. released: whether its owner has released it.
     """
 
     def __init__(self, newest: int | None = None) -> None:

@@ -227,7 +227,7 @@ class KafkaInbox:
         return self._health.trouble
 
     def close(self) -> None:
-        """Let go."""
+        """Close."""
         if not self._closed:
             self._closed = True
             if not self._lost:

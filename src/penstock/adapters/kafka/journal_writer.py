@@ -65,7 +65,7 @@ class JournalWriter:
         offset = self._sent(entry, {CLAIM: b"%d" % self.claimed})
         if offset != self._next and self._claimed_before(offset):
             self.fenced = True
-            raise Fenced(f"shard {self._shard} has another owner by now")
+            raise Fenced(f"shard {self._shard} has another owner now")
         self._next = offset + 1
         return place_of(offset, self.claimed)
 

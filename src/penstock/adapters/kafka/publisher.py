@@ -107,10 +107,10 @@ class KafkaPublisher:
         self._thread.start()
 
     def _read_position(self) -> None:
-        """Find out, beside the claim, how far is published; nobody else publishes from here on."""
+        """Find out, with the claim, how far is published; nobody else publishes from here on."""
         try:
             self._position.set_result(self._published())
-        except Exception as error:  # noqa: BLE001  whoever waits for it hears of it
+        except Exception as error:  # noqa: BLE001  the waiting thread raises it
             self._position.set_exception(error)
 
     def _published(self) -> str | None:
@@ -258,15 +258,15 @@ class KafkaPublisher:
 
     def _roll_back(self, error: Any) -> None:
         if error.code() in _FENCED or error.fatal():
-            raise Fenced(f"shard {self._shard} has another owner by now: {error.str()}")
+            raise Fenced(f"shard {self._shard} has another owner now: {error.str()}")
         self._health(error)
         if self._closing:
-            raise Fenced(f"shard {self._shard} is let go while Kafka does not answer; its successor publishes the rest")
+            raise Fenced(f"shard {self._shard} is released while Kafka does not answer; its successor publishes the rest")
         try:
             self._patiently(self._producer.abort_transaction)
         except KafkaException as failed:
             if failed.args[0].fatal() or failed.args[0].code() in _FENCED:
-                raise Fenced(f"shard {self._shard} has another owner by now: {failed.args[0].str()}") from failed
+                raise Fenced(f"shard {self._shard} has another owner now: {failed.args[0].str()}") from failed
         time.sleep(0.2)
 
     def close(self, wait_s: float) -> None:

@@ -160,7 +160,7 @@ class Shared:
             self._connection = None
 
     def close(self) -> None:
-        """Let go; twice is fine."""
+        """Close; twice is fine."""
         with self._lock:
             self._closed = True
             self._drop()

@@ -14,7 +14,7 @@ from penstock.errors import LedgerError, LedgerFull
 SCHEMA = "penstock_office"
 """Where the tables lie: beside a ledger in the same database, if there is one."""
 
-_LOCK = 0x4F666669  # "Offi": the key of the advisory lock of whoever writes
+_LOCK = 0x4F666669  # "Offi": the key of the advisory lock of the writer
 _SESSION = f"SET search_path = {SCHEMA}; SET lock_timeout = '10s'; SET plan_cache_mode = auto".encode()
 
 _sql = cache(with_percent_names)
@@ -75,7 +75,7 @@ class PostgresDatabase:
             self._ready().execute(f"VACUUM {', '.join(tables)}".encode())
 
     def close(self) -> None:
-        """Let go; twice is fine."""
+        """Close; twice is fine."""
         with self._lock:
             self._closed = True
             self._drop()

@@ -131,7 +131,7 @@ class Reading:
         return decode(header, frame)
 
     def close(self) -> None:
-        """Let go; twice is fine."""
+        """Close; twice is fine."""
         self._server.close()
 
 

@@ -10,7 +10,7 @@ from penstock.errors import MissingExtra
 try:
     import redis as redis
 except ImportError as error:  # pragma: no cover -- shown in an environment without it
-    raise MissingExtra("redis", "Redis beside the path") from error
+    raise MissingExtra("redis", "Redis as a store") from error
 
 from penstock.adapters.redis_sink.sink import RedisSink
 

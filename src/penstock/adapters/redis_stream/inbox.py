@@ -153,7 +153,7 @@ class RedisInbox:
 
     def _refused(self, said: bytes, value: int) -> Exception:
         if said == b"fence" and value > self._fence:
-            return Fenced(f"shard {self.shard} has another owner by now: {value}, this is {self._fence}")
+            return Fenced(f"shard {self.shard} has another owner now: {value}, this is {self._fence}")
         return BrokerError(
             f"Redis has forgotten what it had confirmed: {said.decode()} {value} where it was "
             f"{self._fence if said == b'fence' else self._unit}; let it write every change to disk (appendonly yes, "
@@ -191,7 +191,7 @@ class RedisInbox:
         return self.committing.trouble or self._reading.trouble
 
     def close(self) -> None:
-        """Let go."""
+        """Close."""
         if not self._closed:
             self._closed = True
             self._on_close()

@@ -105,7 +105,7 @@ class ArchiveSink:
         Raises:
             ConfigurationError: records must be written again that the ledger no longer holds.
         """
-        if known and self._ledger.position == 0:  # it tells nothing yet: whoever feeds this sink has seen to what it lacks
+        if known and self._ledger.position == 0:  # it tells nothing yet: the feeder of this sink has provided what it lacks
             return known[max(known)].position
         limit, position = None, 0
         for reign in sorted(known, reverse=True):

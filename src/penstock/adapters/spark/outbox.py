@@ -100,7 +100,7 @@ class Outbox:
         if error is None:
             raise ConfigurationError(
                 f"the topic {self._topics.journal!r} holds the journal of a worker, or of another checkpoint; give this stream "
-                "topics of its own: kafka://HOST:PORT/PREFIX, or ?journal=TOPIC&decisions=TOPIC&quarantine=TOPIC to share the "
+                "separate topics: kafka://HOST:PORT/PREFIX, or ?journal=TOPIC&decisions=TOPIC&quarantine=TOPIC to share the "
                 "transactions"
             )
 

@@ -112,7 +112,7 @@ def _check_readings(splits: Sequence[Split], facts: list[dict[str, Any]]) -> Non
             if before != reading:
                 raise DataError(
                     f"{column} reads as {before} in {where} and as {reading} in {name} (or in another part of it); "
-                    "write the files alike, with a type of its own for each column"
+                    "write the files alike, with one type for each column"
                 )
 
 

@@ -85,7 +85,7 @@ def condition(
 ) -> None:
     """Try an SQL condition over recorded decisions, before it is a rule.
 
-    Decisions that it matches, those that rules caught already, what is known of them by now, and what it is worth. What needs
+    Decisions that it matches, those that rules caught already, what is known of them now, and what it is worth. What needs
     a feature that was not recorded is replayed. With --archive, what was archived is asked, else the ledger.
 
     \b

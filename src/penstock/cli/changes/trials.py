@@ -65,15 +65,15 @@ def show_compared(detector: str, trial: str, version: str | None, days: int, fla
 
 def _show(found: "Compared") -> None:
     total = found.total
-    click.echo(f"{found.candidate} beside the champion of {found.detector}: {total.events:,} events, {total.errors:,} errors")
+    click.echo(f"{found.candidate} and the champion of {found.detector}: {total.events:,} events, {total.errors:,} errors")
     if found.since is not None:
         click.echo(f"from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC")
-    click.echo(f"agreement {_rate(total.agreement)}, blocks {_change(total.block_rate_change)} beside the champion's\n")
+    click.echo(f"agreement {_rate(total.agreement)}, blocks {_change(total.block_rate_change)} compared with the champion's\n")
     rows = [(title, value(total.champion), value(total.candidate)) for title, value in _ROWS.items()]
     show_table([row for row in rows if row[1:] != ("-", "-")], ("", "champion", "candidate"), right={1, 2})
     for title, amount in (("loss caught", found.loss_caught), ("good stopped", found.good_stopped)):
         if amount is not None:
-            click.echo(f"{title} beside the champion: {amount.value:,.2f} ({amount.low:,.2f} to {amount.high:,.2f})")
+            click.echo(f"{title} compared with the champion: {amount.value:,.2f} ({amount.low:,.2f} to {amount.high:,.2f})")
     parts = []
     for part in found.parts:
         blocks = f"{_short(part.champion.block_rate)} / {_short(part.candidate.block_rate)}"

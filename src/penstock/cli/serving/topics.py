@@ -17,7 +17,7 @@ def command() -> None:
     "--partitions",
     type=click.IntRange(1, 1024),
     metavar="N",
-    help="Partitions of transactions and journal, each with an owner of its own; needs a shard key.  [1]",
+    help="Partitions of transactions and journal, each with its own owner; needs a shard key.  [1]",
 )
 def create(detector: str, partitions: int | None, **flags: str | None) -> None:
     """Create missing topics: transactions, labels, answers, decisions, alerts, quarantine, journal.

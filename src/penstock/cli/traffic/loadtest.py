@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Requests due a second, whatever the service does."
 )
-@click.option(
-    "--serve", metavar="DETECTOR", help="Start a service of its own with this detector, in a scratch folder, and measure that."
-)
+@click.option("--serve", metavar="DETECTOR", help="Start a service with this detector, in a scratch folder, and measure that.")
 @click.option(
     "--start-within",
     type=click.FloatRange(min=0, min_open=True),

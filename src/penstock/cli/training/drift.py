@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """How far live decisions have drifted from the training data.
 
-    Every input and score against the training, what is missing or was never seen, what labels say by now and what calibrated
+    Every input and score against the training, what is missing or was never seen, what labels say now and what calibrated
     scores say without them; what each finding touches, and what to do. Also while a service is running.
     """
     from penstock.clock import duration_us
@@ -82,7 +82,7 @@ def _instant(time: datetime | None) -> int | None:
 def _show(found: "DriftReport") -> None:
     span = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M}" if found.since and found.until else "no time"
     click.echo(f"{found.detector}, models {found.model_version or 'none'}: {found.rows:,} decisions of {span}")
-    click.echo(f"held against {found.reference} ({found.reference_days[0]} to {found.reference_days[1]})")
+    click.echo(f"compared with {found.reference} ({found.reference_days[0]} to {found.reference_days[1]})")
     if found.judged and not found.findings:
         click.echo("no drift")
     for finding in found.findings:

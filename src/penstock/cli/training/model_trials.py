@@ -78,5 +78,5 @@ def _show(detector: str, trial: "ModelTrial | Request", *, as_json: bool) -> Non
         say_request(trial)
         return
     share = f" for {trial.percent:g} % of {trial.share_of}" if trial.state == "rollout" else ""
-    guards = "the policy's guards" if trial.guards is None else f"{len(trial.guards)} guards of its own"
+    guards = "the policy's guards" if trial.guards is None else f"{len(trial.guards)} separate guards"
     click.echo(f"{trial.version} of {detector} is in {trial.state}{share}, under {guards}; {trial.champion} is the champion")

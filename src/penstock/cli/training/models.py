@@ -114,7 +114,7 @@ def compare(first: str | None, second: str | None, days: int, detector: str | No
         if names:
             click.echo(f"read by the {which.removeprefix('only_')} alone: {', '.join(names)}")
     if not found["same_test"]:
-        click.echo("note: measured on different events, so the figures cannot be held against each other")
+        click.echo("note: measured on different events, so the figures cannot be compared")
 
 
 @command.command()

@@ -1,7 +1,7 @@
 """Features of a payment: the seventeen signals that the models read, and further ones for the rules.
 
 A user's habits leave the event itself out; counts within minutes contain it. What is usual for a user rests on ninety
-days, so that a habit can change. A device is new for a day: whoever takes over an account pays with it more than once.
+days, so that a habit can change. A device is new for a day: somebody who takes over an account pays with it more than once.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""The events of a key, found in a long log: an index beside the log, and features recomputed from those events alone."""
+"""The events of a key, found in a long log: an index of the log, and features recomputed from those events alone."""

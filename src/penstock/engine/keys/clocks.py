@@ -1,4 +1,4 @@
-"""The clocks of a detector's stream after each record of its events, in a file beside the key index."""
+"""The clocks of a detector's stream after each record of its events, in a file next to the key index."""
 
 import bisect
 import os

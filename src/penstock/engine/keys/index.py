@@ -3,7 +3,7 @@
 ledger/keys/DETECTOR/FINGERPRINT/*.ids, manifest    rows by key, like the ids of decisions: sorted runs of code, event time, row
 ledger/keys/DETECTOR/FINGERPRINT/clocks             the stream's clocks after each record
 
-It is derived from the log, by a thread of its own, and made again where it is missing: nobody who decides waits for it. The
+It is derived from the log, by a separate thread, and made again where it is missing: nobody who decides waits for it. The
 fingerprint is of the fields that keys are made of, of the definitions of derived ones, and of `max_ahead`: other changes of a
 detector leave its index valid.
 """
@@ -37,7 +37,7 @@ _FORMAT = 1
 """Raise it when the files change their meaning."""
 _EVERY_S = 1.0
 _WORK_S = 0.002
-"""Seconds of work at a time: whoever decides waits no longer for the interpreter."""
+"""Seconds of work at a time: the deciding thread waits no longer for the interpreter."""
 _REST = 9
 """The indexing thread rests so many times as long as it has worked."""
 MOST_BEHIND = 200_000
@@ -229,7 +229,7 @@ class KeyIndex:
 
 
 class KeyIndexer:
-    """Keeps an index up to date beside the traffic, in a thread that works for a small share of the time."""
+    """Keeps an index up to date during traffic, in a thread that works for a small share of the time."""
 
     def __init__(self, index: KeyIndex) -> None:
         self._index, self._closed = index, threading.Event()

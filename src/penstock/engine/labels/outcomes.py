@@ -130,7 +130,7 @@ class LabelOutcomes:
         return LabelledDecision(counts, amounts, by_rule, complete, blocked)
 
     def of(self, seqs: Sequence[int], *, look_s: float = LOOK_S) -> dict[int, bool]:
-        """Which of these decisions, by sequence number, are known by now: whether they are fraud."""
+        """Which of these decisions, by sequence number, are known now: whether they are fraud."""
         with self._lock:
             self._look(time.perf_counter() + look_s)
             return {seq: self._decided.label(row)[2] for seq in seqs if (row := self._rows.get(seq)) is not None}
@@ -138,7 +138,7 @@ class LabelOutcomes:
     # ---- reading
 
     def _look(self, until_s: float) -> bool:
-        """Read labels that are new, and take those that are known by now; False where there are more."""
+        """Read labels that are new, and take those that are known now; False where there are more."""
         ledger = self._ledger
         while self._coming and self._coming[0][0] <= self._clock():
             self._take(*heapq.heappop(self._coming))
@@ -167,7 +167,7 @@ class LabelOutcomes:
             self._forgot, self._coming = True, heapq.nsmallest(MOST, self._coming)
 
     def _take(self, known_us: int, seq: int, rank: int, fraud: int) -> None:
-        """Let a label count, beside those of the same decision that are known by now."""
+        """Let a label count, beside those of the same decision that are known now."""
         row = self._rows.get(seq)
         if row is not None:
             if (rank, known_us) >= self._decided.label(row)[:2]:

@@ -70,7 +70,7 @@ class LabelQueue:
             yield row, int(clocks[row])
 
     def apply_due(self, now_us: int, closed: Closed = OPEN) -> None:
-        """Let every label known by now into state; closed: see `Pipeline.enter`."""
+        """Let every label known now into state; closed: see `Pipeline.enter`."""
         while self.labels and self.labels[0].known_us <= now_us:
             self._apply(heapq.heappop(self.labels), Closed(0, closed.level))
 

@@ -93,7 +93,7 @@ class LabelStore:
                 answers.append(early)
                 continue
             label = self._label(statement, now)
-            # without a time of its own a label is known as of the newest event: it precedes whatever comes next
+            # without its own time a label is known as of the newest event: it precedes whatever comes next
             effective_us = label.known_us if statement.known_us is not None else self._active.pipeline.state.clock_us
             changes.append((effective_us, self._change(label, event[0].first_seq + event[1], current), event))
             labels.append(label)

@@ -342,7 +342,7 @@ def _names(fields: Any) -> tuple[str, ...]:
 
 
 def _is_of(record: Record, trial: Trial) -> bool:
-    """Whether a challenger was tried beside the champion of today."""
+    """Whether a challenger was tried next to the champion of today."""
     return trial.version is None or trial.what == str(record.meta["versions"]["model"])
 
 

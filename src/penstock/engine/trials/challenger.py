@@ -59,7 +59,7 @@ class InTrial(NamedTuple):
 
 
 NewerTrial = Callable[[int], InTrial | None]
-"""Asked in a thread, with the revision in force: what is tried by now where that is another, loaded, warm and fitting."""
+"""Asked in a thread, with the revision in force: what is tried now where that is another, loaded, warm and fitting."""
 
 
 def check_together(challengers: Sequence[Challenger]) -> None:

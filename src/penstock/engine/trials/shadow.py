@@ -1,8 +1,8 @@
 """Shadow evaluation: what each candidate would have decided about the same events.
 
-A *trial* is a candidate beside the champion: a challenger (`model_VERSION`), or a rule that watches or is rolled out, by its
+A *trial* is a candidate next to the champion: a challenger (`model_VERSION`), or a rule that watches or is rolled out, by its
 own name. For every event, a trial knows what the champion alone would have decided, and what the candidate would have if it
-acted on everything; so both are always held against each other on the same events.
+acted on everything; so both are always compared on the same events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ class ShadowEvaluator:
         return Challenged(scored, self.contenders[self._deciding].decides(batch))
 
     def merged(self, champion: NDArray[np.float64], challenged: Challenged | None) -> NDArray[np.float64]:
-        """(n, 1 + members): each row's scores by whoever decides it, NaN for members of the other alone."""
+        """(n, 1 + members): each row's scores by the models that decide it, NaN for members of the other alone."""
         if champion.shape[1] == 1 + len(self.members) and (challenged is None or not challenged.decides.any()):
             return champion
         out = np.full((len(champion), 1 + len(self.members)), np.nan)

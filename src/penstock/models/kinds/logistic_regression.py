@@ -16,7 +16,7 @@ class LogisticRegression(DeclaredModel, frozen=True, kw_only=True):
     Handbook's card data .05 of average precision). imbalance: see `penstock.models.imbalance`; "weights" is the same thing.
 
     Before it, everything fitted on the training rows and written into the bundle: a missing value becomes the median
-    and, where training had missing values in that feature, carries a weight of its own. transform "auto" takes, per
+    and, where training had missing values in that feature, carries a separate weight. transform "auto" takes, per
     feature, whichever of x and sign(x) log(1 + |x|) goes better with the outcome (amounts have heavy tails), "standard"
     always x. Then the feature is standardised. With clip, values beyond the training range count as the range's end,
     so that no single strange number outvotes everything else.

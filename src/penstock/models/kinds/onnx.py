@@ -11,7 +11,7 @@ from penstock.models.onnx import OnnxMember
 class Onnx(DeclaredModel, frozen=True, kw_only=True):
     """An ONNX file that gives the probability of fraud, run by ONNX Runtime: `pip install 'penstock[onnx]'`.
 
-    path: the file; for one beside the detector, `path=str(Path(__file__).parent / "model.onnx")`. It reads one matrix of float
+    path: the file; for one next to the detector, `path=str(Path(__file__).parent / "model.onnx")`. It reads one matrix of float
     or double, one column per input of the detector in their order (`Detector(inputs=[...])`), and gives one probability per
     row, or one per class with fraud last. output: the name of that output, where it is not the last one. Nothing is trained:
     `penstock train` calibrates its output on the validation rows and copies the file into the bundle. keep_missing: it is given

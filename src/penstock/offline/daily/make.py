@@ -129,7 +129,7 @@ def _notes(report: Report, history: History, stopped: int, read: int) -> list[st
     if not report.day.decided.count:
         notes.append("Nothing was decided on this day.")
     if not report.finished:
-        notes.append("The day is not over: its figures grow, and cannot be held against those of whole days.")
+        notes.append("The day is not over: its figures grow, and cannot be compared with those of whole days.")
     if report.young:
         notes.append(
             f"Labels of this day become known until {report.labels_known_from[:10]}; until then frauds are missing among caught"

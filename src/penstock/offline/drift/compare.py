@@ -42,7 +42,7 @@ BEFORE_D = 7
 LEAST_BEFORE_D = 3
 
 _WHOLE = 0.5
-"""A day of the reference with fewer rows than this share of the usual is no whole day, and not held against the others."""
+"""A day of the reference with fewer rows than this share of the usual is no whole day, and not compared with the others."""
 
 _UNKNOWN = 0.5
 """The limit where the reference has too few days to show how they differ."""

@@ -15,7 +15,7 @@ LEAST_DAYS = 7
 LEAST_FRAUDS = 30
 TIMES = 2.0
 SURE = 2.0
-"""Fraud comes in attacks, so the distance from what was expected is held against that of single days."""
+"""Fraud comes in attacks, so the distance from what was expected is compared with that of single days."""
 
 COVERED = 0.9
 """Where fewer decisions than this share have a label, few frauds may only mean few labels."""

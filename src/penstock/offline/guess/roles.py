@@ -45,7 +45,7 @@ def id_of(columns: Sequence[Column], rows: int) -> tuple[Column | None, Guess]:
     )
     if not rated:
         repeated = next((column for column in columns if column.like(_TRANSACTION) and column.like(_ID)), None)
-        why = "no column has a value of its own in each row"
+        why = "no column has a different value in each row"
         if repeated is not None:
             why += f" ({repeated.name!r} has {repeated.distinct:,} values in {rows:,} rows)"
         return None, Guess("id", ("transaction_id",), "likely", f"{why}; made of the file's name and the row, live a new one")
@@ -187,7 +187,7 @@ def reading_of(column: Column) -> Literal["number", "category"] | str:
         return f"{column.values.dtype}: nested values are not read"
     if column.numbers is not None:
         if column.distinct == len(column.present) and column.is_whole and column.like(_ID):
-            return "a number of its own in each row"
+            return "a different number in each row"
         return "number"
     if column.is_text and column.distinct <= MOST_CATEGORIES:
         return "category"

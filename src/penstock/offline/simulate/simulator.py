@@ -24,7 +24,7 @@ _TRANSIT_MEAN_US = 150_000
 _LATE_MEAN_US = 40 * 60 * SECOND_US
 
 EXTRA = ("label_known_at", "arrived_at", "attack")
-"""Columns that every simulated frame has beside the event's own and the label: when the label becomes known (null:
+"""Columns that every simulated frame has in addition to the event's own and the label: when the label becomes known (null:
 never), when the event arrived, and the attack that made it (null: honest; the truth, whatever was reported)."""
 
 

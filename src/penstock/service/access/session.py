@@ -17,7 +17,7 @@ from penstock.service.http.route import Routes
 
 _MOST_BYTES = 8192
 _OPEN = (
-    "Nobody is asked for a key: whoever reaches this address may do everything. The first key or user closes the service: "
+    "No key is needed: everybody who reaches this address may do everything. The first key or user closes the service: "
     "penstock keys add, or Operations in the console with the setup token that the service printed when it started."
 )
 

@@ -13,7 +13,7 @@ from penstock.service.http.route import Route
 
 _TAGS = {
     "decisions": "Ask for decisions.",
-    "events": "Say what became known beside the transactions.",
+    "events": "Labels and informing events: what becomes known in addition to transactions.",
     "records": "Look up what was decided and what is known.",
     "insights": "Follow what is decided: figures over the last minutes, hours or days.",
     "models": "See which models decide and which are tried, and change that.",
@@ -21,7 +21,7 @@ _TAGS = {
     "features": "Change what is computed of transactions: features from draft to active, filled from the log.",
     "lists": "Keep the lists that conditions ask.",
     "cases": "Work on what people should look at.",
-    "service": "What is served, and how it fares.",
+    "service": "What is served, and its health.",
     "operations": "See how each part fares, what was refused, what people were told, and what was decided on a day.",
     "access": "Sign in and out, see who one is, let others in, and see who changed what.",
 }

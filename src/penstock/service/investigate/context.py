@@ -61,7 +61,7 @@ class ContextEntity(msgspec.Struct):
     fields: Annotated[list[str], Meta(description="The fields of the event that hold the key.")]
     key: Annotated[str, Meta(description="The key as it is kept, for `/entities`, `/links` and filters; a personal one is "
                                          "a token.")]  # fmt: skip
-    shown: Annotated[str, Meta(description="The key as it is to be shown to whoever asks.")]
+    shown: Annotated[str, Meta(description="The key as the caller may see it.")]
     personal: Annotated[bool, Meta(description="A field of it is personal.")]
     as_of: Annotated[str | None, Meta(description="The instant of the features: the newest event's.")]
     features: Annotated[dict[str, Any] | None, Meta(description="As of now, by name; null where no event of it is in state.")]

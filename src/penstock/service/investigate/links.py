@@ -41,7 +41,7 @@ class LinkNode(msgspec.Struct):
     id: Annotated[str, Meta(description="`ENTITY:KEY`, unique in the graph.")]
     entity: Annotated[str, Meta(description="What it is.")]
     key: Annotated[str, Meta(description="The key as it is kept.")]
-    shown: Annotated[str, Meta(description="The key as it is to be shown to whoever asks.")]
+    shown: Annotated[str, Meta(description="The key as the caller may see it.")]
     distance: Annotated[int, Meta(description="0: the key that was asked about; 1: shares a transaction with it; 2: with one "
                                               "of those.")]  # fmt: skip
     transactions: Annotated[Count, Meta(description="Of it, among those that were looked at.")]

@@ -28,7 +28,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
     seq: Annotated[int, Meta(description="Its number in the log, from 1, without gaps.")]
     at: Annotated[str, Meta(description="When it was made.")]
-    actor: Annotated[str, Meta(description="The user, `key:NAME`, or `local` for whoever worked on the machine itself.")]
+    actor: Annotated[str, Meta(description="The user, `key:NAME`, or `local` for work on the machine itself.")]
     action: Annotated[str, Meta(description="What was done, as noun.verb: `keys.add`.")]
     subject: Annotated[str, Meta(description="What it was done to: `keys/3fa9`.")]
     details: Annotated[dict[str, Any] | None, Meta(description="What was changed, and why; null where that was erased.")]

@@ -187,14 +187,14 @@ class _Paced:
         if self._before > MOST_BEFORE:
             raise DataError(
                 f"{self._before:,} events of the log come before it, those of its keys alone do not tell, and no more than "
-                f"{MOST_BEFORE:,} are replayed beside the traffic: `penstock verify` does it with any number"
+                f"{MOST_BEFORE:,} are replayed during traffic: `penstock verify` does it with any number"
             )
         rested = time.perf_counter()
         for each in self._ledger.read(from_position, kinds):
             yield each
             now = time.perf_counter()
             if now > self._until_s:
-                raise DataError("it takes longer than is allowed beside the traffic: `penstock verify` takes the time it needs")
+                raise DataError("it takes longer than is allowed during traffic: `penstock verify` takes the time it needs")
             if now - rested > _WORK_S:
                 time.sleep(now - rested)
                 rested = time.perf_counter()

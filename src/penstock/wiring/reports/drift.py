@@ -217,7 +217,7 @@ class DriftSink:
         self._engine, self._work = engine, work
         self._thread: threading.Thread | None = None
 
-    def begin(self, fence: int) -> int:  # noqa: ARG002 - whoever is in charge looks
+    def begin(self, fence: int) -> int:  # noqa: ARG002 - the owner looks
         """Start measuring; nothing is stored, so there is no position."""
         if self._thread is None:
             self._thread = threading.Thread(

@@ -33,7 +33,7 @@ def reference_for(settings: Settings, detector: Detector, version: str | None) -
     if found is None:
         whose = f"model {version} of {detector.name!r}" if version is not None else f"{detector.name!r}, which has no models,"
         raise BundleError(
-            f"{whose} has no reference that traffic could be held against: train it again, or make one from recorded data"
+            f"{whose} has no reference to compare traffic with: train it again, or make one from recorded data"
             f" with penstock drift {detector.name} --reference FILE"
         )
     return found, ensemble
