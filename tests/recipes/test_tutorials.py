@@ -35,5 +35,5 @@ def test_a_rule_changes_by_steps_and_is_taken_back(follow):
 
 def test_a_service_is_watched_closed_and_restored_from_a_copy(follow):
     page = follow("tutorials/operate")
-    assert json.loads(page.output_of(r"curl .*/stats"))["total"] == 2000
+    assert json.loads(page.output_of(r"curl .*/stats"))["total"] >= 2000
     assert "100" in page.output_of("penstock verify")

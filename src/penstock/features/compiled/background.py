@@ -117,6 +117,7 @@ def _process(said: IO[bytes], *, gently: bool) -> "subprocess.Popen[str]":
         stderr=said,
         text=True,
         env={**os.environ, **_for_this_processor()},
+        process_group=0,  # Ctrl-C is for this process, which then ends that one
     )
 
 
