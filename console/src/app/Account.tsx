@@ -20,7 +20,7 @@ export function Account() {
   return (
     <DropdownMenu.Root modal={false}>
       {data.open && (
-        <span title={data.notice ?? undefined}>
+        <span title={data.notice ?? undefined} className="max-sm:hidden">
           <Badge tone="warn">No authentication</Badge>
         </span>
       )}

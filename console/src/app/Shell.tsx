@@ -1,4 +1,6 @@
 import { Link, Outlet, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
+import { Menu as MenuIcon } from "lucide-react";
+import { DropdownMenu } from "radix-ui";
 import { type ReactNode, Suspense } from "react";
 import { BASE } from "~/api/client";
 import { useDetectors } from "~/api/detectors";
@@ -9,6 +11,7 @@ import { Empty, Failed, Waiting } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Page } from "~/ui/Page";
 import { SaidCorner } from "~/ui/said";
+import { cx } from "~/ui/styles";
 import { Account } from "./Account";
 import { Palette } from "./palette/Palette";
 import { mayLook, SCREENS, screenOf } from "./screens";
@@ -20,7 +23,7 @@ export function Shell() {
   if (session.data === undefined) return <div className="min-h-screen" />;
   if (session.data.sign_in.needed) return <SignIn oidc={session.data.sign_in.oidc} />;
   return (
-    <div className="flex min-h-screen flex-col lg:flex-row">
+    <div className="flex min-h-screen">
       <button
         type="button"
         onClick={() => document.getElementById("main")?.focus()}
@@ -65,46 +68,91 @@ function Allowed({ children }: { children: ReactNode }) {
   );
 }
 
+/** The menu of a wide screen: a column at the left. */
 function Menu() {
-  const may = useMay();
   return (
-    <nav
-      aria-label="Pages"
-      className="flex shrink-0 items-center gap-1 overflow-x-auto border-b bg-panel px-2 py-1 lg:sticky lg:top-0 lg:h-screen lg:w-48 lg:flex-col lg:items-stretch lg:border-r lg:border-b-0 lg:p-3"
-    >
-      <Link to="/" className="flex items-center gap-2 px-2 py-1.5 font-semibold text-base lg:mb-3">
-        <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} />
-        <span className="max-lg:sr-only">Penstock</span>
-      </Link>
-      {SCREENS.filter((screen) => mayLook(may, screen)).map((screen) => (
-        <Link
-          key={screen.path}
-          to={screen.path}
-          activeOptions={{ exact: screen.path === "/", includeSearch: false }}
-          activeProps={{
-            className: "bg-raised text-ink font-medium shadow-[inset_3px_0_0_var(--accent)] max-lg:shadow-none",
-          }}
-          inactiveProps={{ className: "text-soft hover:bg-raised hover:text-ink" }}
-          className="flex items-center gap-2 whitespace-nowrap rounded-md px-2.5 py-2"
-        >
-          <screen.icon aria-hidden size={17} />
-          {screen.name}
+    <div className="hidden w-48 shrink-0 border-r bg-panel lg:block print:hidden">
+      <nav aria-label="Pages" className="sticky top-0 flex max-h-screen flex-col gap-1 overflow-y-auto p-3">
+        <Link to="/" className="mb-3 flex items-center gap-2 px-2 py-1.5 font-semibold text-base">
+          <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} />
+          Penstock
         </Link>
-      ))}
-    </nav>
+        {useScreens().map((screen) => (
+          <Link
+            key={screen.path}
+            to={screen.path}
+            activeOptions={{ exact: screen.path === "/", includeSearch: false }}
+            activeProps={{ className: "bg-raised text-ink font-medium shadow-[inset_3px_0_0_var(--accent)]" }}
+            inactiveProps={{ className: "text-soft hover:bg-raised hover:text-ink" }}
+            className="flex items-center gap-2 whitespace-nowrap rounded-md px-2.5 py-2"
+          >
+            <screen.icon aria-hidden size={17} />
+            {screen.name}
+          </Link>
+        ))}
+      </nav>
+    </div>
   );
+}
+
+/** The menu of a phone: a button that names the page one is on. */
+function PhoneMenu() {
+  const here = screenOf(useLocation({ select: (location) => location.pathname }));
+  const screens = useScreens();
+  return (
+    <DropdownMenu.Root modal={false}>
+      <DropdownMenu.Trigger
+        aria-label={`Menu, at ${here?.name ?? "no page"}`}
+        className="flex min-h-10 min-w-0 cursor-pointer items-center gap-2 rounded-md px-2 font-semibold hover:bg-raised lg:hidden"
+      >
+        <MenuIcon aria-hidden size={18} className="shrink-0" />
+        <span className="truncate">{here?.name ?? "Penstock"}</span>
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content
+          align="start"
+          sideOffset={6}
+          collisionPadding={8}
+          className="z-50 w-[min(20rem,92vw)] rounded-lg border bg-panel p-2 shadow-xl lg:hidden"
+        >
+          {screens.map((screen) => (
+            <DropdownMenu.Item key={screen.path} asChild>
+              <Link
+                to={screen.path}
+                aria-current={screen === here ? "page" : undefined}
+                className={cx(
+                  "flex items-center gap-3 rounded-md px-3 py-2.5 outline-none data-[highlighted]:bg-raised",
+                  screen === here ? "bg-raised font-medium shadow-[inset_3px_0_0_var(--accent)]" : "text-soft",
+                )}
+              >
+                <screen.icon aria-hidden size={18} />
+                {screen.name}
+              </Link>
+            </DropdownMenu.Item>
+          ))}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
+/** The screens that who is here may look at. */
+function useScreens() {
+  const may = useMay();
+  return SCREENS.filter((screen) => mayLook(may, screen));
 }
 
 function Top() {
   return (
-    <header className="flex flex-wrap items-center gap-2 border-b bg-panel px-4 py-2 lg:px-6">
+    <header className="flex items-center gap-2 border-b bg-panel px-2 py-2 sm:px-4 lg:px-6 print:hidden">
+      <PhoneMenu />
       {useMay()("read") && (
         <>
           <Palette />
           <ChooseDetector />
         </>
       )}
-      <div className="ml-auto flex items-center gap-3">
+      <div className="ml-auto flex shrink-0 items-center gap-1 sm:gap-3">
         <LinkState />
         <Account />
       </div>
@@ -116,16 +164,22 @@ function ChooseDetector() {
   const { data } = useDetectors();
   const { detector } = useSearch({ from: "__root__" });
   const navigate = useNavigate();
-  if (!data || data.length < 2) return data?.[0] ? <Badge>{data[0].name}</Badge> : null;
+  if (!data || data.length < 2) {
+    return data?.[0] ? (
+      <span className="max-sm:hidden">
+        <Badge>{data[0].name}</Badge>
+      </span>
+    ) : null;
+  }
   return (
-    <label className="flex items-center gap-2 text-soft text-xs">
-      Detector
+    <label className="flex min-w-0 items-center gap-2 text-soft text-xs">
+      <span className="max-sm:sr-only">Detector</span>
       <select
         value={detector ?? ""}
         onChange={(event) =>
           void navigate({ to: ".", search: (kept) => ({ ...kept, detector: event.target.value || undefined }) })
         }
-        className="rounded-md border bg-panel px-2 py-1 text-ink text-sm"
+        className="min-w-0 rounded-md border bg-panel px-2 py-1 text-ink text-sm"
       >
         <option value="">all</option>
         {data.map((each) => (
@@ -139,7 +193,7 @@ function ChooseDetector() {
 const LINKS = {
   connecting: { tone: "plain", text: "connecting" },
   live: { tone: "good", text: "● live" },
-  lost: { tone: "bad", text: "○ connection lost, trying again" },
+  lost: { tone: "bad", text: "○ reconnecting" },
 } as const;
 
 /** Only pages that watch open the feed; elsewhere there is no link to speak of. */

@@ -11,9 +11,10 @@ import {
   retainSearchParams,
 } from "@tanstack/react-router";
 import { BASE } from "~/api/client";
+import type { Layout } from "~/ui/layout";
 import { Missing } from "./Missing";
 import { Shell } from "./Shell";
-import { oneOf, RANGES, type Range, text, whole } from "./search";
+import { layout, oneOf, RANGES, type Range, text, whole } from "./search";
 
 /** What all pages share: which detector they show (all where none is named) and over which time. */
 export interface Shared {
@@ -57,7 +58,8 @@ const transactions = createRoute({
   path: "/transactions",
   validateSearch: (
     search: Record<string, unknown>,
-  ): { decision?: string; entity?: string; key?: string; from?: string; to?: string; rule?: string } => ({
+  ): { decision?: string; entity?: string; key?: string; from?: string; to?: string; rule?: string } & Layout => ({
+    ...layout(search),
     decision: text(search.decision),
     entity: text(search.entity),
     key: text(search.key),
@@ -91,7 +93,8 @@ const rules = createRoute({
   path: "/rules",
   validateSearch: (
     search: Record<string, unknown>,
-  ): { state?: string; tab?: string; find?: string; list?: string; stage?: string } => ({
+  ): { state?: string; tab?: string; find?: string; list?: string; stage?: string } & Layout => ({
+    ...layout(search),
     state: text(search.state),
     tab: text(search.tab),
     find: text(search.find),

@@ -8,7 +8,7 @@ export function ExportCsv({ label, rows }: { label: string; rows: readonly objec
   if (rows.length === 0) return null;
   const name = label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
   return (
-    <Button look="quiet" onClick={() => download(name, csvOfRows(rows))}>
+    <Button look="quiet" className="print:hidden" onClick={() => download(name, csvOfRows(rows))}>
       <Download aria-hidden size={14} /> Export {plural(rows.length, "row")} as CSV
       <span className="sr-only"> ({label})</span>
     </Button>

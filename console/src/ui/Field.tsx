@@ -7,7 +7,8 @@ import {
 } from "react";
 import { cx } from "./styles";
 
-const BOX = "w-full rounded-md border bg-panel px-2.5 py-1.5 text-ink placeholder:text-soft aria-invalid:border-block";
+const BOX =
+  "min-h-[36px] w-full rounded-md border bg-panel px-2.5 py-1.5 text-ink placeholder:text-soft aria-invalid:border-block";
 
 interface Around {
   label: ReactNode;

@@ -19,7 +19,7 @@ export function Page({ title, about, actions, children }: Props) {
           <h1 className="break-words font-semibold text-xl">{title}</h1>
           {about && <p className="text-soft">{about}</p>}
         </div>
-        {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
+        {actions && <div className="flex flex-wrap items-center gap-2 print:hidden">{actions}</div>}
       </header>
       {children}
     </div>

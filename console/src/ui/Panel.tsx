@@ -17,7 +17,10 @@ interface Props {
 export function Panel({ title, about, actions, flush, className, children }: Props) {
   const id = useId();
   return (
-    <section aria-labelledby={title ? id : undefined} className={cx("min-w-0 rounded-lg border bg-panel", className)}>
+    <section
+      aria-labelledby={title ? id : undefined}
+      className={cx("min-w-0 break-inside-avoid-page rounded-lg border bg-panel print:border-0", className)}
+    >
       {title && (
         <header className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 pt-3 pb-2">
           <div className="min-w-0 flex-1">
@@ -26,7 +29,7 @@ export function Panel({ title, about, actions, flush, className, children }: Pro
             </h2>
             {about && <p className="text-soft text-xs">{about}</p>}
           </div>
-          {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
+          {actions && <div className="flex flex-wrap items-center gap-2 print:hidden">{actions}</div>}
         </header>
       )}
       <div className={flush ? "overflow-x-auto" : cx("px-4 pb-4", !title && "pt-4")}>{children}</div>

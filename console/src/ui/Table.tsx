@@ -9,6 +9,8 @@ import {
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useState } from "react";
 import { ExportCsv } from "./ExportCsv";
+import { type Layout, sortOf, sortText, widened, widthsOf } from "./layout";
+import { ResizeHandle } from "./ResizeHandle";
 import { cx } from "./styles";
 
 interface Props<T> {
@@ -25,16 +27,42 @@ interface Props<T> {
   empty?: ReactNode;
   /** Offers the rows as CSV below the table. */
   exported?: boolean;
+  /** Order and widths that somebody chose, and where a change of them goes; without it the table keeps its order itself. */
+  layout?: Layout;
+  onLayout?: (changed: Layout) => void;
+  /** Rows become cards where a phone has no room for columns. */
+  cards?: boolean;
 }
 
 /** A table that sorts by its headings and opens rows by click or Enter. A column's `meta.right` aligns figures. */
-export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = [], empty, exported }: Props<T>) {
-  const [sorting, setSorting] = useState<SortingState>(sortedBy);
+export function Table<T>({
+  label,
+  rows,
+  columns,
+  id,
+  onOpen,
+  chosen,
+  sortedBy = [],
+  empty,
+  exported,
+  layout,
+  onLayout,
+  cards,
+}: Props<T>) {
+  const [ownSorting, setOwnSorting] = useState<SortingState>(sortedBy);
+  const sorting = layout ? sortOf(layout) : ownSorting;
+  const widths = widthsOf(layout ?? {});
   const table = useReactTable({
     data: rows as T[],
     columns,
     state: { sorting },
-    onSortingChange: setSorting,
+    // There are no pages; going back to the first after each change of rows, columns or order would render again for ever.
+    autoResetPageIndex: false,
+    onSortingChange: (changed) => {
+      const next = typeof changed === "function" ? changed(sorting) : changed;
+      if (layout) onLayout?.({ ...layout, sort: sortText(next) });
+      else setOwnSorting(next);
+    },
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
     ...(id ? { getRowId: id } : {}),
@@ -44,8 +72,12 @@ export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = 
   };
   return (
     <div className="overflow-x-auto">
-      <table aria-label={label} className="w-full border-collapse text-left">
-        <thead>
+      <table
+        aria-label={label}
+        className={cx("w-full border-collapse text-left", cards && "max-sm:block")}
+        {...(cards && { role: "table" })}
+      >
+        <thead className={cx(cards && "max-sm:sr-only")} {...(cards && { role: "rowgroup" })}>
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id} className="border-b text-soft text-xs">
               {group.headers.map((header) => {
@@ -56,7 +88,11 @@ export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = 
                     key={header.id}
                     scope="col"
                     aria-sort={sorted ? (sorted === "asc" ? "ascending" : "descending") : undefined}
-                    className={cx("px-3 py-2 font-medium", isRight(header.column.columnDef.meta) && "text-right")}
+                    className={cx(
+                      "relative px-3 py-2 font-medium",
+                      isRight(header.column.columnDef.meta) && "text-right",
+                    )}
+                    style={widthStyle(widths[header.id])}
                   >
                     {header.column.getCanSort() && header.column.columnDef.header ? (
                       <button
@@ -71,22 +107,32 @@ export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = 
                     ) : (
                       title
                     )}
+                    {layout && onLayout && (
+                      <ResizeHandle
+                        name={String(header.column.columnDef.header)}
+                        chosen={widths[header.id]}
+                        onWidth={(px) => onLayout({ ...layout, widths: widened(layout, header.id, px) })}
+                      />
+                    )}
                   </th>
                 );
               })}
             </tr>
           ))}
         </thead>
-        <tbody>
+        <tbody className={cx(cards && "max-sm:block")} {...(cards && { role: "rowgroup" })}>
           {table.getRowModel().rows.map((row) => (
             <tr
               key={row.id}
+              {...(cards && { role: "row" })}
               tabIndex={onOpen ? 0 : undefined}
               aria-selected={chosen ? chosen(row.original) : undefined}
               onClick={onOpen && (() => onOpen(row.original))}
               onKeyDown={onOpen && open(row.original)}
               className={cx(
                 "border-b last:border-0",
+                cards &&
+                  "max-sm:flex max-sm:flex-wrap max-sm:items-center max-sm:gap-x-3 max-sm:gap-y-1 max-sm:px-4 max-sm:py-2.5",
                 onOpen && "cursor-pointer hover:bg-raised",
                 chosen?.(row.original) && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
               )}
@@ -94,7 +140,14 @@ export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = 
               {row.getVisibleCells().map((cell) => (
                 <td
                   key={cell.id}
-                  className={cx("px-3 py-2 align-middle", isRight(cell.column.columnDef.meta) && "text-right")}
+                  {...(cards && { role: "cell" })}
+                  className={cx(
+                    "px-3 py-2 align-middle",
+                    isRight(cell.column.columnDef.meta) && "text-right",
+                    cards && "max-sm:min-w-0 max-sm:p-0",
+                    widths[cell.column.id] !== undefined && "overflow-hidden",
+                  )}
+                  style={widthStyle(widths[cell.column.id])}
                 >
                   {flexRender(cell.column.columnDef.cell, cell.getContext())}
                 </td>
@@ -111,6 +164,11 @@ export function Table<T>({ label, rows, columns, id, onOpen, chosen, sortedBy = 
       )}
     </div>
   );
+}
+
+/** As wide as somebody chose, also where a cell would rather be wider. */
+function widthStyle(px: number | undefined) {
+  return px === undefined ? undefined : { width: px, minWidth: px, maxWidth: px };
 }
 
 function isRight(meta: unknown): boolean {

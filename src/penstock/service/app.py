@@ -20,6 +20,7 @@ from penstock.engine.trials.challenger import NewerTrial
 from penstock.errors import PenstockError
 from penstock.governance.administration import RuleAdministration
 from penstock.governance.feature_activation import FeatureActivation
+from penstock.governance.saved_views import SavedViews
 from penstock.governance.trials import TrialWork
 from penstock.rules import NewerRules
 from penstock.service.access.authorize import Access, Rights
@@ -304,7 +305,7 @@ class _Composition:
         if operating is not None:
             quarantine = Quarantine(router, operating.office)
             found += [quarantine, Resubmission(router, quarantine), Deliveries(operating), Reports(router, operating.settings)]
-            found += [UsersAndKeys(operating.office, given.access), Audit(operating.office)]
+            found += [UsersAndKeys(operating.office, given.access), Audit(operating.office), SavedViews(operating.office)]
         return {type(part): part for part in found if part is not None}
 
 

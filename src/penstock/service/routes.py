@@ -9,7 +9,7 @@ from penstock.service.insights import routes as insights
 from penstock.service.investigate import cases, context, links
 from penstock.service.live import replay_jobs, web, websocket
 from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports, webhooks
-from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, verification
+from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, saved_views, verification
 
 ROUTES: tuple[Route, ...] = (
     *probes.route,
@@ -31,6 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *context.route,
     *links.route,
     *search.route,
+    *saved_views.route,
     *personal.route,
     *trials.route,
     *models.route,

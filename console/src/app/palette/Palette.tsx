@@ -27,9 +27,12 @@ export function Palette() {
   }, []);
   return (
     <Dialog.Root open={open} onOpenChange={setOpen}>
-      <Dialog.Trigger className="flex min-w-0 flex-1 cursor-pointer items-center gap-2 rounded-md border bg-ground px-2 py-1.5 text-left text-soft sm:max-w-sm">
+      <Dialog.Trigger
+        aria-label="Search or go to…"
+        className="flex min-h-9 min-w-0 cursor-pointer items-center gap-2 rounded-md border bg-ground px-2 text-left text-soft max-sm:min-w-9 max-sm:justify-center sm:max-w-sm sm:flex-1"
+      >
         <Search aria-hidden size={15} className="shrink-0" />
-        <span className="min-w-0 flex-1 truncate">Search or go to…</span>
+        <span className="min-w-0 flex-1 truncate max-sm:hidden">Search or go to…</span>
         <kbd aria-hidden className="hidden rounded border px-1 font-mono text-[11px] sm:inline">
           /
         </kbd>

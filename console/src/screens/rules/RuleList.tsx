@@ -3,16 +3,19 @@ import { Download } from "lucide-react";
 import { BASE } from "~/api/client";
 import { useRuleInsights } from "~/api/insights";
 import { oneOf, RANGES } from "~/app/search";
+import { Views } from "~/app/Views";
 import { useMay } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
+import { ColumnMenu } from "~/ui/ColumnMenu";
 import { Select, TextField } from "~/ui/Field";
+import type { Layout } from "~/ui/layout";
 import { Panel } from "~/ui/Panel";
 import { useRules } from "./books";
 import { counts, filtered } from "./filters";
 import { ImportRules } from "./ImportRules";
-import { RuleTable } from "./RuleTable";
+import { CHOOSABLE, RuleTable } from "./RuleTable";
 import { STATES } from "./State";
 
 const route = getRouteApi("/rules");
@@ -25,6 +28,8 @@ export function RuleList({ detector }: { detector: string }) {
   const rules = useRules(detector);
   const range = search.range ?? "24h";
   const insights = useRuleInsights({ range, detector });
+  const layout = { columns: search.columns, sort: search.sort, widths: search.widths };
+  const onLayout = (changed: Layout) => void navigate({ replace: true, search: (kept) => ({ ...kept, ...changed }) });
   const inStates = counts(rules.data?.rules ?? []);
   return (
     <Panel
@@ -47,6 +52,8 @@ export function RuleList({ detector }: { detector: string }) {
             <Download aria-hidden size={15} /> Export
           </a>
           {may("author") && <ImportRules detector={detector} />}
+          <ColumnMenu columns={CHOOSABLE} layout={layout} onLayout={onLayout} />
+          <Views page="/rules" />
         </>
       }
     >
@@ -84,6 +91,8 @@ export function RuleList({ detector }: { detector: string }) {
             rules={filtered(found.rules, search)}
             insights={insights.data}
             range={range}
+            layout={layout}
+            onLayout={onLayout}
             empty={
               found.rules.length === 0 ? (
                 <Empty title="No rules yet">

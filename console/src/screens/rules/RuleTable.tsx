@@ -3,6 +3,7 @@ import type { ColumnDef } from "@tanstack/react-table";
 import { Clock, TriangleAlert } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import type { RuleInsights } from "~/api/insights";
+import { type Layout, shownColumns } from "~/ui/layout";
 import { Outcome } from "~/ui/Outcome";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
@@ -17,7 +18,21 @@ interface Props {
   insights: RuleInsights | undefined;
   range: string;
   empty: ReactNode;
+  layout: Layout;
+  onLayout: (changed: Layout) => void;
 }
+
+/** The columns that somebody can choose. */
+export const CHOOSABLE = [
+  { id: "name", name: "Rule" },
+  { id: "state", name: "State" },
+  { id: "action", name: "Action" },
+  { id: "fires", name: "Fires" },
+  { id: "precision", name: "Precision" },
+  { id: "owner", name: "Owner" },
+  { id: "changed", name: "Last change" },
+];
+const NAMES = CHOOSABLE.map((each) => each.id);
 
 interface Row {
   rule: Rule;
@@ -25,19 +40,22 @@ interface Row {
 }
 
 /** The rules side by side; a row opens its rule. */
-export function RuleTable({ detector, rules, insights, range, empty }: Props) {
+export function RuleTable({ detector, rules, insights, range, empty, layout, onLayout }: Props) {
   const navigate = useNavigate();
   const rows = useMemo(
     () => rules.map((rule) => ({ rule, insight: insightOf(rule, insights?.rules) })),
     [rules, insights],
   );
-  const columns = useMemo(() => columnsFor(detector, range), [detector, range]);
+  const shown = shownColumns(layout, NAMES, NAMES);
+  const columns = columnsFor(detector, range).filter((each) => shown.includes(String(each.id)));
   return (
     <Table<Row>
       label="Rules"
       exported
       rows={rows}
       columns={columns}
+      layout={layout}
+      onLayout={onLayout}
       id={(row) => row.rule.name}
       onOpen={(row) =>
         void navigate({ to: "/rules/$detectorName/$rule", params: { detectorName: detector, rule: row.rule.name } })
@@ -159,7 +177,9 @@ export function Precise({ insight }: { insight: RuleInsight | null }) {
     <span className="flex flex-col items-end">
       <span>
         {precision(labels)}
-        {labels.precision !== null && isYoung(labels) && <span className="text-review text-xs"> young</span>}
+        {labels.precision !== null && isYoung(labels) && (
+          <span className="text-review text-xs"> labels incomplete</span>
+        )}
       </span>
       <span className="whitespace-nowrap text-soft text-xs">{maturity(labels)}</span>
       {labels.estimate && <span className="whitespace-nowrap text-soft text-xs">{estimate(labels)}</span>}

@@ -2,21 +2,32 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { RefreshCw } from "lucide-react";
 import { summaries } from "~/api/summaries";
+import { Views } from "~/app/Views";
 import { Empty, Failed, Waiting } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
+import { ColumnMenu } from "~/ui/ColumnMenu";
+import { type Layout, shownColumns } from "~/ui/layout";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { plural } from "~/words/numbers";
-import { COLUMNS } from "./columns";
+import { CHOOSABLE, COLUMNS } from "./columns";
 import { FilterBar } from "./FilterBar";
 import { type Filters, isFiltered, query } from "./filters";
 
 const PAGE = 50;
+const NAMES = [
+  CHOOSABLE.map((each) => each.id),
+  CHOOSABLE.filter((each) => !each.extra).map((each) => each.id),
+] as const;
 
 /** Recorded decisions, newest first, filtered as the address says. */
 export function TransactionsPage() {
-  const { detector, ...filters } = useSearch({ from: "/transactions" });
+  const { detector, columns, sort, widths, ...filters } = useSearch({ from: "/transactions" });
+  const layout = { columns, sort, widths };
+  const onLayout = (changed: Layout) =>
+    void navigate({ to: "/transactions", search: (kept) => ({ ...kept, ...changed }), replace: true });
+  const shown = shownColumns(layout, ...NAMES);
   const navigate = useNavigate();
   const list = useListed(filters, detector);
   const rows = list.data?.pages.flatMap((page) => page.transactions) ?? [];
@@ -25,13 +36,21 @@ export function TransactionsPage() {
       title="Transactions"
       about="Recorded decisions, the newest first"
       actions={
-        <Button onClick={() => void list.refetch()} busy={list.isRefetching}>
-          <RefreshCw aria-hidden size={14} /> Newest
-        </Button>
+        <>
+          <Views page="/transactions" />
+          <Button onClick={() => void list.refetch()} busy={list.isRefetching}>
+            <RefreshCw aria-hidden size={14} /> Newest
+          </Button>
+        </>
       }
     >
       <FilterBar filters={filters} />
-      <Panel flush title="Decisions" about={list.data ? `${plural(rows.length, "decision")} shown` : undefined}>
+      <Panel
+        flush
+        title="Decisions"
+        about={list.data && `${plural(rows.length, "decision")} shown${sort ? ", and sorted among these" : ""}`}
+        actions={<ColumnMenu columns={CHOOSABLE} layout={layout} onLayout={onLayout} />}
+      >
         {list.isError && !list.data ? (
           <Failed error={list.error} again={() => void list.refetch()} />
         ) : list.data === undefined ? (
@@ -41,7 +60,10 @@ export function TransactionsPage() {
             label="Transactions"
             exported
             rows={rows}
-            columns={COLUMNS}
+            columns={COLUMNS.filter((each) => shown.includes(String(each.id)))}
+            layout={layout}
+            onLayout={onLayout}
+            cards
             id={(row) => `${row.detector} ${row.transaction_id}`}
             onOpen={(row) => void navigate({ to: "/transactions/$id", params: { id: row.transaction_id } })}
             empty={<Nothing filtered={isFiltered(filters)} />}

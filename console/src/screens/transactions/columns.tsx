@@ -1,24 +1,27 @@
 import { Link } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
-import type { Summary } from "~/api/summaries";
+import { nameOf, type Summary } from "~/api/summaries";
 import { Badge } from "~/ui/Badge";
 import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
 import { money, percent, words } from "~/words/numbers";
+import { DECISIONS } from "./filters";
 
-/** What lists show of a decision. The order is the service's, so nothing is sorted here. */
+/** What lists show of a decision. */
 export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
     id: "time",
     header: "Time",
-    enableSorting: false,
+    accessorFn: (row) => row.event_time,
+    sortUndefined: "last",
     cell: ({ row: { original } }) => <Time at={original.event_time} />,
   },
   {
     id: "amount",
     header: "Amount",
-    enableSorting: false,
+    accessorFn: (row) => row.amount ?? undefined,
+    sortUndefined: "last",
     meta: { right: true },
     cell: ({ row: { original } }) => (
       <span className="whitespace-nowrap font-semibold">{money(original.amount, original.currency)}</span>
@@ -27,7 +30,8 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
     id: "who",
     header: "From → to",
-    enableSorting: false,
+    accessorFn: (row) => nameOf(row),
+    sortUndefined: "last",
     cell: ({ row: { original } }) => (
       <span className="block min-w-44 xl:min-w-80">
         <LinkedIdentity of={original} />
@@ -37,7 +41,8 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
     id: "decision",
     header: "Decision",
-    enableSorting: false,
+    accessorFn: (row) => DECISIONS.indexOf(row.decision.toLowerCase() as (typeof DECISIONS)[number]),
+    sortUndefined: "last",
     cell: ({ row: { original } }) => (
       <span className="flex items-center gap-1">
         <Outcome of={original.decision} />
@@ -48,14 +53,16 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
     id: "score",
     header: "Score",
-    enableSorting: false,
+    accessorFn: (row) => row.fraud_probability ?? undefined,
+    sortUndefined: "last",
     meta: { right: true },
     cell: ({ row: { original } }) => <span className="whitespace-nowrap">{percent(original.fraud_probability)}</span>,
   },
   {
     id: "why",
     header: "Reason",
-    enableSorting: false,
+    accessorFn: (row) => row.reason ?? row.decision_reason,
+    sortUndefined: "last",
     cell: ({ row: { original } }) => (
       <span className={`line-clamp-2 min-w-48 max-w-3xl break-words ${original.reason === null ? "text-soft" : ""}`}>
         {original.reason ?? words(original.decision_reason)}
@@ -65,7 +72,8 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
     id: "id",
     header: "Transaction",
-    enableSorting: false,
+    accessorFn: (row) => row.transaction_id,
+    sortUndefined: "last",
     cell: ({ row: { original } }) => (
       <Link
         to="/transactions/$id"
@@ -79,4 +87,20 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
       </Link>
     ),
   },
+  {
+    id: "decided",
+    header: "Decided",
+    accessorFn: (row) => row.decided_at,
+    cell: ({ row: { original } }) => <Time at={original.decided_at} />,
+  },
+  { id: "detector", header: "Detector", accessorFn: (row) => row.detector },
 ];
+
+/** Those that are shown once somebody chooses them. */
+const EXTRA = new Set(["decided", "detector"]);
+
+export const CHOOSABLE = COLUMNS.map((each) => ({
+  id: String(each.id),
+  name: String(each.header),
+  extra: EXTRA.has(String(each.id)),
+}));

@@ -1,0 +1,95 @@
+"""`/views`: saved views of the console, a user's own and those shared with everybody."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from fastapi import Request
+from msgspec import Meta
+
+from penstock.clock import iso
+from penstock.governance.saved_views import SavedView, SavedViews
+from penstock.identity.roles import Right
+from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import filled, may, who
+from penstock.service.http.route import CHANGING, Body, Routes
+
+_MOST_BYTES = 16_384
+_SHARING = Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER
+
+Page = Annotated[
+    str, Meta(pattern=r"^/[a-z0-9_/-]{0,99}$", description="The path of its page below `/console`: `/transactions`.")
+]
+Name = Annotated[str, Meta(min_length=1, max_length=80, description="What it is called.")]
+Search = Annotated[
+    dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=500)]],
+    Meta(max_length=40, description="Filters, columns and order, as in the address of the page."),
+]
+Shared = Annotated[bool, Meta(description="Whether everybody may open it.")]
+
+
+class ViewForm(msgspec.Struct, frozen=True):
+    """A saved view."""
+
+    id: Annotated[str, Meta(description="Made by the service.")]
+    page: Page
+    name: Name
+    search: Search
+    shared: Shared
+    owner: Annotated[str, Meta(description="The user who saved it.")]
+    saved_at: Annotated[str, Meta(description="When.")]
+
+
+class ViewList(msgspec.Struct, frozen=True):
+    """The views that the user may open."""
+
+    views: Annotated[list[ViewForm], Meta(description="By page and name.")]
+
+
+class SaveView(msgspec.Struct, forbid_unknown_fields=True):
+    """A view to save; the user's own one with this name on this page is replaced."""
+
+    page: Page
+    name: Name
+    search: Search
+    shared: Shared = False
+
+
+class ViewRemoved(msgspec.Struct, frozen=True):
+    """A removed view."""
+
+    id: Annotated[str, Meta(description="Of the view.")]
+
+
+def _form(view: SavedView) -> ViewForm:
+    return filled(ViewForm, view, saved_at=iso(view.at_us))
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("service")
+
+
+@route("GET", "/views", Right.READ)
+async def view_list(views: SavedViews, /, request: Request) -> ViewList:
+    """Saved views of the console: the user's own and shared ones."""
+    found = await asyncio.to_thread(views.of, who(request))
+    return ViewList([_form(each) for each in found])
+
+
+@route("POST", "/views", Right.READ, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES)
+async def save_view(views: SavedViews, /, request: Request, body: Body[SaveView]) -> ViewForm:
+    """Save a view. Sharing it with everybody needs a right to change something."""
+    given, owner = await body, who(request)
+    if given.shared and not may(request, _SHARING):
+        raise RequestRefused(403, "a view is shared by somebody who may label, author, approve or administer; save it unshared")
+    saved = await asyncio.to_thread(views.save, given.page, given.name, given.search, owner=owner, shared=given.shared)
+    return _form(saved)
+
+
+@route("DELETE", "/views/{id}", Right.READ, refuses=(404,))
+async def remove_view(views: SavedViews, /, id: str, request: Request) -> ViewRemoved:
+    """Remove a view: one's own, or as an administrator any shared one."""
+    by, any_owner = who(request), may(request, Right.ADMINISTER)
+    await asyncio.to_thread(lambda: views.remove(id, who=by, any_owner=any_owner))
+    return ViewRemoved(id)
