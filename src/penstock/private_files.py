@@ -12,10 +12,21 @@ _SHORTEST_KEY = 16
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder with access for its owner alone, if it does not exist."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(mode=0o700, exist_ok=True)
+    """Create a folder with access for its owner alone, if it does not exist.
+
+    Raises:
+        ConfigurationError: it cannot be made or written.
+    """
+    try:
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the folder {folder} cannot be made: {error.strerror}; name another one (--data)") from error
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is a file, where a folder is needed; name one (--data)")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"the folder {folder} cannot be written: no permission; name another one (--data)")
 
 
 def write_private(path: Path, data: bytes) -> None:

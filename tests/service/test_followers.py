@@ -210,6 +210,11 @@ def test_a_detector_without_models_says_why_it_cannot_have_them(make_engine, run
     assert batcher.not_ready == "no model has been trained yet; nobody answers at there"
 
 
+def test_a_detector_that_opens_without_models_says_so_in_the_log(make_engine, run, caplog):
+    run(MicroBatcher("paid", lambda: make_engine(ready="no model has been trained yet"), Settings()).open())
+    assert "paid decides nothing: no model has been trained yet" in caplog.text
+
+
 def test_looking_does_not_keep_decisions_waiting(engine, run, payment_bytes):
     """The registry takes its time; meanwhile a decision is made."""
     asked, answer = threading.Event(), threading.Event()

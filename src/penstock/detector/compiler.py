@@ -199,6 +199,11 @@ class Compiler:
             raise DeclarationError(f"{place}: counts labels, but the detector declares none; add label=Label(...)")
         if feature.field is None:
             return
+        numbers = [name for name in sorted(known) if self.layout[name].type is Type.NUMBER]
+        if feature.field == self.detector.id:
+            raise DeclarationError(
+                f"{place}: {feature.field!r} is the id of an event, which is not aggregated; numbers are: {', '.join(numbers)}"
+            )
         if feature.field not in self.layout:
             what = (
                 "another aggregate; aggregates read fields, or features derived from fields"
@@ -213,7 +218,8 @@ class Compiler:
         ):
             type_ = self.layout[feature.field].type.value
             raise DeclarationError(
-                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, last or first"
+                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, last or first, or a"
+                f" number: {', '.join(numbers)}"
             )
         self._check_currency(feature, place)
 

@@ -110,7 +110,7 @@ class Detector:
             raise DeclarationError(
                 f"detector name {name!r}: use up to 63 lower-case letters, digits and _, as in 'card_payments'"
             )
-        self.name = name
+        self.name = self.reference = name  # what the command line calls it: its file, where it was loaded from one
         self.event, self.id, self.time = event, id, time
         self.features, self.models, self.rules = _spelled_out(features), tuple(models), tuple(rules)
         self.policy = policy or Policy()

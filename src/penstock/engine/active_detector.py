@@ -40,7 +40,7 @@ class ActiveDetector:
     def ready(self) -> str | None:
         """None, or why nothing can be decided."""
         if self._without_models:
-            return f"no model has been trained yet: penstock train {self.name} --data FILE --save"
+            return f"no model has been trained yet: penstock train {self.detector.reference} --data FILE --save"
         return None
 
     # ---- changes, each from the next batch on

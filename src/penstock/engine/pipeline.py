@@ -345,7 +345,7 @@ def check_fits(detector: Detector, ensemble: Ensemble) -> None:
     if missing:
         raise BundleError(
             f"model {version} reads {', '.join(missing)}, which detector {detector.name!r} does not compute; "
-            f"train it again: penstock train {detector.name}"
+            f"train it again: penstock train {detector.reference}"
         )
     if ensemble.fingerprint is not None and ensemble.fingerprint != detector.fingerprint(ensemble.features):
         lost = ensemble.manifest.get("lookups", {}).items() - lookups_of(detector.features).items()
@@ -353,11 +353,11 @@ def check_fits(detector: Detector, ensemble: Ensemble) -> None:
             names, files = (", ".join(sorted(set(each))) for each in zip(*lost, strict=True))
             raise BundleError(
                 f"model {version} was trained with {names} of {detector.name!r} looked up in {files}, which is not here; name "
-                f"the folder that holds it with the setting lookups, or train again: penstock train {detector.name}"
+                f"the folder that holds it with the setting lookups, or train again: penstock train {detector.reference}"
             )
         raise BundleError(
             f"model {version} was trained on other definitions of the features of {detector.name!r} than it has now; "
-            f"train it again: penstock train {detector.name}"
+            f"train it again: penstock train {detector.reference}"
         )
 
 

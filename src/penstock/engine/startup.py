@@ -60,7 +60,7 @@ def ensemble_of(
         names = ", ".join(model.name for model in detector.models)
         raise BundleError(
             f"detector {detector.name!r} declares models ({names}), but no trained bundle is {where}; "
-            f"train one with: penstock train {detector.name} --data FILE --save, or declare models=[]"
+            f"train one with: penstock train {detector.reference} --data FILE --save, or declare models=[]"
         )
     return ensemble
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from penstock.clock import from_us
 from penstock.errors import DataError, RowsRefused, did_you_mean
@@ -69,6 +70,24 @@ class Recorded:
         ]
         rows = len(self.frame) + len(self.refused)
         return f"{self.name}: {len(self.refused):,} of {rows:,} rows are no events and were refused: {'; '.join(causes)}"
+
+    def repeats(self, id_: str, rows: NDArray[np.int64]) -> str:
+        """How many rows were no events because their id had come before, and how many of them differ; empty where none was.
+
+        id_: the column of ids. rows: where the decided events stand in the frame.
+        """
+        if len(rows) == len(self.frame):
+            return ""
+        decided, others = self.frame[rows], self.frame[np.setdiff1d(np.arange(len(self.frame)), rows)]
+        others = others.join(decided.select(id_).unique(), on=id_, how="semi")  # without informing events
+        content = [name for name in others.columns if name not in (ROW, *TIMES)]
+        differ = others.join(decided, on=content, how="anti", nulls_equal=True)
+        if others.is_empty():
+            return ""
+        return (
+            f"{self.name}: {len(others):,} of {len(self.frame):,} rows repeat the id of an earlier row and were left out,"
+            f" {len(differ):,} of them with other content"
+        )
 
 
 def accepted(recorded: Recorded, most: float = MOST_REFUSED) -> Recorded:
@@ -320,7 +339,7 @@ def _times(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
     instant_us, state = found
     if (state == NAIVE).any() and not (state == READ).any():
         raise DataError(
-            f"{name}: column {column.name!r} holds times without a zone, as {column.drop_nulls().head(1).to_list()};"
+            f"{name}: column {column.name!r} holds times without a zone, as {column.drop_nulls()[0]};"
             " say what they mean: Detector(naive_times='UTC')"
         )
     times = pl.Series(column.name, np.where(state == READ, instant_us, 0))

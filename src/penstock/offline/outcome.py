@@ -17,7 +17,7 @@ _CAUSES = 10
 def outcome(
     detector: Detector, recorded: Recorded, decided: pl.DataFrame, rows: NDArray[np.int64], seconds: float
 ) -> dict[str, Any]:
-    """Decisions, speed, refused rows, and the quality of the decisions where there are labels.
+    """Decisions, speed, refused and repeated rows, and the quality of the decisions where there are labels.
 
     Args:
         detector: the one that decided.
@@ -35,6 +35,7 @@ def outcome(
         "latency_us": round(1e6 * seconds / events, 2) if events else None,
         "decisions": dict(decided["decision"].value_counts(sort=True).iter_rows()),
         "refused": len(recorded.refused),
+        "repeats": recorded.repeats(detector.id, rows),
         "causes": dict(recorded.refused["message"].value_counts(sort=True).head(_CAUSES).iter_rows()),
         "worth": _worth(detector, recorded, decided, rows),
     }

@@ -95,6 +95,9 @@ class Periods:
             "test-from": self.test_from,
             "test-to": self.test_to,
         }
+        for early, late in (("train-from", "valid-from"), ("valid-from", "test-from")):
+            if marks[early] >= marks[late]:
+                raise DataError(f"{early} ({iso(marks[early])}) must lie before {late} ({iso(marks[late])})")
         names = list(marks)
         for early, late in (names[0:2], names[2:4], names[4:6]):
             if marks[early] > marks[late] or (marks[early] == marks[late] and late != "test-to"):

@@ -141,7 +141,7 @@ class _Job:
         ensemble = learned.ensemble.with_thresholds(thresholds.choose(self.options.choice, validated))
         test = parts["test"].encoded(ensemble.encodings, study.features)
         trained = Trained(
-            report=self._report(split, parts, unknown, ensemble, validated, study, self._leaks(rows, parts, study)),
+            report=self._report(split, rows, parts, unknown, ensemble, validated, study),
             ensemble=ensemble,
             study=study,
             judged=learned.judged,
@@ -185,12 +185,12 @@ class _Job:
     def _report(
         self,
         split: Split,
+        rows: Rows,
         parts: dict[str, Rows],
         unknown: dict[str, int],
         ensemble: Ensemble,
         validated: Scored,
         study: Folds,
-        leaks: list[Leak],
     ) -> Report:
         """The report before the test is evaluated."""
         chosen, in_force = ensemble.thresholds, measure.in_force(self.detector, ensemble)
@@ -212,12 +212,12 @@ class _Job:
             choice={**thresholds.as_json(self.options.choice), "on": thresholds.outcome(validated, chosen, costs)},
             curve=thresholds.curve(validated, chosen, costs),
             notes=[
-                *([self.recorded.refusals] if self.recorded.refusals else []),
+                *filter(None, (self.recorded.refusals, self.recorded.repeats(self.detector.id, rows.row))),
                 *ensemble.notes,
                 *_notes_on_split(split),
                 *_notes_on_thresholds(chosen, in_force),
             ],
-            leaks=leaks,
+            leaks=self._leaks(rows, parts, study),
         )
 
     def _leaks(self, rows: Rows, parts: dict[str, Rows], study: Folds) -> list[Leak]:

@@ -35,7 +35,9 @@ def load_detector(reference: str) -> Detector:
     """
     path, _, name = reference.partition(":")
     if path.endswith(".py"):
-        return _from_file(Path(path), name)
+        declared = _from_file(Path(path), name)
+        declared.reference = reference
+        return declared
     known = installed()
     if reference not in known:
         raise ConfigurationError(

@@ -37,6 +37,8 @@ def declare(*features, **options) -> Detector:
         ([customer.sum("amuont", "1h")], "feature 'customer_sum_amuont_1h': there is no field 'amuont'.*Did you mean amount"),
         ([Entity("custmer_id").count("1h")], "needs the field 'custmer_id'.*Did you mean customer_id"),
         ([customer.sum("merchant_id", "1h")], "needs numbers, but merchant_id is a text"),
+        ([customer.mean("merchant_id", "1h")], "or a number: amount"),
+        ([customer.mean("transaction_id", "1h")], "'transaction_id' is the id of an event.*numbers are: amount"),
         ([customer.count("1h"), customer.count("1h")], "declared twice"),
         ([customer.count("1h").named("amount")], "name of an event field"),
         ([customer.count("1h", of=Login)], "add it to informs"),

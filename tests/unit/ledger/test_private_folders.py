@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 from penstock.database import open_office
+from penstock.errors import ConfigurationError
 from penstock.ledger import FileLedger, Quarantined
 from penstock.private_files import keep_private
 
@@ -40,6 +42,20 @@ def test_a_folder_that_others_could_read_is_closed_when_it_is_opened(tmp_path):
         path.chmod(0o755 if path.is_dir() else 0o644)
     with FileLedger(data / "ledger"), open_office(data):
         assert modes(data) == ({0o600}, {0o700})
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_named_with_the_remedy(tmp_path, monkeypatch):
+    (tmp_path / "payments.csv").write_text("id")
+    for place, said in (
+        (tmp_path / "payments.csv", "payments.csv is a file, where a folder is needed"),
+        (tmp_path / "payments.csv" / "data", "cannot be made: Not a directory"),
+        (Path("/proc/none"), "cannot be made: No such file or directory"),
+    ):
+        with pytest.raises(ConfigurationError, match=rf"{said}; name (another )?one \(--data\)"), open_office(place):
+            pass
+    monkeypatch.setattr(os, "access", lambda *_: False)  # whoever runs the tests may be root
+    with pytest.raises(ConfigurationError, match="cannot be written: no permission"), open_office(tmp_path):
+        pass
 
 
 def test_what_is_not_of_penstock_is_left_as_it_is(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from penstock import Detector, Engine, Entity, Label
+from penstock import Detector, Engine, Entity, Label, LogisticRegression
 from penstock.clock import to_us
 from penstock.ledger.archive import Archive
 from penstock.offline.archived import as_recorded
@@ -18,6 +18,7 @@ from penstock.offline.datasets import read
 from penstock.offline.outcome import outcome
 from penstock.offline.replay import placed
 from penstock.offline.rows import replayed
+from penstock.offline.train import Options, run
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -202,3 +203,20 @@ def test_a_backtest_and_a_report_count_each_label_for_the_decision_that_it_names
             days = History(archive, "shop", "amount", now_us).days((START + 40 * DAY).date(), 41)
     first, second = days[0].truth, days[-1].truth
     assert (first.known, first.missed.count, second.known, second.missed.count) == (1, 0, 1, 1)
+
+
+def test_rows_that_repeat_an_id_are_counted_and_so_are_those_that_differ():
+    frame = history(seed=5, n=40).with_columns(pl.col("tx").cum_count().cast(pl.String))
+    again = frame.head(30).with_columns(amount=pl.when(pl.int_range(30) < 12).then(pl.col("amount") + 1).otherwise("amount"))
+    recorded = read(pl.concat([frame, again]), declared(), name="shop.csv")
+    decided, rows = placed(declared(), recorded)
+    said = outcome(declared(), recorded, decided, rows, 1.0)["repeats"]
+    assert said == "shop.csv: 30 of 70 rows repeat the id of an earlier row and were left out, 12 of them with other content"
+    assert read(frame, declared()).repeats("tx", np.arange(40)) == ""
+
+
+def test_a_training_notes_the_rows_that_repeat_an_id():
+    frame = pl.concat([history(seed=1), history(seed=1)])
+    trained = run(declared(models=[LogisticRegression()]), frame, Options(trials=0, accept_inputs=["amount"]))
+    [note] = [note for note in trained.report.notes if "repeat the id" in note]
+    assert note.startswith("the frame: ")

@@ -55,6 +55,13 @@ def test_instants_out_of_order_are_named():
         Periods.of(hours(60), 7 * DAY, valid_from=day(30), test_from=day(33))
 
 
+def test_periods_in_the_wrong_order_are_said_to_be_so_without_the_delay():
+    with pytest.raises(DataError, match=r"^train-from \(\S+\) must lie before valid-from \(\S+\)$"):
+        Periods.of(hours(60), 7 * DAY, train_from=day(20), valid_from=day(10))
+    with pytest.raises(DataError, match=r"^valid-from \(\S+\) must lie before test-from \(\S+\)$"):
+        Periods.of(hours(60), 7 * DAY, valid_from=day(40), test_from=day(30))
+
+
 def test_without_events_there_is_nothing_to_split():
     with pytest.raises(DataError, match="no events"):
         Periods.of(np.array([], np.int64), DAY)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock import Detector
-from penstock.errors import ConfigurationError, DeclarationError
+from penstock import Detector, Engine
+from penstock.errors import BundleError, ConfigurationError, DeclarationError
 from penstock.wiring.detectors import installed, load_detector, load_detectors
 
 MINE = """
@@ -38,6 +38,22 @@ def test_the_built_in_ones_load():
 
 def test_a_file_is_a_detector(tmp_path):
     assert load_detector(written(tmp_path, MINE)).name == "mine"
+
+
+def test_messages_call_a_detector_as_the_command_line_does(tmp_path):
+    mine = written(
+        tmp_path,
+        MINE.replace('.count("1h")]', '.count("1h")], models=[LogisticRegression()]').replace(
+            "Entity", "Entity, LogisticRegression", 1
+        ),
+    )
+    with pytest.raises(BundleError, match=f"penstock train {mine} --data FILE --save"):
+        Engine(load_detector(mine))
+    assert (
+        Engine(load_detector(mine), wait_for_models=True).ready
+        == f"no model has been trained yet: penstock train {mine} --data FILE --save"
+    )
+    assert load_detector("banking").with_rules([]).reference == "banking"
 
 
 def test_two_files_of_one_name_do_not_meet(tmp_path):

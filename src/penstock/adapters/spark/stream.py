@@ -113,7 +113,8 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
     detector = source.detector
     if detector.models and source.ensemble is None:
         raise BundleError(
-            f"detector {detector.name!r} declares models; train them first: penstock train {detector.name} --save"
+            f"detector {detector.name!r} declares models; train them first: "
+            f"penstock train {detector.reference} --data FILE --save"
         )
     if detector.schema.personal and not has_key:
         raise ConfigurationError(

@@ -59,5 +59,7 @@ def show(found: dict[str, Any]) -> None:
         click.echo(f"refused {found['refused']:,} rows, the most frequent causes:")
         for cause, count in found["causes"].items():
             click.echo(f"  {count:>10,}  {cause}")
+    if found["repeats"]:
+        click.echo(found["repeats"])
     for what, figures in found["worth"].items():
         click.echo(f"{what}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None))

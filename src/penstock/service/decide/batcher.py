@@ -237,6 +237,8 @@ class MicroBatcher:
         """Load models and recover state in a thread; until then callers get 503 with the reason."""
         if self._engine is None:
             self._engine = await asyncio.to_thread(self._opener)
+            if self._engine.ready is not None:
+                _log.warning("%s decides nothing: %s", self.name, self._engine.ready)
 
     async def close(self) -> None:
         """Answer accepted requests, then flush, snapshot and close the engine."""
