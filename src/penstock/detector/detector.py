@@ -197,6 +197,31 @@ class Detector:
         changed.version = changed._version()
         return changed
 
+    def computing(self, features: Sequence[Feature], inputs: Sequence[str] = ()) -> "Detector":
+        """The same events and labels with these features in place of its own, without models and rules: for what only computes.
+
+        Raises:
+            DeclarationError: one of them cannot work, or an input is no column.
+        """
+        changed = copy(self)
+        changed.features = changed._declared = tuple(features)
+        changed.added, changed.models, changed.rules, changed._inputs = (), (), (), tuple(inputs)
+        changed.plan = Compiler(changed, changed._inputs).compile()
+        changed.version = changed._version()
+        return changed
+
+    def with_inputs(self, inputs: Sequence[str]) -> "Detector":
+        """The same detector whose models read these columns.
+
+        Raises:
+            DeclarationError: one of them is no number, boolean or text.
+        """
+        changed = copy(self)
+        changed._inputs = tuple(inputs)
+        changed.plan = Compiler(changed, changed._inputs).compile()
+        changed.version = changed._version()
+        return changed
+
     @property
     def warnings(self) -> list[str]:
         """Warnings about declarations that work, but probably not as intended."""

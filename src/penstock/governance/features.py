@@ -8,7 +8,7 @@ A feature has at most one active version and at most one in backfill; until that
 force. Features declared in the detector's file are not stored here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -136,12 +136,24 @@ class FeatureStore(VersionStore[StoredFeature]):
         Raises:
             DeclarationError: it is invalid.
         """
+        [added] = self.add_together({name: body}, who=who, whys={name: why})
+        return added
+
+    def add_together(self, bodies: Mapping[str, dict[str, Any]], *, who: str, whys: Mapping[str, str]) -> list[StoredFeature]:
+        """Add a version of each of several features as drafts, all or none: they may read one another.
+
+        bodies: definitions by name; what a feature reads is activated before it. whys: the reason for each.
+
+        Raises:
+            DeclarationError: one is invalid.
+        """
         with self._changes() as changes:
-            number = max((each.version for each in changes.of(name)), default=0) + 1
-            now = self.clock()
-            added = StoredFeature(name, number, body, who, why, now, "draft", 0, now, who)
-            self._checks.fit([*(each for each in wanted(changes.versions) if each.name != name), added])
-            return changes.insert(added, who, "feature.add", {"body": body, "note": why})
+            now, made = self.clock(), list[StoredFeature]()
+            for name, body in bodies.items():
+                number = max((each.version for each in changes.of(name)), default=0) + 1
+                made.append(StoredFeature(name, number, body, who, whys.get(name, ""), now, "draft", 0, now, who))
+            self._checks.fit([*(each for each in wanted(changes.versions) if each.name not in bodies), *made])
+            return [changes.insert(each, who, "feature.add", {"body": each.body, "note": each.note}) for each in made]
 
     def activate(self, name: str, version: int | None = None, *, who: str, why: str = "") -> StoredFeature | Request:
         """Start the backfill of a version, by default the newest; it becomes active when the backfill is complete.

@@ -17,6 +17,7 @@ from penstock.cli.changes.lifecycle import (
     show_version,
     show_versions,
 )
+from penstock.cli.changes.suggest import command as suggest
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ for _verb, _takes, _summary in _STEPS:
 
 
 command.add_command(approvals)
+command.add_command(suggest)
 
 
 @contextmanager

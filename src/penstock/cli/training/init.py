@@ -10,7 +10,7 @@ from penstock.cli.options import as_json, print_json, progress, read_events, say
 
 if TYPE_CHECKING:
     from penstock.config import Settings
-    from penstock.offline.guess import Guessed
+    from penstock.offline.guess import Further, Guessed
     from penstock.offline.train import Trained
 
 _TRIES = 4
@@ -22,6 +22,9 @@ _SHOWN = 92
 @click.option("--out", type=click.Path(path_type=Path), default=Path("mine.py"), help="The file to write.  [mine.py]")
 @click.option("--force", is_flag=True, help="Overwrite it.")
 @click.option("--no-train", is_flag=True, help="Write the file only.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0), default=10.0, metavar="N", help="Time to search for features; 0 for none.  [10]"
+)
 @click.option("--yes", is_flag=True, help="Ask nothing. Without a terminal, nothing is asked either.")
 @settings("models", "max_refused")
 @as_json
@@ -30,6 +33,7 @@ def command(
     out: Path,
     force: bool,
     no_train: bool,
+    minutes: float,
     yes: bool,
     as_json: bool,
     models: str | None,
@@ -39,7 +43,7 @@ def command(
 
     Finds the id, the time with its form and zone, the amount, the currency, the keys, the label, categories and numbers, and
     leaves out what is known only after a decision. The written file says above each line what was seen, how sure that is, and
-    what else it might be. Then it trains, makes the result the champion, and writes a report.
+    what else it might be. Then it searches for further features, trains, makes the result the champion, and writes a report.
     """
     from penstock.extras import require
     from penstock.offline.guess import guess, source
@@ -61,7 +65,8 @@ def command(
     page = out.with_name(f"{name}-training.html") if trains else None
     if guessed.label is None and not no_train:
         _limit(guessed, name, out, file, chosen)
-    trained = _trained(guessed, name, out, file, page, chosen) if page is not None else None
+    further = _searched(guessed, name, out, file, chosen, minutes) if trains and minutes else None
+    trained = _trained(guessed, name, out, file, page, chosen, further) if page is not None else None
     _say_next(guessed, out, file, trained)
     if as_json:
         report = None if trained is None else trained.report.as_json()
@@ -102,7 +107,41 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _trained(guessed: "Guessed", name: str, out: Path, file: Path, page: Path, chosen: "Settings") -> "Trained":
+def _searched(guessed: "Guessed", name: str, out: Path, file: Path, chosen: "Settings", minutes: float) -> "Further | None":
+    """Search for features on the time before the training's test, and write them into the file; None where nothing helps."""
+    from penstock.cli.changes.suggest import show
+    from penstock.errors import DataError
+    from penstock.features import Aggregate
+    from penstock.offline.guess import Further, source
+    from penstock.offline.suggest import Limits, entity_lines, feature_lines, figures, suggest
+    from penstock.wiring.detectors import load_detector
+
+    detector = load_detector(str(out))
+    try:
+        with progress("searching for features") as advance:
+            found = suggest(
+                detector,
+                read_events(str(out), file, chosen),
+                limits=Limits(minutes=minutes),
+                measured=False,
+                progress=lambda _what, share: advance(share),
+            )
+    except DataError as error:
+        say(f"no search for further features: {error}")
+        return None
+    show(found)
+    if not found.chosen:
+        return None
+    known = {feature.entity.name for feature in detector.features if isinstance(feature, Aggregate)}
+    entities = [line for line in entity_lines(found) if line.split(" = ")[0] not in known]
+    further = Further(figures(found), entities, list(feature_lines(found)), [each.name for each in found.chosen])
+    out.write_text(source(guessed, name, file=str(out), path=str(file), further=further), encoding="utf-8")
+    return further
+
+
+def _trained(
+    guessed: "Guessed", name: str, out: Path, file: Path, page: Path, chosen: "Settings", further: "Further | None"
+) -> "Trained":
     """Train, without inputs that alone separate fraud from good: these are written into the file as not to be read."""
     from penstock.cli.training.train import show
     from penstock.cli.training.training_options import write_page
@@ -130,7 +169,8 @@ def _trained(guessed: "Guessed", name: str, out: Path, file: Path, page: Path, c
         for input_, evidence in leaks.items():
             say(f"left out of the models: {evidence}")
             without[input_] = f"{evidence}. Name it again only if it is known when a payment arrives"
-        out.write_text(source(guessed, name, file=str(out), path=str(file), without=without), encoding="utf-8")
+        text = source(guessed, name, file=str(out), path=str(file), without=without, further=further)
+        out.write_text(text, encoding="utf-8")
     trained = register(open_registry(chosen), detector, trained, make_champion=True)
     write_page(detector, trained, recorded, page)
     for leak in trained.report.leaks:

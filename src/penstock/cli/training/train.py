@@ -11,6 +11,9 @@ from penstock.cli.training.training_options import data_option, options_from, pi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.detector import Detector
+    from penstock.offline.datasets import Recorded
+    from penstock.offline.options import Options
     from penstock.offline.train import Report
     from penstock.offline.trained import Figures
 
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
 @click.option("--compare-imbalance", is_flag=True, help="Also report what every treatment does to every model.")
 @click.option("--save", is_flag=True, help="Keep the result as a bundle; the first one becomes the champion, which decides.")
 @click.option("--promote", is_flag=True, help="Let the result decide even where there is a champion (implies --save).")
+@click.option(
+    "--features",
+    "reads",
+    type=click.Choice(["declared", "all", "auto"]),
+    default="declared",
+    help="Models read the detector's inputs; all: run-time features, too; auto: what a search suggests.  [declared]",
+)
+@click.option("--suggest-minutes", type=float, default=20.0, metavar="N", help="auto: time for the search.  [20]")
 @click.option("--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as a page, too.")
 @settings("models", "registry", "max_refused")
 @as_json
@@ -31,6 +42,8 @@ def command(
     compare_imbalance: bool,
     save: bool,
     promote: bool,
+    reads: str,
+    suggest_minutes: float,
     page: Path | None,
     as_json: bool,
     models: str | None,
@@ -50,6 +63,11 @@ def command(
     from penstock.wiring.governance import with_stored_features
     from penstock.wiring.registries import open_registry
 
+    if reads == "auto" and (save or promote):
+        raise click.UsageError(
+            "--features auto measures only: a bundle reads features that the detector must have. Add them first, with"
+            " `penstock features suggest --out FILE` to its file or with --draft to the running detector"
+        )
     chosen = settings_from(models=models, registry=registry, max_refused=max_refused)
     options = options_from(wishes, chosen, treatments=compare_imbalance)
     loaded = with_stored_features(load_detector(detector), chosen)
@@ -57,6 +75,7 @@ def command(
     if opened is not None:
         opened.alias(loaded.name, "champion")  # an unreachable registry is better detected before the training
     recorded = read_events(detector, data, chosen)
+    loaded = _reading(loaded, reads, recorded, options, suggest_minutes)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
     if opened is not None:
@@ -72,6 +91,31 @@ def command(
         print_json(trained.report.as_json())
     else:
         show(trained.report)
+
+
+def _reading(detector: "Detector", reads: str, recorded: "Recorded", options: "Options", minutes: float) -> "Detector":
+    """The detector whose models read what --features says."""
+    if reads == "all":
+        made = [each.name for each in detector.added if detector.plan.layout[each.name].type.value != "text"]
+        return detector.with_inputs(tuple(dict.fromkeys([*detector.plan.inputs, *made])))
+    if reads == "declared":
+        return detector
+    from penstock.cli.changes.suggest import show as show_suggested
+    from penstock.offline.suggest import Limits, suggest
+
+    with progress("searching") as advance:
+        found = suggest(
+            detector,
+            recorded,
+            split=options,
+            accepted=options.accept_inputs,
+            limits=Limits(minutes=minutes),
+            seed=options.seed,
+            measured=False,
+            progress=lambda _what, share: advance(share),
+        )
+    show_suggested(found)
+    return found.applied(detector)
 
 
 def show(report: "Report") -> None:

@@ -2,7 +2,8 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
@@ -16,6 +17,24 @@ _WIDTH = 118
 _INDENT = "    "
 
 
+class Further(NamedTuple):
+    """Features that a search found: lines of their entities and declarations, and the names of those that models read.
+
+    said: what the search gained.
+    """
+
+    said: str
+    entities: Sequence[str]
+    features: Sequence[str]
+    inputs: Sequence[str]
+
+    def lines(self) -> Iterator[str]:
+        """Their part of the file."""
+        yield from ("", *_comment(self.said), *self.entities, "", "suggested = [")
+        yield from (f"{_INDENT}{line}" for line in self.features)
+        yield "]"
+
+
 def source(
     guessed: Guessed,
     name: str,
@@ -24,6 +43,7 @@ def source(
     path: str,
     without: Mapping[str, str] | None = None,
     limits: Mapping[str, float] | None = None,
+    further: Further | None = None,
 ) -> str:
     """The text of the file.
 
@@ -34,6 +54,7 @@ def source(
         path: of the recorded file.
         without: inputs that models shall not read, and why.
         limits: of features that rules watch; see `limits_of`.
+        further: features that a search found.
     """
     without = without or {}
     parts = [
@@ -43,8 +64,9 @@ def source(
         _left_out(guessed),
         _recorded(guessed),
         _features(guessed),
-        _inputs(guessed, without),
-        _detector(guessed, name, limits or {}),
+        *([further.lines()] if further else []),
+        _inputs(guessed, without, further),
+        _detector(guessed, name, limits or {}, further),
     ]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
@@ -247,7 +269,7 @@ def _features(guessed: Guessed) -> Iterator[str]:
     yield "]"
 
 
-def _inputs(guessed: Guessed, without: Mapping[str, str]) -> Iterator[str]:
+def _inputs(guessed: Guessed, without: Mapping[str, str], further: Further | None) -> Iterator[str]:
     """What models read, where there are any."""
     if guessed.label is None:
         return
@@ -255,20 +277,25 @@ def _inputs(guessed: Guessed, without: Mapping[str, str]) -> Iterator[str]:
     fields += [guessed.currency] if guessed.currencies > 1 and guessed.currency is not None else []
     fields += [column for column, _ in [*guessed.categories, *guessed.numbers]]
     read = [column.field for column in fields if column.field not in without]
-    computed = [name for name in without if name not in {column.field for column in fields}]
+    suggested = further.inputs if further else ()
+    declared = {*suggested, *(column.field for column in fields)}
+    computed = [name for name in without if name not in declared]
     for name, why in without.items():
         yield from _comment(f"No model reads {name}: {why}")
     yield "inputs = ["
-    yield from textwrap.wrap("".join(f'"{name}", ' for name in read), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    yield from _listed(read)
     if computed:
         excluded = ", ".join(f'"{name}"' for name in computed)
         yield f"    *(feature.name for feature in features if feature.name not in {{{excluded}}}),"
     else:
         yield "    *(feature.name for feature in features),"
+    yield from textwrap.wrap(
+        "".join(f'"{name}", ' for name in found), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
+    )
     yield "]"
 
 
-def _detector(guessed: Guessed, name: str, limits: Mapping[str, float]) -> Iterator[str]:
+def _detector(guessed: Guessed, name: str, limits: Mapping[str, float], further: Further | None) -> Iterator[str]:
     time, label = guessed.time, guessed.label
     rules = list(rule_lines(guessed, limits))
     yield "detector = Detector("
@@ -282,7 +309,8 @@ def _detector(guessed: Guessed, name: str, limits: Mapping[str, float]) -> Itera
             "A label counts in training from so long after its payment: say how long chargebacks take with you.", _INDENT
         )
         yield f'    label=Label("{label.column.field}", delay="{label.delay}"),'
-    yield f"    features=features,{' inputs=inputs,' if label is not None else ''}"
+    features = "[*features, *suggested]" if further else "features"
+    yield f"    features={features},{' inputs=inputs,' if label is not None else ''}"
     yield f"    models=[{'XGBoost(), LogisticRegression()' if label is not None else ''}],"
     if rules:
         yield "    rules=["
