@@ -42,7 +42,7 @@ minutes_option = click.option(
 @click.option("--force", is_flag=True, help="Overwrite it.")
 @click.option("--draft", is_flag=True, help="Add them to the running detector as drafts.")
 @as_changer
-@settings("data", "office", "models", "max_refused")
+@settings("office", "models", "max_refused")
 @as_json
 def command(
     detector: str,

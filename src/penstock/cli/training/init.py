@@ -134,7 +134,8 @@ def _searched(guessed: "Guessed", name: str, out: Path, file: Path, chosen: "Set
         return None
     known = {feature.entity.name for feature in detector.features if isinstance(feature, Aggregate)}
     entities = [line for line in entity_lines(found) if line.split(" = ")[0] not in known]
-    further = Further(figures(found), entities, list(feature_lines(found)), [each.name for each in found.chosen])
+    names = [each.name for each in found.chosen]
+    further = Further(figures(found), entities, list(feature_lines(found)), names, found.known_in_time)
     out.write_text(source(guessed, name, file=str(out), path=str(file), further=further), encoding="utf-8")
     return further
 
@@ -159,7 +160,7 @@ def _trained(
         recorded = read_events(str(out), file, chosen)
         try:
             with progress("training") as advance:
-                options = Options(max_refused=chosen.max_refused)
+                options = Options(max_refused=chosen.max_refused, accept_inputs=further.known_in_time if further else ())
                 trained = run(detector, recorded, options, progress=lambda _what, share: advance(share))
         except DataError as error:
             raise DataError(f"{out} is written, but cannot be trained on {file}: {error}") from error

@@ -75,7 +75,7 @@ def command(
     if opened is not None:
         opened.alias(loaded.name, "champion")  # an unreachable registry is better detected before the training
     recorded = read_events(detector, data, chosen)
-    loaded = _reading(loaded, reads, recorded, options, suggest_minutes)
+    loaded, options = _reading(loaded, reads, recorded, options, suggest_minutes)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
     if opened is not None:
@@ -93,13 +93,17 @@ def command(
         show(trained.report)
 
 
-def _reading(detector: "Detector", reads: str, recorded: "Recorded", options: "Options", minutes: float) -> "Detector":
-    """The detector whose models read what --features says."""
+def _reading(
+    detector: "Detector", reads: str, recorded: "Recorded", options: "Options", minutes: float
+) -> "tuple[Detector, Options]":
+    """The detector whose models read what --features says, and the options under which they may."""
     if reads == "all":
         made = [each.name for each in detector.added if detector.plan.layout[each.name].type.value != "text"]
-        return detector.with_inputs(tuple(dict.fromkeys([*detector.plan.inputs, *made])))
+        return detector.with_inputs(tuple(dict.fromkeys([*detector.plan.inputs, *made]))), options
     if reads == "declared":
-        return detector
+        return detector, options
+    from dataclasses import replace
+
     from penstock.cli.changes.suggest import show as show_suggested
     from penstock.offline.suggest import Limits, suggest
 
@@ -115,7 +119,7 @@ def _reading(detector: "Detector", reads: str, recorded: "Recorded", options: "O
             progress=lambda _what, share: advance(share),
         )
     show_suggested(found)
-    return found.applied(detector)
+    return found.applied(detector), replace(options, accept_inputs=(*options.accept_inputs, *found.known_in_time))
 
 
 def show(report: "Report") -> None:

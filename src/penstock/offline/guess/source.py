@@ -20,13 +20,14 @@ _INDENT = "    "
 class Further(NamedTuple):
     """Features that a search found: lines of their entities and declarations, and the names of those that models read.
 
-    said: what the search gained.
+    said: what the search gained. known_in_time: those over earlier events, which may separate the classes.
     """
 
     said: str
     entities: Sequence[str]
     features: Sequence[str]
     inputs: Sequence[str]
+    known_in_time: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
         """Their part of the file."""
@@ -289,10 +290,14 @@ def _inputs(guessed: Guessed, without: Mapping[str, str], further: Further | Non
         yield f"    *(feature.name for feature in features if feature.name not in {{{excluded}}}),"
     else:
         yield "    *(feature.name for feature in features),"
-    yield from textwrap.wrap(
-        "".join(f'"{name}", ' for name in found), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
-    )
+    yield from _listed(name for name in suggested if name not in without)
     yield "]"
+
+
+def _listed(names: Iterable[str]) -> list[str]:
+    """Names in quotes, as many as fit a line."""
+    text = "".join(f'"{name}", ' for name in names)
+    return textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
 def _detector(guessed: Guessed, name: str, limits: Mapping[str, float], further: Further | None) -> Iterator[str]:

@@ -97,6 +97,8 @@ COMPARISONS = (
 PEERS: tuple[tuple[str, Over, str], ...] = (("mean", "amount", "30d"), ("mean", "amount", "ever"), ("count", "events", "30d"))
 """Aggregates of an entity that are divided by those of another: a customer in a category by the customer, by the category."""
 
+FIELDS = "fields"
+"""The title of the block of what an event alone says."""
 MOST_NUMBERS = 4
 """Numbers besides the amount that are aggregated."""
 _HOUR_BAND, _REGION, _LOG = "hour_band", "degree_cell", "log_{}"
@@ -151,7 +153,7 @@ class Generator:
     def blocks(self) -> Iterator[Block]:
         """All blocks, the likeliest to help first."""
         self._limits = self._conditions()
-        yield from filter(None, [self._block("fields", list(self._of_fields()))])
+        yield from filter(None, [self._block(FIELDS, list(self._of_fields()))])
         alone = {entity.fields for entity in self.fields.keys if not entity.roles}
         singles = [group for entity in self.fields.keys for group in _groups_of(entity, alone)]
         categories = [Group(self._entity((name,), name), name) for name in self.fields.categories if not self._is_key(name)]

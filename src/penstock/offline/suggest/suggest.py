@@ -23,7 +23,7 @@ from penstock.offline.options import Options, splits_of
 from penstock.offline.periods import Counted, Periods
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.suggest.blocks import Computing, Cost
-from penstock.offline.suggest.candidates import Block, Candidate, Generator, added_of, closure
+from penstock.offline.suggest.candidates import FIELDS, Block, Candidate, Generator, added_of, closure
 from penstock.offline.suggest.fields import Fields, fields_of, readable
 from penstock.offline.suggest.screening import Fold, Gains, Matrix, Sample
 from penstock.offline.suggest.thinning import SIZES, cheapest_of_equals, smallest_enough
@@ -95,6 +95,13 @@ class Suggestions:
     def added(self) -> list[Added]:
         """The definitions of the features, in order of declaration."""
         return added_of(self.features)
+
+    @property
+    def known_in_time(self) -> tuple[str, ...]:
+        """The chosen features over earlier events, which may separate the classes: all fields that they read were looked at."""
+        reads = {each.name: each for each in self.features}
+        made = [reads[each.name] for each in self.chosen if each.name in reads]
+        return tuple(each.name for each in made if each.described.kind is not None or each.needs)
 
     def applied(self, detector: Detector) -> Detector:
         """The detector with these features, whose models read them.
@@ -283,14 +290,18 @@ class _Search:
         return pool
 
     def _without_leaks(self, block: Block, x: Matrix, sample: Sample) -> list[int]:
-        """Columns that vary and do not alone separate the classes; those that do are refused by name."""
+        """Columns that vary; of those made of the event's own fields, any that alone separates the classes is refused.
+
+        What is counted over earlier events may separate them: all that it reads has been looked at.
+        """
         kept = []
         rows = sample.folds[-1].judge
         for at, name in enumerate(block.tried):
             values, y = x[rows, at].astype(np.float64), sample.y[rows]
             if not (np.nan_to_num(values) != np.nan_to_num(values[0])).any():
                 continue
-            auc = separation(values, y)
+            own = block.title == FIELDS
+            auc = separation(values, y) if own else 0.0
             if auc < SEPARATES_FROM:
                 kept.append(at)
                 continue
