@@ -12,15 +12,20 @@ _SHORTEST_KEY = 16
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder with access for its owner alone, if it does not exist.
+    """Create a folder with access for its owner alone, if it does not exist."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_data_folder(folder: Path) -> None:
+    """Create the data folder that a setting names, if it does not exist.
 
     Raises:
         ConfigurationError: it cannot be made or written.
     """
     try:
-        missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        for each in reversed(missing):
-            each.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         raise ConfigurationError(f"the folder {folder} cannot be made: {error.strerror}; name another one (--data)") from error
     if not folder.is_dir():

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.database.sqlite import Database, Schema, SqliteDatabase
-from penstock.private_files import keep_private, make_private
+from penstock.private_files import keep_private, make_data_folder
 
 __all__ = ["Database", "Schema", "SqliteDatabase", "open_office"]
 """The port, its embedded implementation, and the declaration of tables."""
@@ -26,8 +26,11 @@ def open_office(data: Path) -> Iterator[Database]:
     >>> with tempfile.TemporaryDirectory() as folder, open_office(Path(folder)) as database:
     ...     database.read("SELECT 1")
     [(1,)]
+
+    Raises:
+        ConfigurationError: the folder cannot be made or written.
     """
-    make_private(data)
+    make_data_folder(data)
     keep_private(data)
     (data / FILE).touch(mode=0o600)  # it holds password hashes; SQLite's additional files get the same mode
     database = SqliteDatabase(data / FILE)
