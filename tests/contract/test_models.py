@@ -91,6 +91,41 @@ def test_a_weight_of_nothing_is_refused(model):
         type(model)(weight=0.0)
 
 
+def test_what_is_forbidden_moves_nothing(model, declare):
+    if model.name in READY:
+        return
+    x, y = make_rows(600)
+    member = declare(model.name, forbid=["count_1h"]).fit(x, y, FEATURES, seed=1)
+    other = x.copy()
+    other[:, FEATURES.index("count_1h")] = 1000.0
+    assert np.array_equal(raw(member, x), raw(member, other))
+    assert not member.contributions(x)[:, FEATURES.index("count_1h")].any()
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_monotone_output_never_moves_the_other_way(declare, name, direction):
+    x, y = make_rows(2000)
+    column = FEATURES.index("count_1h")
+    member = declare(name, monotone={"count_1h": direction}).fit(x, y, FEATURES, seed=1)
+    for row in x[:40]:
+        ladder = np.tile(row, (60, 1))
+        ladder[:, column] = np.linspace(-4, 4, 60)
+        assert (direction * np.diff(raw(member, ladder)) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_a_direction_is_up_or_down(declare, name):
+    with pytest.raises(DeclarationError, match=r"monotone\['amount'\] = 2; use"):
+        declare(name, monotone={"amount": 2})
+
+
+@pytest.mark.parametrize("option", [{"monotone": {"amuont": 1}}, {"forbid": ["amuont"]}])
+def test_a_detector_refuses_constraints_on_what_is_no_input(declare, option):
+    with pytest.raises(DeclarationError, match=r"'amuont', which is no input of models.*amount"):
+        Detector("scored", event=Scored, id="id", time="at", inputs=FEATURES, models=[declare("xgboost", **option)])
+
+
 def test_what_a_tree_ensemble_cannot_be_is_refused():
     for name in sorted(kinds()):
         if "trees" in kinds()[name].__struct_fields__:

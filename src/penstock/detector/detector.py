@@ -144,6 +144,7 @@ class Detector:
         self.added: tuple[Added, ...] = ()
         self._declared, self._inputs = self.features, None if inputs is None else tuple(inputs)
         self.plan = Compiler(self, self._inputs).compile()
+        _check_columns(name, self.models, self.plan.inputs)
         self.headline = self._headline(headline)
         self.currency, self.currency_field = self._currency(currency)
         self.version = self._version()
@@ -349,3 +350,15 @@ def _check_models(name: str, models: Sequence[Model]) -> None:
     for model in names:
         if names.count(model) > 1:
             raise DeclarationError(f"detector {name!r}: two models are called {model!r}; give one of them another name=...")
+
+
+def _check_columns(name: str, models: Sequence[Model], inputs: Sequence[str]) -> None:
+    """Check the inputs that models name in `monotone` and `forbid`."""
+    for model in models:
+        for option in ("monotone", "forbid"):
+            for column in getattr(model, option, ()):
+                if column not in inputs:
+                    raise DeclarationError(
+                        f"detector {name!r}: model {model.name!r} has {option} for {column!r}, which is no input of models."
+                        f"{did_you_mean(column, inputs)}"
+                    )

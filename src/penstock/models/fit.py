@@ -14,7 +14,7 @@ from penstock.models import metrics
 from penstock.models.calibration import Calibration
 from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Part, check_names
-from penstock.models.port import Matrix, Member, Model, Note, Vector, check_rows
+from penstock.models.port import Later, Matrix, Member, Model, Note, Vector, check_rows
 
 _FEW_FRAUDS = 50
 
@@ -78,11 +78,50 @@ def fit_member(
     weights: Vector | None = None,
     encodings: Mapping[str, Encoding] | None = None,
     notes: list[str] | None = None,
+    later: Later | None = None,
 ) -> Member:
-    """Train one model; deviations from its declaration are added to `notes` with its name."""
+    """Train one model; deviations from its declaration are added to `notes` with its name.
+
+    later: rows on which a model stops that leaves its number of trees open; see `fit_stopped`.
+    """
     categorical = [at for at, name in enumerate(feature_names) if name in (encodings or {})]
     note = _named(model.name, [] if notes is None else notes)
-    return model.fit(x, y, feature_names, weights=weights, seed=seed, categorical=categorical, note=note)
+    if later is None:
+        return model.fit(x, y, feature_names, weights=weights, seed=seed, categorical=categorical, note=note)
+    return model.fit(x, y, feature_names, weights=weights, seed=seed, categorical=categorical, note=note, later=later)
+
+
+def open_trees(model: Model) -> bool:
+    """Whether the model leaves its number of trees to early stopping."""
+    return getattr(model, "trees", 0) is None
+
+
+def fit_stopped(
+    model: Any,
+    x: Matrix,
+    y: Vector,
+    later: Later,
+    feature_names: Sequence[str],
+    *,
+    seed: int = 0,
+    weights: Vector | None = None,
+    encodings: Mapping[str, Encoding] | None = None,
+) -> tuple[Model, Member]:
+    """Train with early stopping on later rows: the model with its number of trees declared as found, and the trained member.
+
+    A model that declares its number of trees, or has none, comes back as it is. The same arguments give the same result.
+
+    Raises:
+        DataError: the training rows cannot be learned from, or the later rows do not hold both classes.
+    """
+    x_later, y_later = np.ascontiguousarray(later[0], np.float64), later[1]
+    check_rows(x_later, y_later, feature_names)
+    member: Any = fit_member(
+        model, x, y, feature_names, seed=seed, weights=weights, encodings=encodings, later=(x_later, y_later)
+    )
+    if not open_trees(model):
+        return model, member
+    return msgspec.structs.replace(model, trees=len(member.forest.roots)), member
 
 
 def outputs(member: Member, x: Matrix) -> Vector:
@@ -115,7 +154,7 @@ def combine(
         for name, weight, each, calibration in zip(names, declared, fitted, calibrations, strict=True)
     ]
     raw = np.column_stack([each.raw for each in fitted])
-    known: dict[str, Any] = {"usual": _usual(x_train), "base_rate": base_rate, "encodings": encodings}
+    known: dict[str, Any] = {"usual": usual_of(x_train), "base_rate": base_rate, "encodings": encodings}
     if None in declared:
         members = Ensemble(parts, feature_names, thresholds={}, **known).scores_of(raw).members
         weights = choose_weights(members, y_valid, declared)
@@ -136,7 +175,7 @@ def _declared(model: Model) -> dict[str, object]:
     return {"kind": type(model).__module__.rpartition(".")[2], **fields}
 
 
-def _usual(x: Matrix) -> Vector:
+def usual_of(x: Matrix) -> Vector:
     """The median of each feature's known values, NaN for none."""
     return np.array([np.median(known) if len(known := column[~np.isnan(column)]) else np.nan for column in x.T])
 

@@ -24,6 +24,9 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 """float64 (n,)."""
 
+Later = tuple[Matrix, Vector]
+"""Rows that come after the training rows in time, with columns as these have, and their outcomes: both classes occur."""
+
 Note = Callable[[str], object]
 """Told what a person should know about a training, in one sentence."""
 
@@ -97,12 +100,14 @@ class Model(Protocol):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),
+        later: Later | None = None,
         note: Note = ignore_note,
     ) -> Member:
         """Train on rows `x` with outcomes `y` (1.0 is fraud). The same arguments give the same member.
 
         weights: of the rows; all the same unless given. categorical: the columns that hold encoded texts: numbers between
-        those of two texts mean nothing, which resampling must know. note: told what did not go as declared.
+        those of two texts mean nothing, which resampling must know. later: where a model that leaves its number of trees
+        open stops growing; nothing else is learned from them. note: told what did not go as declared.
 
         NaN, constant columns and a handful of rows are no error. One class only is: use `check_rows` first.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from penstock.errors import DataError
 from penstock.models import Encoding, Ensemble, Member, Model
-from penstock.models.fit import Fitted, combine, fit_member, outputs
+from penstock.models.fit import Fitted, combine, fit_member, outputs, usual_of
 from penstock.models.port import check_rows
 from penstock.offline.rows import Rows, joined, weights_of
 
@@ -34,6 +34,10 @@ class Fold:
         encodings = fit.encodings()
         weights = None if period is None else weights_of(fit, period)
         return cls(fit.encoded_by_others(features), weights, judge.encoded(encodings, features), encodings)
+
+    def usual(self) -> NDArray[np.float64]:
+        """The median of each input over the rows to fit on."""
+        return usual_of(self.fit.x)
 
     def fit_model(self, model: Model, features: tuple[str, ...], *, seed: int, notes: list[str]) -> Member:
         """Fit the model on this fold; caveats are added to `notes`."""
@@ -95,10 +99,13 @@ def in_time_order(rows: Rows, folds: int, features: tuple[str, ...]) -> Folds:
 
 @dataclass(frozen=True, slots=True)
 class FittedEnsemble:
-    """An ensemble, and the probabilities (n,) that it, or each lesson's own fit, gave the judged rows of the study."""
+    """An ensemble, and what it, or each fold's own fit, gave the judged rows of the study: probabilities `judged` (n,), and
+    the members' raw outputs `raw` (n, m).
+    """
 
     ensemble: Ensemble
     judged: NDArray[np.float64]
+    raw: NDArray[np.float64]
 
 
 def learn(
@@ -135,4 +142,5 @@ def learn(
         notes=notes,
         encodings=final.encodings,
     )
-    return FittedEnsemble(ensemble, ensemble.scores_of(np.column_stack([each.raw for each in fitted])).ensemble)
+    raw = np.column_stack([each.raw for each in fitted])
+    return FittedEnsemble(ensemble, ensemble.scores_of(raw).ensemble, raw)

@@ -1,9 +1,10 @@
 """Options of a training run, and their resolution to models and a time split."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +17,22 @@ from penstock.offline.periods import Counted, Periods, Split
 from penstock.offline.rows import Rows
 from penstock.offline.thresholds import ByRate, Choice
 
+DEFAULT_TRIALS, DEFAULT_MINUTES = 20, 10.0
+"""Of the search that `penstock train` makes by itself: the number of trials for each model, and the time for all of them."""
+
+MOST_TRIALS = 1000
+"""Of a search that time alone bounds."""
+
+FEWEST_FRAUDS = 50
+"""With fewer on the validation, `penstock train` does not search by itself."""
+
+
+class Budget(NamedTuple):
+    """Of a search: trials for each model, and seconds for all of them."""
+
+    trials: int
+    seconds: float
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -23,7 +40,9 @@ class Options:
 
     train_from, valid_from, test_from, test_to: instants of the split, in event time. folds: prequential folds instead of
     one split. models: names of declared models, or of kinds of models. imbalance: a treatment for models that declare
-    none. trials: of the tuning, for each model. choice: how thresholds are chosen. treatments: compare what every
+    none. trials: of the tuning, for each model. minutes: of the tuning, for all models together. search: tune within
+    `DEFAULT_TRIALS` and `DEFAULT_MINUTES` where neither is given. refit: fit what is served again on all labelled history.
+    choice: how thresholds are chosen. treatments: compare what every
     treatment of imbalance does to every model. seed: of everything that draws at random. max_refused: share of the
     data's rows that may be no events. accept_inputs: inputs that are known in time though each alone separates the classes.
     """
@@ -36,6 +55,9 @@ class Options:
     models: Sequence[str] = ()
     imbalance: str | None = None
     trials: int | None = None
+    minutes: float | None = None
+    search: bool = False
+    refit: bool = True
     choice: Choice = field(default_factory=ByRate)
     treatments: bool = False
     seed: int = 0
@@ -52,10 +74,18 @@ class Options:
         """The detector's recipe, unless times or folds are given."""
         return None if self.times or self.folds else detector.training
 
-    def trials_for(self, detector: Detector) -> int:
-        """How many trials each model is tuned with."""
+    def budget(self, detector: Detector, frauds: int) -> Budget:
+        """How long models are tuned. frauds: of the rows that models are tuned on; few of them are no ground for a choice
+        that nobody asked for.
+        """
         recipe = self.recipe(detector)
-        return self.trials if self.trials is not None else recipe.trials if recipe else 0
+        if self.trials is not None or self.minutes is not None:
+            trials = self.trials if self.trials is not None else MOST_TRIALS
+            return Budget(trials, math.inf if self.minutes is None else 60 * self.minutes)
+        if recipe and recipe.trials:
+            return Budget(recipe.trials, math.inf)
+        searched = self.search and frauds >= FEWEST_FRAUDS
+        return Budget(DEFAULT_TRIALS if searched else 0, 60 * DEFAULT_MINUTES)
 
 
 def chosen_models(detector: Detector, options: Options) -> list[Model]:

@@ -36,6 +36,20 @@ class Split(Protocol):
         """The time, in microseconds, by which labels of each part must be known to count."""
         ...
 
+    @property
+    def delay_us(self) -> int:
+        """The time that is left out between the parts, in microseconds."""
+        ...
+
+    def history(
+        self, time_us: NDArray[np.int64], known_us: NDArray[np.int64], *, before_test: bool = False
+    ) -> NDArray[np.bool_]:
+        """Which events a model learns from that is fitted when the test is over, or when it begins.
+
+        known_us: when each label became known.
+        """
+        ...
+
     def as_json(self) -> dict[str, Any]:
         """The split as plain values."""
         ...
@@ -120,6 +134,21 @@ class Periods:
         """Training and validation end when the next part begins; the test waits for the truth."""
         return {"train": self.valid_from, "valid": self.test_from, "test": _EVER}
 
+    @property
+    def delay_us(self) -> int:
+        """The label delay."""
+        return self.delay
+
+    def history(
+        self, time_us: NDArray[np.int64], known_us: NDArray[np.int64], *, before_test: bool = False
+    ) -> NDArray[np.bool_]:
+        """Everything from the first training event to the label delay before the end, as far as labels were known then.
+
+        Of later events only those would be there whose label came early, which are mostly frauds.
+        """
+        end = self.test_from if before_test else self.test_to
+        return (time_us >= self.train_from) & (time_us < end - self.delay) & (known_us <= end)
+
     @classmethod
     def folds(cls, time_us: NDArray[np.int64], delay_us: int, count: int) -> "list[Periods]":
         """Prequential folds, oldest first: each as long as the others and later by the length of a test.
@@ -195,6 +224,22 @@ class Counted:
     def known_by(self) -> dict[str, int]:
         """Without gaps, every label counts, however late it came."""
         return {"train": _EVER, "valid": _EVER, "test": _EVER}
+
+    @property
+    def delay_us(self) -> int:
+        """None."""
+        return 0
+
+    def history(
+        self,
+        time_us: NDArray[np.int64],
+        known_us: NDArray[np.int64],  # noqa: ARG002  # labels count here whenever they came
+        *,
+        before_test: bool = False,
+    ) -> NDArray[np.bool_]:
+        """The training events, and the hold-out when it is over."""
+        masks = self.masks(time_us)
+        return masks["train"] if before_test else masks["train"] | masks["test"]
 
     def masks(self, time_us: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
         """Which events belong to `train` and `test`; among equal times, the earlier arrival comes first."""

@@ -2,15 +2,18 @@
 
 The features are those that the engine computes. A label counts for training and validation only if it was known when the
 next part begins; events without such a label are left out, and so are stopped events that nobody labelled. The stages, in
-order: `rows` (replay), `periods` (split), `folds` (fit and validation rows), `tune`, `learn` (fit, calibrate, weigh),
-`thresholds`, `measure`, and `keep` (the bundle).
+order: `rows` (replay), `periods` (split), `folds` (fit and validation rows), `tune` (with early stopping), `learn` (fit,
+calibrate, weigh), `thresholds`, `measure`, `refit`, and `keep` (the bundle).
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from penstock.clock import Clock, system_clock
 from penstock.detector import Detector
@@ -21,12 +24,14 @@ from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, accepted, read
 from penstock.offline.drift.reference import reference_of
 from penstock.offline.evaluation import as_plain, evaluation_of
-from penstock.offline.folds import Folds, held_out, in_time_order, learn
+from penstock.offline.folds import Fold, Folds, held_out, in_time_order, learn
 from penstock.offline.leaks import Leak, check_accepted, leaks_of
 from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
 from penstock.offline.registry import FolderRegistry, champion_of, register
 from penstock.offline.rows import Rows, replayed
+from penstock.offline.stages.early_stopping import note_on, stopping_of
+from penstock.offline.stages.refit import Predicted, refit
 from penstock.offline.thresholds import ByCost, Scored
 from penstock.offline.trained import Report, Trained
 from penstock.offline.tune import Tuned, tune
@@ -98,9 +103,13 @@ def run(detector: Detector, data: Any, options: Options | None = None, *, progre
     job = _Job(detector, recorded, options)
     done: list[Trained] = []
     for at, split in enumerate(splits):
-        trained, models = job.run(rows, split, models, _stretch(progress, 0.4 + 0.6 * at / len(splits), 0.6 / len(splits)))
-        job = replace(job, options=replace(options, trials=0))  # later folds keep what the first one's validation chose
+        trained, models = job.run(rows, split, models, _stretch(progress, 0.4 + 0.5 * at / len(splits), 0.5 / len(splits)))
+        # later folds keep what the first one's validation chose
+        job = replace(job, options=replace(options, trials=0, minutes=None))
         done.append(trained)
+    if options.refit:
+        progress("fitting again", 0.9)
+        done[-1] = job.refitted(rows, splits[-1], models, done[-1])
     progress("done", 1.0)
     return done[-1] if len(done) == 1 else _last_of(done)
 
@@ -133,7 +142,7 @@ class _Job:
         """Run all stages from the split to the figures; also returns the tuned models."""
         parts, unknown = _parts(rows, split)
         study = self._study(parts, rows, split)
-        tuning = self._tune(models, study, _stretch(progress, 0.0, 0.5))
+        tuning, found = self._tune(models, study, split, _stretch(progress, 0.0, 0.5))
         models = [each.model for each in tuning.values()]
         learned = learn(models, study, seed=self.options.seed, progress=lambda share: progress("fitting", 0.5 + 0.3 * share))
         progress("measuring", 0.8)
@@ -141,14 +150,16 @@ class _Job:
         ensemble = learned.ensemble.with_thresholds(thresholds.choose(self.options.choice, validated))
         test = parts["test"].encoded(ensemble.encodings, study.features)
         trained = Trained(
-            report=self._report(split, rows, parts, unknown, ensemble, validated, study),
+            report=self._report(split, rows, parts, unknown, ensemble, validated, study, found),
             ensemble=ensemble,
+            served=ensemble,
             study=study,
             judged=learned.judged,
+            raw=learned.raw,
             test=test,
             scores=ensemble.score(test.x),
             recorded=self.recorded.name,
-            reference=self._reference(rows, split, ensemble),
+            reference=None if self.options.refit else self._reference(rows, split, ensemble),
         )
         return self._measured(
             trained, models, parts, {name: each.as_json() for name, each in tuning.items() if each.trials}
@@ -161,26 +172,63 @@ class _Job:
             return in_time_order(parts["train"], recipe.folds, features)
         return held_out(parts["train"], parts["valid"], features, period=rows.take(split.masks(rows.time_us)["train"]))
 
-    def _reference(self, rows: Rows, split: Split, ensemble: Ensemble) -> Reference:
-        """Everything recorded up to the test's end; the models have learned from nothing that came after the training."""
+    def _reference(self, rows: Rows, split: Split, ensemble: Ensemble, fresh: Sequence[str] = ("valid", "test")) -> Reference:
+        """Everything recorded up to the test's end. fresh: the parts that the models have not learned from."""
         masks = split.masks(rows.time_us)
-        after = rows.time_us[masks["valid"] | masks["test"]]
+        after = rows.time_us[np.any([masks[part] for part in fresh], axis=0)]
         until = rows.time_us <= after.max()
         within = rows if until.all() else rows.take(until)
         return reference_of(self.detector, ensemble, within, within.time_us >= after.min(), Path(self.recorded.name).name)
 
-    def _tune(self, models: Sequence[Model], study: Folds, progress: Progress) -> dict[str, Tuned]:
-        trials, count = self.options.trials_for(self.detector), len(models)
-        return {
-            model.name: tune(
+    def refitted(self, rows: Rows, split: Split, models: Sequence[Model], trained: Trained) -> Trained:
+        """The same with models to serve that are fitted again on all labelled history."""
+        report, judged, test = trained.report, trained.study.judged, trained.test
+        days = measure.scored(trained.judged, judged, report.unknown["valid"]).days
+        known = split.history(test.time_us, test.known_us)
+        tested = measure.scored(trained.scores.ensemble, test, report.unknown["test"])
+        again = refit(
+            models,
+            trained.ensemble,
+            Predicted(judged, trained.raw, days),
+            self._history(rows, split, test.take(known), before_test=True),
+            self._history(rows, split, test.take(np.zeros(len(test), np.bool_))),
+            days=tested.days * float(known.mean()) if len(known) else 0.0,
+            choice=self.options.choice,
+            seed=self.options.seed,
+        )
+        said = {**again.as_json(), "thresholds_in_force": measure.in_force(self.detector, again.ensemble)}
+        return replace(
+            trained,
+            served=again.ensemble,
+            report=replace(report, refit=said, notes=[*report.notes, again.note]),
+            reference=self._reference(rows, split, again.stand_in, ("test",)),
+        )
+
+    def _history(self, rows: Rows, split: Split, judge: Rows, *, before_test: bool = False) -> Fold:
+        """All labelled rows at the end of the test, or at its beginning."""
+        period = rows.take(split.history(rows.time_us, rows.known_us, before_test=before_test))
+        return Fold.of(period.take(period.known), judge, self.detector.plan.inputs, period=period)
+
+    def _tune(
+        self, models: Sequence[Model], study: Folds, split: Split, progress: Progress
+    ) -> tuple[dict[str, Tuned], list[str]]:
+        """The models with their hyperparameters and numbers of trees, by name; and notes on them."""
+        budget, stopping = self.options.budget(self.detector, study.judged.frauds), stopping_of(study, split.delay_us)
+        found: dict[str, Tuned] = {}
+        notes: list[str] = []
+        ends_s = time.monotonic() + budget.seconds
+        for at, model in enumerate(models):
+            tuned = found[model.name] = tune(
                 model,
                 study,
-                trials,
+                budget.trials,
                 seed=self.options.seed,
-                progress=_share_of(_stretch(progress, at / count, 1 / count), f"tuning {model.name}"),
+                stopping=stopping,
+                seconds=max(0.0, ends_s - time.monotonic()) / (len(models) - at),
+                progress=_share_of(_stretch(progress, at / len(models), 1 / len(models)), f"tuning {model.name}"),
             )
-            for at, model in enumerate(models)
-        }
+            notes += [*note_on(model, tuned.model, stopping), *_notes_on_search(model, tuned)]
+        return found, notes
 
     def _report(
         self,
@@ -191,6 +239,7 @@ class _Job:
         ensemble: Ensemble,
         validated: Scored,
         study: Folds,
+        found: list[str],
     ) -> Report:
         """The report before the test is evaluated."""
         chosen, in_force = ensemble.thresholds, measure.in_force(self.detector, ensemble)
@@ -214,6 +263,7 @@ class _Job:
             notes=[
                 *filter(None, (self.recorded.refusals, self.recorded.repeats(self.detector.id, rows.row))),
                 *ensemble.notes,
+                *found,
                 *_notes_on_split(split),
                 *_notes_on_thresholds(chosen, in_force),
             ],
@@ -266,6 +316,12 @@ def _parts(rows: Rows, split: Split) -> tuple[dict[str, Rows], dict[str, int]]:
         parts[name] = rows.take(mask & known)
         unknown[name] = int((mask & ~known).sum())
     return parts, unknown
+
+
+def _notes_on_search(model: Model, tuned: Tuned) -> list[str]:
+    if not tuned.timed_out:
+        return []
+    return [f"{model.name}: time ended the search after {len(tuned.trials)} trials; --trials {len(tuned.trials)} repeats it"]
 
 
 def _notes_on_split(split: Split) -> list[str]:

@@ -35,7 +35,8 @@ class Report:
     thresholds in force on the test. curve: the same on the validation rows for other review thresholds. tuning: trials by
     model. folds: every fold's periods and figures, oldest first; test is the last one's. apart: figures with and without
     what the recipe sets apart. treatments: figures of every model under every treatment of imbalance. leaks: suspected data
-    leaks. saved_to and champion are None where nothing was saved.
+    leaks. refit: of the served models, which were fitted once more after everything was measured; None where the measured
+    ones serve. saved_to and champion are None where nothing was saved.
     """
 
     detector: str
@@ -63,6 +64,7 @@ class Report:
     treatments: dict[str, dict[str, Figures]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
+    refit: dict[str, Any] | None = None
     saved_to: Path | None = None
     champion: str | None = None
 
@@ -99,6 +101,7 @@ class Report:
             "treatments": self.treatments,
             "apart": self.apart,
             "curve": self.curve,
+            "refit": self.refit,
             "notes": self.notes,
             "leaks": [leak.as_json() for leak in self.leaks],
             "unconfirmed_inputs": self.unconfirmed,
@@ -111,15 +114,18 @@ class Report:
 class Trained:
     """The complete result of a training, read by reports, registries and evaluations.
 
-    study: the folds; `study.judged` are the validation rows. judged: the ensemble's score of each of them. test: the test's
-    rows, encoded. scores: of the test. recorded: the name of the data. reference: for drift detection. evaluation: the
-    stored part of the test, as plain values.
+    ensemble: the models that were measured; they have not seen the test. served: the models that a bundle holds: the refit,
+    or the same. study: the folds; `study.judged` are the validation rows. judged: the ensemble's score of each of them, raw:
+    the members' outputs. test: the test's rows, encoded. scores: of the test. recorded: the name of the data. reference: for
+    drift detection. evaluation: the stored part of the test, as plain values.
     """
 
     report: Report
     ensemble: Ensemble
+    served: Ensemble
     study: Folds
     judged: NDArray[np.float64]
+    raw: NDArray[np.float64]
     test: Rows
     scores: Scores
     recorded: str
@@ -136,7 +142,7 @@ def mean_of(figures: list[Figures]) -> Figures:
 
 def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock = system_clock) -> Trained:
     """Write the ensemble as a bundle into a folder of bundles. The champion does not change."""
-    report, ensemble = trained.report, trained.ensemble
+    report, ensemble = trained.report, trained.served
     training = {
         "data": Path(trained.recorded).name,
         "periods": report.periods.as_json(),
@@ -146,6 +152,7 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         "choice": report.choice,
         "curve": report.curve,
         "tuning": {name: found["best"] for name, found in report.tuning.items()},
+        **({"refit": report.refit} if report.refit else {}),
         **({"leaks": [leak.as_json() for leak in report.leaks]} if report.leaks else {}),
     }
     about = About(
@@ -168,4 +175,4 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
     saved = save(ensemble, folder, about)
     assert saved.version is not None
     place = folder / detector.name / saved.version
-    return replace(trained, ensemble=saved, report=replace(report, model_version=saved.version, saved_to=place))
+    return replace(trained, served=saved, report=replace(report, model_version=saved.version, saved_to=place))

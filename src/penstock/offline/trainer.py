@@ -22,6 +22,9 @@ from penstock.offline.registry import Registry, champion_of, register
 from penstock.offline.train import run
 from penstock.offline.trained import Trained
 
+FEWEST_FRAUDS = 30
+"""A champion that has seen events of the test is compared on the rest of it, where so many frauds are left."""
+
 Promotion = Literal["better", "always", "never"]
 """When what was asked for shall decide: where its average precision is higher on the same test, in any case, or when a
 person says so. Where nothing decides yet, it decides in any case."""
@@ -39,8 +42,8 @@ class Round(msgspec.Struct, frozen=True):
     """The result of one training.
 
     why: its cause. version: the trained one. champion: the version that decides afterwards, challenger: the version
-    compared with it. average_precision: on the test. champion_average_precision: of the previous champion, on the same
-    test; None where there was none. notes: caveats.
+    compared with it. average_precision: on the test, or on the part of it that the previous champion has not learned from.
+    champion_average_precision: of that champion, on the same events; None where there was none. notes: caveats.
     """
 
     why: str
@@ -81,8 +84,8 @@ class Trainer:
         trained = run(self.detector, self.data, self.options, progress=lambda _what, share: progress(share))
         before = champion_of(self.registry, self.detector)
         worth = trained.report.test.get("average_precision")
-        held, notes = (None, []) if before is None else self._hold(before, trained)
-        better = held is None or (worth is not None and worth > held)
+        held, ours, notes = (None, worth, []) if before is None else self._hold(before, trained)
+        better = held is None or (ours is not None and ours > held)
         chosen = not by_itself and (self.promotion == "always" or (self.promotion == "better" and better))
         kept = register(
             self.registry, self.detector, trained, make_champion=chosen, attached=self.attached, clock=self.clock
@@ -97,22 +100,29 @@ class Trainer:
             why,
             kept.model_version,
             kept.champion,
-            worth,
+            ours,
             held,
             [*notes, *(leak.text for leak in kept.leaks), *kept.notes],
             challenger,
         )
 
-    def _hold(self, champion: Ensemble, trained: Trained) -> tuple[float | None, list[str]]:
-        """The champion's average precision on the same test, and reasons to doubt the comparison."""
-        score = scores_of(champion, trained)
+    def _hold(self, champion: Ensemble, trained: Trained) -> tuple[float | None, float | None, list[str]]:
+        """Average precision of the champion and of the trained models on the same events, and reasons to doubt that.
+
+        These are the events of the test that the champion has not learned from; the whole test where too few are left.
+        """
+        score, fraud, ours = scores_of(champion, trained), trained.test.fraud, trained.scores.ensemble
         if score is None:
-            return None, [f"champion {champion.version} reads other features, so it cannot be compared on the same test"]
-        held = metrics.average_precision(score, trained.test.fraud)
-        seen = _end_of_training(champion)
-        first = int(trained.test.time_us.min())
-        doubt = f"champion {champion.version} has seen events of this test, which flatters it"
-        return held, [doubt] if seen is not None and seen > first else []
+            worth = trained.report.test.get("average_precision")
+            doubt = f"champion {champion.version} reads other features, so it cannot be compared on the same test"
+            return None, worth, [doubt]
+        seen, notes = _end_of_training(champion), []
+        unseen = trained.test.time_us > (-1 if seen is None else seen)
+        if fraud[unseen].sum() >= FEWEST_FRAUDS:
+            score, fraud, ours = score[unseen], fraud[unseen], ours[unseen]
+        elif not unseen.all():
+            notes = [f"champion {champion.version} has seen events of this test, which flatters it"]
+        return metrics.average_precision(score, fraud), metrics.average_precision(ours, fraud), notes
 
     # ---- schedule
 
@@ -181,7 +191,8 @@ def scores_of(champion: Ensemble, trained: Trained) -> Vector | None:
 
 
 def _end_of_training(champion: Ensemble) -> int | None:
-    period = champion.manifest.get("training", {}).get("periods", {}).get("train")
+    training = champion.manifest.get("training", {})
+    period = (training.get("refit") or {}).get("period") or training.get("periods", {}).get("train")
     try:
         return to_us(datetime.fromisoformat(period[1]))
     except (TypeError, ValueError):  # a bundle that somebody else has made

@@ -55,7 +55,8 @@ def command(
 
     The events (.csv, .parquet or .ndjson, or what a service archived) are replayed with labels that become known late, and
     split by time; models are tuned, fitted, calibrated, weighed and measured. Times that are omitted are derived from the
-    data and printed.
+    data and printed. Without --trials and --minutes, each model is tuned with 20 trials, for 10 minutes in all; the same
+    number of trials gives the same models. What is saved is fitted again on all labelled history.
     """
     from penstock.offline.registry import register
     from penstock.offline.train import run
@@ -69,7 +70,7 @@ def command(
             " `penstock features suggest --out FILE` to its file or with --draft to the running detector"
         )
     chosen = settings_from(models=models, registry=registry, max_refused=max_refused)
-    options = options_from(wishes, chosen, treatments=compare_imbalance)
+    options = options_from(wishes, chosen, treatments=compare_imbalance, search=True)
     loaded = with_stored_features(load_detector(detector), chosen)
     opened = open_registry(chosen) if save or promote else None
     if opened is not None:

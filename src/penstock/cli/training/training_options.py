@@ -46,6 +46,13 @@ _OPTIONS = [
     click.option("--imbalance", type=click.Choice(TREATMENTS), help="A treatment for models that declare none."),
     click.option("--trials", type=click.IntRange(0), metavar="N", help="Tune each model with N trials on the validation."),
     click.option(
+        "--minutes",
+        type=click.FloatRange(0, min_open=True),
+        metavar="M",
+        help="Begin no trial after M minutes, for all models together.",
+    ),
+    click.option("--no-refit", is_flag=True, help="Serve the measured models, not their refit on all labelled history."),
+    click.option(
         "--thresholds", "by", type=click.Choice(["fpr", "capacity", "cost"]), default="fpr", help="Choose thresholds by."
     ),
     click.option("--review-fpr", type=float, metavar="SHARE", help="fpr: of the good ones to review at most.  [0.01]"),
@@ -71,8 +78,8 @@ def training_options(function: F) -> F:
     return function
 
 
-def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool = False) -> "Options":
-    """The options of a training.
+def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool = False, search: bool = False) -> "Options":
+    """The options of a training. search: tune where neither trials nor minutes are given.
 
     Raises:
         UsageError: contradictory options.
@@ -88,6 +95,9 @@ def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool
         models=wishes["names"],
         imbalance=wishes["imbalance"],
         trials=wishes["trials"],
+        minutes=wishes["minutes"],
+        search=search,
+        refit=not wishes["no_refit"],
         choice=choice(wishes["by"], wishes),
         treatments=treatments,
         seed=wishes["seed"],

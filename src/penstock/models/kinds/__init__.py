@@ -16,8 +16,8 @@ import msgspec
 def kinds() -> dict[str, type[Any]]:
     """Every kind of model by name.
 
-    >>> kinds()["xgboost"]().trees
-    200
+    >>> kinds()["xgboost"]().depth
+    6
     """
     return {module.name: _declared_in(module.name) for module in pkgutil.iter_modules(__path__)}
 

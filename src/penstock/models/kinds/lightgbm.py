@@ -1,6 +1,6 @@
 """Gradient-boosted trees, trained by LightGBM and served by `TreeMember`: equal margins, bit for bit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import ConfigurationError, DeclarationError, MissingExtra
-from penstock.models.declared import TrainingRows, TreeModel
+from penstock.models.declared import PATIENCE, BoostedModel, TrainingRows
 from penstock.models.forest import NODE, Forest
 from penstock.models.imbalance import Imbalance
 from penstock.models.trees import TreeMember
@@ -22,10 +22,11 @@ take ten times as long where the cores have other work.
 """
 
 
-class LightGBM(TreeModel, frozen=True, kw_only=True):
+class LightGBM(BoostedModel, frozen=True, kw_only=True):
     """LightGBM with logistic loss.
 
-    trees, depth and leaves are numbers, learning_rate is the shrinkage of each tree. LightGBM's own defaults collapse where
+    trees, depth and monotone: see `penstock.models.declared.BoostedModel`; training finds the number of trees unless it is
+    declared. leaves is the most a tree has, learning_rate is the shrinkage of each tree. LightGBM's own defaults collapse where
     frauds are few: leaves without any penalty run off to certainty. So min_child_weight, in units of summed p (1 - p), and l2
     are XGBoost's here. max_bin: splits lie between so many quantiles. subsample and colsample are the shares of rows and
     columns each tree sees. scale_pos_weight multiplies the weight of frauds. imbalance: see `penstock.models.imbalance`.
@@ -35,8 +36,6 @@ class LightGBM(TreeModel, frozen=True, kw_only=True):
     """
 
     name: str = "lightgbm"
-    trees: int = 200
-    depth: int = 6
     leaves: int = 48
     learning_rate: float = 0.05
     min_child_weight: float = 1.0
@@ -62,17 +61,33 @@ class LightGBM(TreeModel, frozen=True, kw_only=True):
             ConfigurationError: LightGBM is not there, or the OpenMP library that it needs.
         """
         lightgbm = _library()
-        parameters = self._parameters(rows.seed)
+        parameters = self._parameters(rows.feature_names, rows.seed)
         # names with JSON's own characters are refused: columns then go by their numbers
         names = list(rows.feature_names) if all(name.isidentifier() for name in rows.feature_names) else "auto"
         x = np.clip(rows.x, -_LARGEST, _LARGEST)
         dataset = lightgbm.Dataset(x, rows.y, weight=rows.weights, feature_name=names, params=parameters, free_raw_data=True)
-        booster = lightgbm.train(parameters, dataset, self.trees)
+        booster = self._grown(lightgbm, parameters, dataset, rows)
         trees = [each["tree_structure"] for each in booster.dump_model()["tree_info"]]
         text = booster.model_to_string().encode()
         return TreeMember(_forest(trees, len(rows.feature_names)), attachments={"lightgbm.txt": text})
 
-    def _parameters(self, seed: int) -> dict[str, Any]:
+    def _grown(self, lightgbm: ModuleType, parameters: dict[str, Any], dataset: Any, rows: TrainingRows) -> Any:
+        """All trees that were asked for, or those up to the best average precision on the later rows."""
+        if not self.stops(rows.later) or rows.later is None:
+            return lightgbm.train(parameters, dataset, self.rounds(rows.later))
+        x, y = rows.later
+        later = dataset.create_valid(np.clip(x, -_LARGEST, _LARGEST), y)
+        return lightgbm.train(
+            {**parameters, "metric": "average_precision"},
+            dataset,
+            self.rounds(rows.later),
+            valid_sets=[later],
+            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+        )
+
+    def _parameters(self, names: Sequence[str], seed: int) -> dict[str, Any]:
+        directions = self.directions(names)
+        constrained = {"monotone_constraints": directions, "monotone_constraints_method": "intermediate"} if directions else {}
         return {
             "objective": "binary",
             "max_depth": self.depth,
@@ -93,6 +108,7 @@ class LightGBM(TreeModel, frozen=True, kw_only=True):
             "num_threads": _THREADS,
             "seed": seed,
             "verbosity": -1,
+            **constrained,
         }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
-from penstock.models.declared import TrainingRows, TreeModel
+from penstock.models.declared import PATIENCE, BoostedModel, TrainingRows
 from penstock.models.forest import NODE, Forest
 from penstock.models.imbalance import Imbalance
 from penstock.models.port import Vector
@@ -16,10 +16,11 @@ from penstock.models.trees import TreeMember
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-class XGBoost(TreeModel, frozen=True, kw_only=True):
+class XGBoost(BoostedModel, frozen=True, kw_only=True):
     """XGBoost with logistic loss.
 
-    trees and depth are numbers, learning_rate is the shrinkage of each tree. scale_pos_weight multiplies the weight of
+    trees, depth and monotone: see `penstock.models.declared.BoostedModel`; training finds the number of trees unless it is
+    declared. learning_rate is the shrinkage of each tree. scale_pos_weight multiplies the weight of
     frauds; "balanced" makes both classes weigh the same, which calibration makes unnecessary and which costs ranking (on
     the Handbook's card data .03 of average precision). tree_method "hist" looks for splits between max_bin quantiles
     (a threshold on an amount can fall between two bins: 256 of them cost up to .05 average precision on card data, so
@@ -32,8 +33,6 @@ class XGBoost(TreeModel, frozen=True, kw_only=True):
     """
 
     name: str = "xgboost"
-    trees: int = 200
-    depth: int = 6
     learning_rate: float = 0.05
     scale_pos_weight: float | Literal["balanced"] = 1.0
     tree_method: Literal["hist", "exact"] = "hist"
@@ -59,8 +58,8 @@ class XGBoost(TreeModel, frozen=True, kw_only=True):
         # XGBoost refuses infinities; the largest float32 sorts as they would
         x, names = np.clip(rows.x, -_FLOAT32_MAX, _FLOAT32_MAX), list(rows.feature_names)
         matrix = xgboost.DMatrix(x, rows.y, weight=rows.weights, feature_names=names)
-        parameters = self._parameters(rows.y, rows.weights, rows.seed)
-        booster = xgboost.train(parameters, matrix, self.trees)
+        parameters = self._parameters(names, rows.y, rows.weights, rows.seed)
+        booster = self._grown(parameters, matrix, rows)
         text = bytes(booster.save_raw("json"))
         learner = json.loads(text)["learner"]
         # XGBoost turns base_score into a margin itself: a booster without trees says which, to the last bit
@@ -70,11 +69,32 @@ class XGBoost(TreeModel, frozen=True, kw_only=True):
         forest = _forest(learner["gradient_booster"]["model"]["trees"], float(base), len(names))
         return TreeMember(forest, attachments={"xgboost.json": text})
 
-    def _parameters(self, y: Vector, weights: Vector | None, seed: int) -> dict[str, Any]:
+    def _grown(self, parameters: dict[str, Any], matrix: Any, rows: TrainingRows) -> Any:
+        """All trees that were asked for, or those up to the best average precision on the later rows."""
+        import xgboost
+
+        if not self.stops(rows.later) or rows.later is None:
+            return xgboost.train(parameters, matrix, self.rounds(rows.later))
+        x, y = rows.later
+        later = xgboost.DMatrix(np.clip(x, -_FLOAT32_MAX, _FLOAT32_MAX), y, feature_names=matrix.feature_names)
+        booster = xgboost.train(
+            {**parameters, "eval_metric": "aucpr"},
+            matrix,
+            self.rounds(rows.later),
+            evals=[(later, "later")],
+            early_stopping_rounds=PATIENCE,
+            verbose_eval=False,
+        )
+        return booster[: booster.best_iteration + 1]
+
+    def _parameters(self, names: list[str], y: Vector, weights: Vector | None, seed: int) -> dict[str, Any]:
         scale = self.scale_pos_weight
         if scale == "balanced":
             heavy = np.ones_like(y) if weights is None else weights
             scale = float(heavy[y == 0].sum() / heavy[y == 1].sum())
+        directions = self.directions(names)
+        constrained = {"monotone_constraints": tuple(directions)} if directions else {}
+        binned = {"max_bin": self.max_bin} if self.tree_method == "hist" else {}
         return {
             "objective": "binary:logistic",
             "max_depth": self.depth,
@@ -87,7 +107,9 @@ class XGBoost(TreeModel, frozen=True, kw_only=True):
             "lambda": self.l2,
             "gamma": self.gamma,
             "seed": seed,
-        } | ({"max_bin": self.max_bin} if self.tree_method == "hist" else {})
+            **binned,
+            **constrained,
+        }
 
 
 def _forest(trees: list[dict[str, Any]], base: float, width: int) -> Forest:
