@@ -92,7 +92,7 @@ class Trainer:
         ).report
         assert kept.model_version is not None
         if by_itself and kept.champion == kept.model_version and before is not None:
-            notes.append("nothing has changed: the same data gave the champion again")
+            notes = ["nothing has changed: the same data gave the champion again"]
         elif by_itself and kept.champion != kept.model_version:
             self.registry.challenge(self.detector.name, kept.model_version)
         challenger = self.registry.alias(self.detector.name, "challenger")

@@ -66,12 +66,12 @@ class LightGBM(BoostedModel, frozen=True, kw_only=True):
         names = list(rows.feature_names) if all(name.isidentifier() for name in rows.feature_names) else "auto"
         x = np.clip(rows.x, -_LARGEST, _LARGEST)
         dataset = lightgbm.Dataset(x, rows.y, weight=rows.weights, feature_name=names, params=parameters, free_raw_data=True)
-        booster = self._grown(lightgbm, parameters, dataset, rows)
+        booster = self._boosted(lightgbm, parameters, dataset, rows)
         trees = [each["tree_structure"] for each in booster.dump_model()["tree_info"]]
         text = booster.model_to_string().encode()
         return TreeMember(_forest(trees, len(rows.feature_names)), attachments={"lightgbm.txt": text})
 
-    def _grown(self, lightgbm: ModuleType, parameters: dict[str, Any], dataset: Any, rows: TrainingRows) -> Any:
+    def _boosted(self, lightgbm: ModuleType, parameters: dict[str, Any], dataset: Any, rows: TrainingRows) -> Any:
         """All trees that were asked for, or those up to the best average precision on the later rows."""
         if not self.stops(rows.later) or rows.later is None:
             return lightgbm.train(parameters, dataset, self.rounds(rows.later))

@@ -59,7 +59,7 @@ class XGBoost(BoostedModel, frozen=True, kw_only=True):
         x, names = np.clip(rows.x, -_FLOAT32_MAX, _FLOAT32_MAX), list(rows.feature_names)
         matrix = xgboost.DMatrix(x, rows.y, weight=rows.weights, feature_names=names)
         parameters = self._parameters(names, rows.y, rows.weights, rows.seed)
-        booster = self._grown(parameters, matrix, rows)
+        booster = self._boosted(parameters, matrix, rows)
         text = bytes(booster.save_raw("json"))
         learner = json.loads(text)["learner"]
         # XGBoost turns base_score into a margin itself: a booster without trees says which, to the last bit
@@ -69,7 +69,7 @@ class XGBoost(BoostedModel, frozen=True, kw_only=True):
         forest = _forest(learner["gradient_booster"]["model"]["trees"], float(base), len(names))
         return TreeMember(forest, attachments={"xgboost.json": text})
 
-    def _grown(self, parameters: dict[str, Any], matrix: Any, rows: TrainingRows) -> Any:
+    def _boosted(self, parameters: dict[str, Any], matrix: Any, rows: TrainingRows) -> Any:
         """All trees that were asked for, or those up to the best average precision on the later rows."""
         import xgboost
 
