@@ -6,6 +6,7 @@ from penstock.compilation import choose_cache as _choose_cache
 from penstock.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from penstock.cases.policy import CasePolicy
     from penstock.decision import Guard, Policy
     from penstock.detector import Detector, DetectorWarning
     from penstock.engine import Engine
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BalancedBagging",
+    "CasePolicy",
     "Decision",
     "Detector",
     "DetectorWarning",
@@ -57,6 +59,7 @@ __all__ = [
 
 _HOMES = {
     "BalancedBagging": "models",
+    "CasePolicy": "cases.policy",
     "Decision": "messages",
     "Detector": "detector",
     "DetectorWarning": "detector",

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from penstock import Detector, Entity, Label, Policy, Rule, derive
+from penstock import CasePolicy, Detector, Entity, Label, Policy, Rule, derive
 
 
 class Payment(msgspec.Struct):
@@ -57,4 +57,5 @@ detector = Detector(
     ],
     policy=Policy(on_failure="review"),
     naive_times="UTC",
+    cases=CasePolicy(grouped=False),
 )

@@ -14,7 +14,7 @@ from penstock.database import SqliteDatabase
 from penstock.ledger import MemoryLedger
 from penstock.service import MicroBatcher
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.investigate.cases import Verdicts
+from penstock.service.investigate.verdicts import Verdicts
 from penstock.stream.cases import CaseSink
 from penstock.testing import SetClock
 

@@ -1,11 +1,13 @@
 """The case: a decision for a person to review, with its holder and verdict."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from penstock.cases.policy import NORMAL, CasePolicy
 from penstock.errors import MalformedEvent, did_you_mean
 from penstock.messages import NamedField
 
@@ -37,8 +39,11 @@ REASONS: Mapping[str, tuple[str, ...]] = {
 }
 """The verdicts, and the reason codes of each; the kind of a label is the reason code where one is given."""
 
-ORDERS = ("expected_loss", "newest", "oldest")
+ORDERS = ("priority", "expected_loss", "due", "newest", "oldest")
 STATES = ("open", "taken", "escalated", "decided")
+QUEUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+"""The names of queues."""
+
 UNDECIDED = "undecided"
 """A filter's value for every case that is not decided."""
 
@@ -51,10 +56,12 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class NewCase(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that becomes a case. origin: `review`, `sample` or `manual`; propensity: the probability of being chosen.
+    """A decision that becomes a case, or joins the open case of its subject.
 
-    expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the
-    amount, None if the detector declares none. named: the fields that name the event in one line.
+    origin: `review`, `sample` or `manual`; propensity: the probability of being chosen. expected_loss: see
+    `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the amount, None if the
+    detector declares none. named: the fields that name the event in one line. subject: whose case it is; None for a case
+    of its own. policy: how long cases collect, and their priorities.
     """
 
     detector: str
@@ -70,6 +77,8 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[Key, ...] = ()
     currency: str | None = None
     named: tuple[NamedField, ...] = ()
+    subject: Key | None = None
+    policy: CasePolicy = CasePolicy()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -85,9 +94,13 @@ class Known(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """A case at one instant. state: open, taken (until `locked_until_us`), escalated or decided.
 
-    version: grows with every change but notes; verdicts name the version they are based on. known_*: the external
-    outcome. currency: of amount and expected_loss; None if the detector declares none, or version 0.1 opened the case.
-    named: the fields that name the event in one line; none where version 0.2 or an earlier one opened the case.
+    transaction_id, event_us, named: of its first transaction. amount, expected_loss: of all its transactions. score,
+    decision, reason: of the one with the highest score. version: grows with every change but notes; verdicts name the
+    version they are based on. known_*: the external outcome, fraud if any transaction was. currency: of amount and
+    expected_loss; None if the detector declares none, or version 0.1 opened the case. named: none where version 0.2 or an
+    earlier one opened the case. transactions: their number. assignee: who is to decide it. due_us: until when.
+    priority: see `PRIORITIES`. opinion_*: the second opinion that `opinion_by` asks of a person or a role, and what they
+    said first. undo_by: who may undo the last verdict, until `undo_until_us`.
     """
 
     id: str
@@ -116,7 +129,44 @@ class Case(msgspec.Struct, frozen=True):
     known_us: int | None
     version: int
     currency: str | None = None
+    transactions: int = 1
+    assignee: str | None = None
+    due_us: int | None = None
+    priority: int = NORMAL
+    opinion_of: str | None = None
+    opinion_by: str | None = None
+    opinion_verdict: str | None = None
+    opinion_reason: str | None = None
+    undo_by: str | None = None
+    undo_until_us: int | None = None
     named: tuple[NamedField, ...] = ()
+    tags: tuple[str, ...] = ()
+    subject: Key | None = None
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One transaction of a case, with its own verdict. own: the verdict was given to it alone, not to the case."""
+
+    transaction_id: str
+    origin: str
+    propensity: float
+    decision: str
+    score: float | None
+    amount: float | None
+    expected_loss: float
+    reason: str | None
+    event_us: int
+    added_us: int
+    verdict: str | None
+    reason_code: str | None
+    decided_by: str | None
+    decided_us: int | None
+    own: bool
+    known_fraud: bool | None
+    known_source: str | None
+    known_us: int | None
+    currency: str | None
+    named: tuple[NamedField, ...]
 
 
 class Happening(msgspec.Struct, frozen=True):
@@ -129,7 +179,7 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class PendingVerdict(msgspec.Struct, frozen=True):
-    """A verdict that has not been submitted as a label yet."""
+    """A verdict on a transaction that has not been submitted as a label yet. version: of the verdict on it."""
 
     case_id: str
     version: int
@@ -140,7 +190,7 @@ class PendingVerdict(msgspec.Struct, frozen=True):
 
 
 def case_id(detector: str, transaction_id: str) -> str:
-    """The id of the one case that a transaction can have; safe in URLs.
+    """The id of the case that a transaction opens; safe in URLs.
 
     >>> case_id("banking", "tx1")
     'c07a6a10b17c0fa2a'

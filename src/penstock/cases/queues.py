@@ -1,13 +1,16 @@
 """Lists of cases: pages, queues with holders, and bulk verdicts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from penstock.cases.case import ORDERS, STATES, UNDECIDED, Case, check_verdict
-from penstock.cases.store import Cases, check_note, give
+from penstock.cases.history import check_note, waits_for_other
+from penstock.cases.members import give
+from penstock.cases.policy import priority_place
+from penstock.cases.store import Cases
 from penstock.cases.tables import COLUMNS, FREE, STATE, read_case
 from penstock.database.sqlite import Row, Transaction
 from penstock.errors import Conflict, MalformedEvent, did_you_mean
@@ -18,11 +21,24 @@ MOST_AT_ONCE = 1000
 _MOST_SEARCHED = 5000
 """The newest cases that one search looks through."""
 
-_SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "DESC"), "oldest": ("opened_us", "ASC")}
+_NEVER = 2**63 - 1
+"""The due time of cases without one, which come last."""
+
+_SORTED = {
+    "priority": (("priority", "DESC"), ("expected_loss", "DESC")),
+    "expected_loss": (("expected_loss", "DESC"),),
+    "due": ((f"COALESCE(due_us, {_NEVER})", "ASC"),),
+    "newest": (("opened_us", "DESC"),),
+    "oldest": (("opened_us", "ASC"),),
+}
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A filter of cases; None is no condition. state: of a case, or `undecided`. entity, key: cases about one key."""
+    """A filter of cases; None is no condition. state: of a case, or `undecided`. entity, key: cases about one key.
+
+    owner: who holds it. assignee: who is to decide it, including those who are asked for a second opinion. mentioned: who
+    is mentioned in a note. overdue: whether it is undecided after its due time.
+    """
 
     queue: str | None = None
     state: str | None = None
@@ -30,6 +46,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     owner: str | None = None
     entity: str | None = None
     key: str | None = None
+    assignee: str | None = None
+    tag: str | None = None
+    priority: str | None = None
+    mentioned: str | None = None
+    overdue: bool | None = None
 
 
 class CurrencySum(msgspec.Struct, frozen=True):
@@ -42,7 +63,8 @@ class CurrencySum(msgspec.Struct, frozen=True):
 class Queue(msgspec.Struct, frozen=True):
     """One queue. waiting: cases that may be taken; taken: locked cases, by holder; oldest_us: since when the oldest waits.
 
-    expected_loss: None for several currencies; at_stake: by currency.
+    expected_loss: None for several currencies; at_stake: by currency. overdue: cases after their due time; due_minutes:
+    within how many minutes new cases are due, None for never.
     """
 
     queue: str
@@ -52,6 +74,8 @@ class Queue(msgspec.Struct, frozen=True):
     oldest_us: int
     held_by: dict[str, int]
     at_stake: list[CurrencySum]
+    overdue: int
+    due_minutes: int | None
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -86,19 +110,30 @@ def page(
     """
     if order not in ORDERS:
         raise MalformedEvent(f"order {order!r} is not known.{did_you_mean(order, ORDERS)}", "order")
-    column, direction = _SORTED[order]
     where, values = _conditions(chosen, cases.clock())
+    columns = (*_SORTED[order], ("id", "ASC"))
     if before is not None:
-        value, last = _cursor(before)
-        sign = "<" if direction == "DESC" else ">"
-        where.append(f"({column} {sign} :value OR ({column} = :value AND id > :last))")
-        values |= {"value": value, "last": last}
-    sql = f"SELECT {COLUMNS} FROM cases WHERE {' AND '.join(where)} ORDER BY {column} {direction}, id LIMIT :limit"  # noqa: S608 - names of columns
+        where.append(_behind(columns))
+        values |= {f"v{place}": value for place, value in enumerate(_cursor(before, len(columns)))}
+    sorted_by = ", ".join(f"{column} {direction}" for column, direction in columns)
+    sql = f"SELECT {COLUMNS} FROM cases WHERE {' AND '.join(where)} ORDER BY {sorted_by} LIMIT :limit"  # noqa: S608 - names of columns
     found = [read_case(row) for row in cases.database.read(sql, values | {"limit": limit + 1})]
     if len(found) <= limit:
         return found, None
-    newest = found[limit - 1]
-    return found[:limit], f"{getattr(newest, column)!r}~{newest.id}"
+    last = found[limit - 1]
+    reached = {"due": [_NEVER if last.due_us is None else last.due_us]}.get(order) or [
+        getattr(last, column) for column, _ in _SORTED[order]
+    ]
+    return found[:limit], "~".join([*map(repr, reached), last.id])
+
+
+def _behind(columns: Sequence[tuple[str, str]]) -> str:
+    """The SQL condition of rows behind the one with the values `:v0`, `:v1` and so on, in the order of these columns."""
+    ways = []
+    for place, (column, direction) in enumerate(columns):
+        same = [f"{before} = :v{n}" for n, (before, _) in enumerate(columns[:place])]
+        ways.append(" AND ".join([*same, f"{column} {'<' if direction == 'DESC' else '>'} :v{place}"]))
+    return "(" + " OR ".join(f"({way})" for way in ways) + ")"
 
 
 def search(cases: Cases, text: str, limit: int) -> list[Case]:
@@ -112,10 +147,14 @@ def search(cases: Cases, text: str, limit: int) -> list[Case]:
         f"SELECT {COLUMNS} FROM ({newest}) AS newest "  # noqa: S608 - names of columns
         f"WHERE id = :text OR transaction_id = :text OR {holds} ORDER BY opened_us DESC, id"
     )
-    escaped = re.sub(r"([!%_])", r"!\1", text.lower())
-    values = {"text": text, "like": f"%{escaped}%", "most": _MOST_SEARCHED, "now": cases.clock()}
+    values = {"text": text, "like": f"%{_escaped(text.lower())}%", "most": _MOST_SEARCHED, "now": cases.clock()}
     found = (read_case(row) for row in cases.database.read(sql, values))
     return [case for case in found if _says(case, text)][:limit]
+
+
+def _escaped(text: str) -> str:
+    """The text as a part of a pattern of LIKE."""
+    return re.sub(r"([!%_])", r"!\1", text)
 
 
 def _says(case: Case, text: str) -> bool:
@@ -128,7 +167,8 @@ def queues(cases: Cases) -> list[Queue]:
     now = cases.clock()
     free = f"CASE WHEN {FREE} THEN 1 ELSE 0 END"
     sizes = (
-        f"SELECT queue, currency, SUM({free}), SUM(1 - {free}), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of columns
+        f"SELECT queue, currency, SUM({free}), SUM(1 - {free}), SUM(expected_loss), MIN(opened_us), "  # noqa: S608 - names of columns
+        "SUM(CASE WHEN due_us < :now THEN 1 ELSE 0 END) FROM cases "
         "WHERE verdict IS NULL GROUP BY queue, currency ORDER BY queue, currency"
     )
     holders = (
@@ -141,14 +181,16 @@ def queues(cases: Cases) -> list[Queue]:
     found: dict[str, list[Row]] = {}
     for row in cases.database.read(sizes, {"now": now}):
         found.setdefault(row[0], []).append(row)
-    return [_queue(queue, rows, held.get(queue, {})) for queue, rows in found.items()]
+    due = dict(cases.database.read("SELECT queue, due_minutes FROM case_queues"))
+    return [_queue(queue, rows, held.get(queue, {}), due.get(queue)) for queue, rows in found.items()]
 
 
-def _queue(queue: str, rows: Sequence[Row], held: dict[str, int]) -> Queue:
+def _queue(queue: str, rows: Sequence[Row], held: dict[str, int], due_minutes: int | None) -> Queue:
     """One queue from its rows, one for each currency."""
-    at_stake = [CurrencySum(currency, float(loss)) for _, currency, _, _, loss, _ in rows]
-    waiting, taken = (sum(int(row[place]) for row in rows) for place in (2, 3))
-    return Queue(queue, waiting, taken, one_sum(at_stake), min(row[5] for row in rows), held, at_stake)
+    at_stake = [CurrencySum(row[1], float(row[4])) for row in rows]
+    waiting, taken, overdue = (sum(int(row[place]) for row in rows) for place in (2, 3, 6))
+    oldest_us = min(row[5] for row in rows)
+    return Queue(queue, waiting, taken, one_sum(at_stake), oldest_us, held, at_stake, overdue, due_minutes)
 
 
 def one_sum(sums: Sequence[CurrencySum]) -> float | None:
@@ -171,10 +213,12 @@ def sweep(
     note: str | None = None,
     dry_run: bool = True,
     expect: int | None = None,
+    roles: Collection[str] = (),
 ) -> Swept:
     """One verdict for many cases: those with these ids, or undecided ones that match a filter; all or none.
 
-    dry_run: list the affected cases without a change. expect: the number that a dry run returned.
+    dry_run: list the affected cases without a change. expect: the number that a dry run returned. roles: of the person,
+    for cases that wait for a second opinion.
 
     Raises:
         MalformedEvent: neither ids nor a filter, or both; too many ids; no such verdict.
@@ -189,7 +233,7 @@ def sweep(
     now = cases.clock()
     with cases.database.write() as transaction:
         meant, missing, more = _meant(transaction, ids, chosen or Filter(), now)
-        touched, skipped = _split(meant, who)
+        touched, skipped = _split(meant, who, roles)
         if expect is not None and expect != len(touched):
             raise Conflict(f"{len(touched)} cases would be decided now, not {expect}; look at what they are with dry_run")
         if not dry_run:
@@ -217,7 +261,7 @@ def _meant(
     return [read_case(rows[0]) for rows in found.values() if rows], missing, False
 
 
-def _split(meant: Sequence[Case], who: str) -> tuple[list[Case], list[Skipped]]:
+def _split(meant: Sequence[Case], who: str, roles: Collection[str]) -> tuple[list[Case], list[Skipped]]:
     """The cases that a verdict may change, and the others with the reason for skipping."""
     skipped = []
     for case in meant:
@@ -225,41 +269,55 @@ def _split(meant: Sequence[Case], who: str) -> tuple[list[Case], list[Skipped]]:
             skipped.append(Skipped(case.id, f"decided by {case.decided_by}: {case.verdict}"))
         elif case.state == "taken" and case.owner != who:
             skipped.append(Skipped(case.id, f"held by {case.owner}"))
+        elif waits_for_other(case, who, roles):
+            skipped.append(Skipped(case.id, "waits for a second opinion"))
     left = {each.id for each in skipped}
     return [case for case in meant if case.id not in left], skipped
 
 
+_CONDITIONS = {
+    "queue": "queue = :queue",
+    "detector": "detector = :detector",
+    "owner": "verdict IS NULL AND locked_until_us > :now AND owner = :owner",
+    "assignee": "verdict IS NULL AND assignee = :assignee",
+    "tag": "tags LIKE :tag ESCAPE '!'",
+    "priority": "priority = :priority",
+    "mentioned": "id IN (SELECT case_id FROM case_mentions WHERE name = :mentioned)",
+    "key": "id IN (SELECT case_id FROM case_keys WHERE entity = :entity AND key = :key)",
+}
+"""The SQL condition of each part of a filter that is given."""
+
+_IS_OVERDUE = "CASE WHEN verdict IS NULL AND due_us < :now THEN 1 ELSE 0 END = :overdue"
+
+
 def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
+    """The conditions of a filter in SQL, and their parameters."""
     if (chosen.entity is None) != (chosen.key is None):
         raise MalformedEvent("entity and key go together", "key" if chosen.key is None else "entity")
     if chosen.state is not None and chosen.state not in (*STATES, UNDECIDED):
         raise MalformedEvent(f"state {chosen.state!r} is not known.{did_you_mean(chosen.state, (*STATES, UNDECIDED))}", "state")
-    where = ["1 = 1"]
-    values: dict[str, Any] = {"now": now}
-    for name in ("queue", "detector"):
-        if getattr(chosen, name) is not None:
-            where.append(f"{name} = :{name}")
-            values[name] = getattr(chosen, name)
+    given = {name: value for name, value in msgspec.structs.asdict(chosen).items() if value is not None}
+    where = ["1 = 1", *(condition for name, condition in _CONDITIONS.items() if name in given)]
     if chosen.state == UNDECIDED:
         where.append("verdict IS NULL")
     elif chosen.state is not None:
         decided = "IS NOT NULL" if chosen.state == "decided" else "IS NULL"
         where += [f"{STATE} = :state", f"verdict {decided}"]  # redundant, so that the indexes of waiting cases are used
-        values["state"] = chosen.state
-    if chosen.owner is not None:
-        where.append("verdict IS NULL AND locked_until_us > :now AND owner = :owner")
-        values["owner"] = chosen.owner
-    if chosen.entity is not None:
-        where.append("id IN (SELECT case_id FROM case_keys WHERE entity = :entity AND key = :key)")
-        values |= {"entity": chosen.entity, "key": chosen.key}
-    return where, values
+    if chosen.tag is not None:
+        given["tag"] = f"%{_escaped(msgspec.json.encode(chosen.tag).decode())}%"
+    if chosen.priority is not None:
+        given["priority"] = priority_place(chosen.priority)
+    if chosen.overdue is not None:
+        where.append(_IS_OVERDUE)
+        given["overdue"] = int(chosen.overdue)
+    return where, given | {"now": now}
 
 
-def _cursor(text: str) -> tuple[float, str]:
-    value, mark, last = text.partition("~")
+def _cursor(text: str, parts: int) -> list[float | str]:
+    *written, last = text.split("~", parts - 1)
     try:
-        if mark and last:
-            return float(value) if "." in value or "e" in value else int(value), last
+        if last and len(written) == parts - 1:
+            return [*(float(value) if "." in value or "e" in value else int(value) for value in written), last]
     except ValueError:
         pass
     raise MalformedEvent(f"before={text[:60]!r} is not understood: the `next` of the page before is expected", "before")

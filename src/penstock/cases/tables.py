@@ -2,7 +2,8 @@
 
 import msgspec
 
-from penstock.cases.case import Case
+from penstock.cases.case import Case, Key, Member
+from penstock.cases.policy import NORMAL
 from penstock.database.sqlite import Row, Schema
 from penstock.decoding import prepared
 from penstock.messages import NamedField
@@ -22,6 +23,40 @@ _KEYS = """CREATE TABLE case_keys (
 _HISTORY = """CREATE TABLE case_history (
     case_id TEXT NOT NULL, n INTEGER NOT NULL, at_us BIGINT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, verdict TEXT,
     details TEXT NOT NULL, PRIMARY KEY (case_id, n))"""
+
+_MEMBERS = """CREATE TABLE case_members (
+    detector TEXT NOT NULL, transaction_id TEXT NOT NULL, case_id TEXT NOT NULL, n INTEGER NOT NULL,
+    origin TEXT NOT NULL, propensity DOUBLE PRECISION NOT NULL, decision TEXT NOT NULL, score DOUBLE PRECISION,
+    amount DOUBLE PRECISION, expected_loss DOUBLE PRECISION NOT NULL, reason TEXT, event_us BIGINT NOT NULL,
+    added_us BIGINT NOT NULL, verdict TEXT, reason_code TEXT, decided_by TEXT, decided_us BIGINT,
+    own INTEGER NOT NULL DEFAULT 0, untold INTEGER NOT NULL DEFAULT 0, known_fraud INTEGER, known_source TEXT, known_us BIGINT,
+    currency TEXT, named TEXT, version INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (detector, transaction_id))"""
+
+_OF_BEFORE = """INSERT INTO case_members (
+    detector, transaction_id, case_id, n, origin, propensity, decision, score, amount, expected_loss, reason, event_us,
+    added_us, verdict, reason_code, decided_by, decided_us, untold, known_fraud, known_source, known_us, currency, named)
+    SELECT detector, transaction_id, id, 1, origin, propensity, decision, score, amount, expected_loss, reason, event_us,
+    opened_us, verdict, reason_code, decided_by, decided_us, untold, known_fraud, known_source, known_us, currency, named
+    FROM cases"""
+"""Cases of before had one transaction each."""
+
+_ADDED = (
+    "transactions INTEGER NOT NULL DEFAULT 1",
+    "subject_entity TEXT",
+    "subject_key TEXT",
+    "assignee TEXT",
+    "due_us BIGINT",
+    f"priority INTEGER NOT NULL DEFAULT {NORMAL}",
+    "priority_set INTEGER NOT NULL DEFAULT 0",
+    "tags TEXT NOT NULL DEFAULT '[]'",
+    "opinion_of TEXT",
+    "opinion_by TEXT",
+    "opinion_verdict TEXT",
+    "opinion_reason TEXT",
+    "undo TEXT",
+    "undo_by TEXT",
+    "undo_until_us BIGINT",
+)
 
 SCHEMA = Schema(
     "cases",
@@ -44,6 +79,18 @@ SCHEMA = Schema(
         ["ALTER TABLE case_feeds ADD COLUMN checksum BIGINT"],
         ["ALTER TABLE cases ADD COLUMN currency TEXT"],
         ["ALTER TABLE cases ADD COLUMN named TEXT"],
+        [
+            *(f"ALTER TABLE cases ADD COLUMN {column}" for column in _ADDED),
+            _MEMBERS,
+            _OF_BEFORE,
+            "CREATE UNIQUE INDEX case_members_of ON case_members (case_id, n)",
+            "CREATE INDEX case_members_untold ON case_members (detector, decided_us) WHERE untold = 1",
+            "DROP INDEX cases_untold",
+            "CREATE INDEX cases_of_subject ON cases (detector, subject_entity, subject_key) WHERE verdict IS NULL",
+            "CREATE INDEX cases_by_priority ON cases (priority DESC, expected_loss DESC, opened_us, id) WHERE verdict IS NULL",
+            "CREATE TABLE case_queues (queue TEXT PRIMARY KEY, due_minutes INTEGER)",
+            "CREATE TABLE case_mentions (name TEXT NOT NULL, case_id TEXT NOT NULL, PRIMARY KEY (name, case_id))",
+        ],
     ],
 )
 
@@ -61,15 +108,31 @@ _HELD = "CASE WHEN locked_until_us > :now THEN {0} END"
 COLUMNS = (
     f"id, detector, transaction_id, origin, propensity, queue, {STATE}, decision, score, amount, expected_loss, reason, "
     f"event_us, opened_us, {_HELD.format('owner')}, {_HELD.format('locked_until_us')}, escalations, verdict, reason_code, "
-    "decided_by, decided_us, known_fraud, known_source, known_us, version, currency, named"
+    "decided_by, decided_us, known_fraud, known_source, known_us, version, currency, transactions, assignee, due_us, priority, "
+    "opinion_of, opinion_by, opinion_verdict, opinion_reason, undo_by, undo_until_us, named, tags, subject_entity, subject_key"
 )
 """The columns of `case.Case`, in its order; needs `:now`."""
 
 
 def read_case(row: Row) -> Case:
     """A case from `COLUMNS`."""
-    *columns, written = row
-    case = Case(*columns)
-    if written is not None:
-        case = msgspec.structs.replace(case, named=msgspec.json.decode(written, type=prepared(tuple[NamedField, ...])))
+    *columns, named, tags, entity, key = row
+    subject = None if entity is None else Key(entity, key)
+    case = Case(*columns, _named(named), msgspec.json.decode(tags, type=prepared(tuple[str, ...])), subject)
     return case if case.known_fraud is None else msgspec.structs.replace(case, known_fraud=bool(case.known_fraud))
+
+
+MEMBER = ", ".join(Member.__struct_fields__)
+"""The columns of `case.Member`, in its order."""
+
+
+def read_member(row: Row) -> Member:
+    """A member from `MEMBER`."""
+    *columns, named = row
+    member = Member(*columns, _named(named))
+    known = None if member.known_fraud is None else bool(member.known_fraud)
+    return msgspec.structs.replace(member, own=bool(member.own), known_fraud=known)
+
+
+def _named(written: str | None) -> tuple[NamedField, ...]:
+    return () if written is None else msgspec.json.decode(written, type=prepared(tuple[NamedField, ...]))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from penstock.cases.policy import CasePolicy
 from penstock.clock import duration_us
 from penstock.decision import Policy
 from penstock.decision.phrases import Phrase
@@ -69,6 +70,7 @@ class Detector:
         headline: the fields that name an event in one line: who pays, who is paid (None where no field says so), then further
             ones; the keys of the first two entities unless given. Lists show them next to the amount.
         currency: of the amounts: its ISO 4217 code, such as EUR, or the text field that holds it.
+        cases: how decisions to review are grouped into cases, and which come first; see `CasePolicy`.
         recorded: turns the columns of a recorded file, as published, into those of the event.
         training: the default training options; without it, a split by time.
 
@@ -103,6 +105,7 @@ class Detector:
         words: dict[str, str] | None = None,
         headline: Sequence[str | None] | None = None,
         currency: str | None = None,
+        cases: CasePolicy | None = None,
         recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
         training: Recipe | None = None,
     ) -> None:
@@ -147,6 +150,8 @@ class Detector:
         _check_columns(name, self.models, self.plan.inputs)
         self.headline = self._headline(headline)
         self.currency, self.currency_field = self._currency(currency)
+        self.cases = cases or CasePolicy()
+        self.case_subject = self._case_subject()
         self.version = self._version()
         for doubt in self.warnings:
             warnings.warn(f"detector {name!r}: {doubt}", DetectorWarning, stacklevel=2)
@@ -281,6 +286,24 @@ class Detector:
                     f"{did_you_mean(name, columns)}"
                 )
         return tuple(given)
+
+    def _case_subject(self) -> str | None:
+        """The name of the entity by whose keys decisions are grouped into cases; None where each is a case of its own."""
+        names = [plan.entity.name for plan in self.plan.entities]
+        if not self.cases.grouped:
+            return None
+        if self.cases.by is not None:
+            if self.cases.by.name not in names:
+                raise DeclarationError(
+                    f"detector {self.name!r}: cases are grouped by {self.cases.by.name!r}, of which no feature is an aggregate."
+                    f"{did_you_mean(self.cases.by.name, names)}"
+                )
+            return self.cases.by.name
+        first = self.headline[0] if self.headline else None
+        by_field = (
+            plan.entity.name for plan in self.plan.entities for role in plan.keys if [each.name for each in role] == [first]
+        )
+        return next(by_field, names[0] if names else None)
 
     def _currency(self, given: str | None) -> tuple[str | None, str | None]:
         """The one currency of all amounts, and the field that names it for each event."""

@@ -38,7 +38,7 @@ from penstock.service.http.openapi import document
 from penstock.service.http.problems import RequestRefused, headers, of_error
 from penstock.service.http.tracing import Tracing
 from penstock.service.insights.routes import Insights
-from penstock.service.investigate.cases import Verdicts
+from penstock.service.investigate.verdicts import Verdicts
 from penstock.service.live.preparation import Preparation
 from penstock.service.live.replay_jobs import ReplayJobs, Replays
 from penstock.service.live.stream import Live

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Case, Key, Known, NewCase, expected_loss
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import Database
@@ -115,7 +115,7 @@ class CaseSink:
             self._kept_s = now_s
 
     def _announce(
-        self, events: Sequence[Event], interest: Interest, transaction: Transaction, new: Sequence[NewCase], now_us: int
+        self, events: Sequence[Event], interest: Interest, transaction: Transaction, new: Sequence[Case], now_us: int
     ) -> None:
         if self._webhooks is not None:
             cases = (webhook_events.opened(case, now_us) for case in new)
@@ -193,9 +193,10 @@ def case_by_hand(engine: Engine, record: Record, row: int) -> NewCase:
 
 
 def _case(engine: Engine, record: Record, row: int, decision: bytes, headline: Headline, chosen: tuple[str, float]) -> NewCase:
-    """chosen: the origin of the case, and with which probability it was chosen."""
+    """chosen: the origin of the case, and with which probability it was chosen. A random sample is judged one by one."""
     fields = msgspec.json.decode(decision, type=prepared(DecisionFields))
     amount, reasons = headline.amount, fields.explanation.reasons
+    keys = tuple(_keys(engine, record, row))
     return NewCase(
         detector=record.detector,
         transaction_id=record.ids[row],
@@ -209,8 +210,15 @@ def _case(engine: Engine, record: Record, row: int, decision: bytes, headline: H
         expected_loss=expected_loss(fields.fraud_probability, amount, has_amount=engine.detector.schema.amount is not None),
         reason=reasons[0].get("text") if reasons else None,
         event_us=int(record.time_us[row]),
-        keys=tuple(_keys(engine, record, row)),
+        keys=keys,
+        subject=None if chosen[0] == SAMPLE else _subject(engine.detector, keys),
+        policy=engine.detector.cases,
     )
+
+
+def _subject(detector: Detector, keys: Sequence[Key]) -> Key | None:
+    """The key whose case it is: the first one of the entity that the detector groups by."""
+    return next((key for key in keys if key.entity == detector.case_subject), None)
 
 
 def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:

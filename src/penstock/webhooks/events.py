@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from penstock.audit import Entry
-from penstock.cases.case import NewCase, case_id
+from penstock.cases.case import Case
+from penstock.cases.policy import PRIORITIES
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.messages import Action, Record
@@ -24,16 +25,19 @@ TEST = "penstock.webhook.test"
 _CASES = {
     "open": CASE_OPENED,
     "take": "penstock.case.assigned",
+    "assign": "penstock.case.assigned",
+    "opinion": "penstock.case.assigned",
     "release": "penstock.case.released",
     "escalate": "penstock.case.escalated",
     "verdict": "penstock.case.decided",
+    "undo": "penstock.case.reopened",
 }
 _CHANGES = {kind: f"penstock.{kind}.changed" for kind in ("rule", "list", "feature", "model")}
 
-TYPES = (DECISION, LABEL, *_CASES.values(), *_CHANGES.values())
+TYPES = (DECISION, LABEL, *dict.fromkeys(_CASES.values()), *_CHANGES.values())
 """The types that an endpoint may select."""
 
-_CASE_DETAILS = ("verdict", "reason", "before", "from", "to")
+_CASE_DETAILS = ("verdict", "reason", "before", "undone", "from", "to", "assignee", "of", "transactions")
 _CHANGE_DETAILS = ("from", "to", "state", "percent", "name", "version")
 _SOURCE = "/detectors/{}"
 
@@ -90,11 +94,10 @@ def labels_of(record: Record) -> Iterator[Event]:
         )
 
 
-def opened(case: NewCase, at_us: int) -> Event:
+def opened(case: Case, at_us: int) -> Event:
     """The event of a case that the engine opened."""
-    number = case_id(case.detector, case.transaction_id)
     data = {
-        "case_id": number,
+        "case_id": case.id,
         "transaction_id": case.transaction_id,
         "detector": case.detector,
         "action": "open",
@@ -104,8 +107,12 @@ def opened(case: NewCase, at_us: int) -> Event:
         "fraud_probability": case.score,
         "expected_loss": case.expected_loss,
         "currency": case.currency,
+        "queue": case.queue,
+        "priority": PRIORITIES[case.priority],
+        "due_at": None if case.due_us is None else iso(case.due_us),
+        "subject": case.subject,
     }
-    return _event(CASE_OPENED, ("case", number), detector=case.detector, subject=number, at_us=at_us, data=data)
+    return _event(CASE_OPENED, ("case", case.id), detector=case.detector, subject=case.id, at_us=at_us, data=data)
 
 
 def type_of(entry: Entry) -> str | None:

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from tests.waiting import wait_until
 
-from penstock import Detector, Engine, Entity, Policy, Rule
+from penstock import CasePolicy, Detector, Engine, Entity, Policy, Rule
+from penstock.cases.case import Key
+from penstock.cases.members import members
 from penstock.cases.queues import Filter, page
 from penstock.cases.store import Cases
 from penstock.codes import text_codes
 from penstock.database import SqliteDatabase
-from penstock.errors import LedgerError, SinkUnavailable
+from penstock.errors import DeclarationError, LedgerError, SinkUnavailable
 from penstock.ledger import MemoryLedger, RecentRecords
 from penstock.stream.cases import CaseSink, sampled
 from penstock.stream.sinks import Feeding
@@ -34,7 +36,7 @@ class Payment(msgspec.Struct):
 customer, device = Entity("customer_id"), Entity("device")
 
 
-def make():
+def make(cases=CasePolicy(grouped=False)):
     rule = Rule("large", "amount >= 100", then="review", reason="{amount:.0f} is large")
     return Detector(
         "shop",
@@ -44,6 +46,7 @@ def make():
         features=[customer.count("1h"), device.count("1h")],
         rules=[rule, Rule("huge", "amount > 1000", then="block")],
         policy=Policy(on_failure="review"),
+        cases=cases,
     )
 
 
@@ -178,6 +181,43 @@ def test_a_drawer_that_does_not_answer_is_asked_again(shop):
     wait_until(lambda: not feeding.behind)
     feeding.close()
     assert (len(shop.all()), failing) == (2, [])
+
+
+# ---------------------------------------------------------------- grouping
+
+
+def grouped(**options):
+    """A shop whose cases are grouped."""
+    shop = Shop()
+    shop.engine.close()
+    shop.engine = Engine(make(CasePolicy(**options)), ledger=shop.ledger, clock=shop.clock)
+    return shop
+
+
+@pytest.mark.parametrize(("by", "entity"), [(None, "customer"), (device, "device")])
+def test_reviews_of_one_subject_are_one_case_and_the_sample_is_judged_one_by_one(by, entity):
+    shop = grouped(by=by)
+    reviews = [each.transaction_id for each in shop.decide(0, 60) if each.decision == "REVIEW"]
+    shop.follow(shop.sink(sample=1.0))
+    found = shop.all(queue="review")
+    by_case = {case.id: [each.transaction_id for each in members(shop.cases.database, case.id)] for case in found}
+    assert sorted(each for case in by_case.values() for each in case) == sorted(reviews)
+    for case in found:
+        numbers = {int(each[1:]) for each in by_case[case.id]}
+        if entity == "customer":
+            assert case.subject == Key("customer", f"c{numbers.pop() % 3}")
+        elif case.subject is not None:
+            assert {number % 2 for number in numbers} == {1}
+    assert len(found) == (3 if entity == "customer" else 1 + sum(int(each[1:]) % 2 == 0 for each in reviews))
+    samples = shop.all(queue="sample")
+    assert {case.transactions for case in samples} == {1}
+    assert len(samples) == 60 - len(reviews)
+    shop.engine.close()
+
+
+def test_cases_may_be_grouped_by_an_entity_of_the_features_alone():
+    with pytest.raises(DeclarationError, match="grouped by 'devise'"):
+        make(CasePolicy(by=Entity("device", name="devise")))
 
 
 # ---------------------------------------------------------------- webhooks

@@ -10,10 +10,9 @@ import msgspec
 from fastapi import Query, Request, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from penstock.cases.case import case_id
+from penstock.cases.members import case_of, member_of
 from penstock.cases.store import Cases
 from penstock.config import Settings
-from penstock.errors import NotFound
 from penstock.identity.roles import Right
 from penstock.messages import Reason, Refusal
 from penstock.service.decide.detectors import DetectorRouter
@@ -46,11 +45,14 @@ class Pending(msgspec.Struct):
 
 
 class ReviewOutcome(msgspec.Struct, frozen=True):
-    """The state of the case of a transaction, and its verdict: what releases or refuses a held payment."""
+    """The state of the review of a transaction, and the verdict on it: what releases or refuses a held payment."""
 
     case_id: Annotated[str, Meta(description="The case, as `GET /cases/{case_id}` has it.")]
     state: Annotated[Literal["open", "taken", "escalated", "decided"], Meta(description="`decided` once there is a verdict.")]
-    verdict: Annotated[Literal["fraud", "good", "unsure"] | None, Meta(description="Null until the case is decided.")]
+    verdict: Annotated[
+        Literal["fraud", "good", "unsure"] | None,
+        Meta(description="Null until the case, or the transaction in it, is decided."),
+    ]
     reason: Annotated[str | None, Meta(description="The reason code of the verdict; null where none was given.")]
     decided_at: Annotated[str | None, Meta(description="When the verdict was given; a corrected one replaces it.")]
 
@@ -89,12 +91,13 @@ async def _outcome(among: Sequence[ServedDetector], transaction_id: str, wait_s:
 
 
 def _review(cases: Cases, detector: str, transaction_id: str) -> ReviewOutcome | None:
-    """The outcome of the review of a transaction; None if it has no case. Waits for the database."""
-    try:
-        case = cases.case(case_id(detector, transaction_id))
-    except NotFound:
+    """The outcome of the review of a transaction; None if it is in no case. Waits for the database."""
+    member = member_of(cases.database, detector, transaction_id)
+    if member is None:
         return None
-    return filled(ReviewOutcome, case, case_id=case.id, reason=case.reason_code)
+    case = cases.case(case_of(cases.database, detector, transaction_id) or "")
+    state = "decided" if member.verdict is not None else case.state
+    return filled(ReviewOutcome, member, case_id=case.id, state=state, reason=member.reason_code)
 
 
 def _answer(taken: Sequence[str | Refusal], form: str) -> Response:

@@ -1,7 +1,6 @@
 """`/cases`: review queues, case locking and verdicts."""
 
 import asyncio
-import logging
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,19 +8,21 @@ from fastapi import Query, Request, Response
 from msgspec import Meta
 
 from penstock.cases.analysts import Analyst, analysts
-from penstock.cases.case import REASONS, SOURCE, Case, PendingVerdict
+from penstock.cases.case import REASONS, Case, Key, Member
+from penstock.cases.members import members
+from penstock.cases.policy import PRIORITIES
 from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped, queues, sweep
 from penstock.cases.queues import page as page_of
 from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.errors import NotFound, PenstockError
 from penstock.identity.roles import Actor, Right
-from penstock.messages import Decision, NamedField, Refusal
+from penstock.messages import Decision, NamedField
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import printable
 from penstock.service.http.requests import actor_of, filled, json_answer, who
 from penstock.service.http.route import CHANGING, Body, Routes
+from penstock.service.investigate.verdicts import Verdicts
 from penstock.service.records.decisions import RecordedDecision
 from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
 from penstock.service.records.profiles import KeyDecisions, KeyLabels, LookedThrough
@@ -30,6 +31,8 @@ from penstock.stream.cases import case_by_hand
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Verdict = Literal["fraud", "good", "unsure"]
+Priority = Literal["low", "normal", "high", "urgent"]
+Order = Literal["priority", "expected_loss", "due", "newest", "oldest"]
 
 
 class KnownForm(msgspec.Struct):
@@ -40,11 +43,21 @@ class KnownForm(msgspec.Struct):
     known_at: str
 
 
+class OpinionForm(msgspec.Struct):
+    """A second opinion that `by` asks of a colleague, or of a role as `role:NAME`, and what they said first themselves."""
+
+    of: str
+    by: str
+    verdict: str | None
+    reason: str | None
+
+
 class CaseForm(msgspec.Struct):
-    """A case. origin: `review`, `sample` for a random one, with its propensity, or
-    `manual` where a person opened it. state: open, taken (by `owner`, until
-    `locked_until`), escalated or decided. expected_loss: probability times amount. version: grows with every change; a
-    verdict may name the version it is based on.
+    """A case: one transaction, or several of one subject. origin: `review`, `sample` for a random one, with its propensity,
+    or `manual` where a person opened it. state: open, taken (by `owner`, until `locked_until`), escalated or decided.
+    transaction_id, event_time, named: of its first transaction. expected_loss: probability times amount, of all
+    transactions, as `amount` is. decision, fraud_probability, reason: of the transaction with the highest score. version:
+    grows with every change; a verdict may name the version it is based on.
     """
 
     id: str
@@ -72,6 +85,37 @@ class CaseForm(msgspec.Struct):
     version: int
     currency: Annotated[str | None, Meta(description="Of amount and expected_loss; null where the detector declares none.")]
     named: Annotated[list[NamedField], Meta(description="Who pays, who is paid, and further fields of the headline.")]
+    transactions: Annotated[int, Meta(description="How many transactions the case has.")]
+    subject: Annotated[Key | None, Meta(description="The key whose case it is; null for a case of one transaction alone.")]
+    assignee: Annotated[str | None, Meta(description="Who is to decide it.")]
+    due_at: Annotated[str | None, Meta(description="Until when it is to be decided; null where its queue has no due time.")]
+    priority: Priority
+    tags: list[str]
+    opinion: OpinionForm | None
+    undo_by: Annotated[str | None, Meta(description="Who gave the last verdict and may undo it, until `undo_until`.")]
+    undo_until: str | None
+
+
+class MemberForm(msgspec.Struct):
+    """One transaction of a case. own: its verdict was given to it alone, not to the case."""
+
+    transaction_id: str
+    origin: str
+    decision: str
+    fraud_probability: float | None
+    amount: float | None
+    currency: str | None
+    expected_loss: float
+    reason: str | None
+    event_time: str
+    added_at: str
+    verdict: str | None
+    reason_code: str | None
+    decided_by: str | None
+    decided_at: str | None
+    own: bool
+    known: KnownForm | None
+    named: list[NamedField]
 
 
 class CaseList(msgspec.Struct):
@@ -102,13 +146,16 @@ class LineForm(msgspec.Struct):
 
 
 class CaseDetail(msgspec.Struct):
-    """A case with the recorded decision, data about the same customer, card, device or address, and its history."""
+    """A case with its transactions, the recorded decision about the first one, data about the same customer, card, device
+    or address, and its history.
+    """
 
     case: CaseForm
     decision: RecordedDecision | None
     personal: PersonalFields | None
     links: list[LinkForm]
     history: list[LineForm]
+    transactions: list[MemberForm]
 
 
 class QueueForm(msgspec.Struct):
@@ -122,6 +169,8 @@ class QueueForm(msgspec.Struct):
     oldest_age_s: float
     held_by: dict[str, int]
     at_stake: Annotated[list[CurrencySum], Meta(description="The expected loss by currency.")]
+    overdue: Annotated[int, Meta(description="Cases that nobody decided until they were due.")]
+    due_minutes: Annotated[int | None, Meta(description="Within how many minutes new cases are due; null for never.")]
 
 
 class QueueList(msgspec.Struct):
@@ -159,12 +208,16 @@ class GiveNote(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class GiveVerdict(msgspec.Struct, forbid_unknown_fields=True):
-    """A verdict. version: of the case that it is based on; required to correct a verdict."""
+    """A verdict. version: of the case that it is based on; required to correct a verdict. transactions: those that it is
+    about; all without a verdict of their own unless given. seen: the number of transactions that the case had.
+    """
 
     verdict: Verdict
     reason: str | None = None
     note: str | None = None
     version: int | None = None
+    transactions: list[str] | None = None
+    seen: int | None = None
 
 
 class Escalate(msgspec.Struct, forbid_unknown_fields=True):
@@ -202,12 +255,28 @@ class VerdictsAnswer(msgspec.Struct):
     amounts: Annotated[list[CurrencySum], Meta(description="The same by currency; never added up across currencies.")]
 
 
+def _known(of: Case | Member) -> KnownForm | None:
+    return None if of.known_fraud is None else KnownForm(of.known_fraud, of.known_source or "unknown", iso(of.known_us or 0))
+
+
 def case_form(case: Case) -> CaseForm:
     """The response form of a case."""
-    known = None
-    if case.known_fraud is not None:
-        known = KnownForm(case.known_fraud, case.known_source or "unknown", iso(case.known_us or 0))
-    return filled(CaseForm, case, fraud_probability=case.score, event_time=iso(case.event_us), known=known)
+    asked = case.opinion_of
+    opinion = None if asked is None else OpinionForm(asked, case.opinion_by or "", case.opinion_verdict, case.opinion_reason)
+    return filled(
+        CaseForm,
+        case,
+        fraud_probability=case.score,
+        event_time=iso(case.event_us),
+        known=_known(case),
+        priority=PRIORITIES[case.priority],
+        opinion=opinion,
+    )
+
+
+def member_form(member: Member) -> MemberForm:
+    """The response form of a transaction of a case."""
+    return filled(MemberForm, member, fraud_probability=member.score, event_time=iso(member.event_us), known=_known(member))
 
 
 def queue_form(queue: Queue, now_us: int) -> QueueForm:
@@ -235,52 +304,8 @@ def _detail(cases: Cases, router: DetectorRouter, case_id: str, personal: Unmask
         "personal": said,
         "links": links,
         "history": [filled(LineForm, line) for line in cases.history(case_id)],
+        "transactions": [member_form(member) for member in members(cases.database, case_id)],
     }
-
-
-log = logging.getLogger("penstock.service")
-
-LOOK_EVERY_S = 5.0
-"""Seconds between polls for verdicts given elsewhere (by a command), or whose label could not be submitted."""
-
-
-class Verdicts:
-    """Submits verdicts as labels. A verdict is stored first and submitted afterwards; pending ones are retried.
-
-    A label becomes known when it is submitted, like one posted without a time. Submitting it twice changes nothing.
-    """
-
-    def __init__(self, cases: Cases, router: DetectorRouter) -> None:
-        self._cases, self._router = cases, router
-        self._lock = asyncio.Lock()
-
-    async def run(self) -> None:
-        """Submit pending verdicts until the task is cancelled."""
-        while True:
-            await self.submit()
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    async def submit(self) -> None:
-        """Submit pending verdicts to every ready detector; failures are retried later."""
-        async with self._lock:
-            for served in self._router.values():
-                if served.not_ready is None:
-                    try:
-                        await self._submit_for(served)
-                    except PenstockError as error:
-                        log.warning("%s: verdicts are not labels yet: %s", served.name, error)
-
-    async def _submit_for(self, served: ServedDetector) -> None:
-        while waiting := await asyncio.to_thread(self._cases.pending_verdicts, served.name):
-            answers = await served.label(msgspec.json.encode([_label(each) for each in waiting]))
-            for each, answer in zip(waiting, answers, strict=True):
-                if isinstance(answer, Refusal):
-                    log.error("the verdict on case %s is no label: %s", each.case_id, answer.detail)
-            await asyncio.to_thread(self._cases.mark_submitted, waiting)
-
-
-def _label(verdict: PendingVerdict) -> dict[str, object]:
-    return {"transaction_id": verdict.transaction_id, "fraud": verdict.fraud, "kind": verdict.kind, "source": SOURCE}
 
 
 # ---------------------------------------------------------------- routes
@@ -304,14 +329,33 @@ async def listed(
     owner: _Text = None,
     entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
     key: Annotated[str | None, Query(max_length=1000, description="Only cases about this key.")] = None,
-    order: Annotated[str, Query(pattern="^(expected_loss|newest|oldest)$", description="What comes first.")] = "expected_loss",
+    assignee: Annotated[str | None, Query(max_length=200, description="Only undecided cases assigned to this person.")] = None,
+    tag: Annotated[str | None, Query(max_length=40, description="Only cases with this tag.")] = None,
+    priority: Annotated[Priority | None, Query(description="Only cases of this priority.")] = None,
+    mentioned: Annotated[str | None, Query(max_length=200, description="Only cases whose notes mention this person.")] = None,
+    overdue: Annotated[
+        bool | None, Query(description="Only cases that are undecided after their due time, or the others.")
+    ] = None,
+    order: Annotated[Order, Query(description="What comes first.")] = "expected_loss",
     limit: Annotated[int, Query(ge=1, le=1000, description="Cases per page.")] = 50,
     before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
 ) -> CaseList:
     """Cases, those with the highest expected loss first unless ordered otherwise."""
     if entity is not None and key is not None:
         key = as_kept(list(router.values()), entity, key, actor_of(request))
-    chosen = Filter(queue=queue, state=state, detector=detector, owner=owner, entity=entity, key=key)
+    chosen = Filter(
+        queue=queue,
+        state=state,
+        detector=detector,
+        owner=owner,
+        entity=entity,
+        key=key,
+        assignee=assignee,
+        tag=tag,
+        priority=priority,
+        mentioned=mentioned,
+        overdue=overdue,
+    )
     found, following = await asyncio.to_thread(page_of, cases, chosen, order=order, limit=limit, before=before)
     return CaseList([case_form(case) for case in found], following)
 
@@ -325,7 +369,7 @@ async def queue_list(cases: Cases, /) -> dict[str, Any]:
 
 @route("GET", "/cases/{case_id}", Right.READ, answers=CaseDetail, refuses=(404,))
 async def one(cases: Cases, router: DetectorRouter, personal: Unmasking, /, case_id: str, request: Request) -> dict[str, Any]:
-    """One case, with its decision, data about the same customer, card, device or address, and its history."""
+    """One case, with its transactions, the decision about the first one, data about the same keys, and its history."""
     return await asyncio.to_thread(_detail, cases, router, case_id, personal, actor_of(request))
 
 
@@ -341,7 +385,7 @@ async def analyst_list(
 
 @route("POST", "/cases", Right.LABEL, refuses=CHANGING)
 async def open_one(cases: Cases, router: DetectorRouter, /, request: Request, body: Body[OpenCase]) -> CaseForm:
-    """Open a case of a recorded transaction, or find the one that it has; with a note where one is given."""
+    """Put a recorded transaction into a case, or find the one that it is in; with a note where one is given."""
     given = await body
     served, engine = found_at(router, given.detector, printable(given.transaction_id))
     found = engine.ledger.find(served.name, given.transaction_id)
@@ -353,7 +397,7 @@ async def open_one(cases: Cases, router: DetectorRouter, /, request: Request, bo
 
 @route("POST", "/cases/next", Right.LABEL, answers=CaseForm, refuses=CHANGING, responses=_NOTHING)
 async def take_next(cases: Cases, /, request: Request, body: Body[TakeNext]) -> Response:
-    """Take the waiting case with the highest expected loss."""
+    """Take the waiting case with the highest priority, then expected loss, that is not assigned to somebody else."""
     queue = (await body).queue
     case = await asyncio.to_thread(cases.take_next, who(request), queue)
     return Response(status_code=204) if case is None else json_answer(case_form(case))
@@ -386,6 +430,7 @@ async def give_many(cases: Cases, verdicts: Verdicts, /, request: Request, body:
         note=given.note,
         dry_run=given.dry_run,
         expect=given.expect,
+        roles=actor_of(request).roles,
     )
     await verdicts.submit()
     return found
@@ -407,8 +452,19 @@ async def note(cases: Cases, /, case_id: str, request: Request, body: Body[GiveN
 async def give(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request, body: Body[GiveVerdict]) -> CaseForm:
     """Give a verdict; fraud and good become a label. To correct one, name the version that it is based on."""
     given = await body
-    by, why = who(request), {"reason": given.reason, "note": given.note}
-    case = await asyncio.to_thread(cases.decide, case_id, by, given.verdict, **why, version=given.version)
+    actor = actor_of(request)
+    case = await asyncio.to_thread(
+        cases.decide,
+        case_id,
+        actor.name,
+        given.verdict,
+        reason=given.reason,
+        note=given.note,
+        version=given.version,
+        transactions=given.transactions or (),
+        seen=given.seen,
+        roles=actor.roles,
+    )
     await verdicts.submit()
     return case_form(case)
 

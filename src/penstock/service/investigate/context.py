@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import Request
 from msgspec import Meta
 
-from penstock.cases.case import case_id
+from penstock.cases.members import case_of
 from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
@@ -194,10 +194,8 @@ class _Around:
     def _case(self, transaction_id: str) -> CaseForm | None:
         if self._cases is None:
             return None
-        try:
-            return case_form(self._cases.case(case_id(self._served.name, transaction_id)))
-        except NotFound:
-            return None
+        found = case_of(self._cases.database, self._served.name, transaction_id)
+        return None if found is None else case_form(self._cases.case(found))
 
     def _entity(
         self, key: EventKey, chunk: Chunk, states: States, truth: Mapping[int, bool], hidden: Mapping[str, str | None]

@@ -1,0 +1,141 @@
+"""Work on a case besides its verdict: assignment, due time, priority, tags, second opinions, and taking a verdict back."""
+
+import asyncio
+from functools import partial
+
+import msgspec
+from fastapi import Request
+from msgspec import UNSET, UnsetType
+
+from penstock.cases.case import Case
+from penstock.cases.planning import Planned, ask_opinion, plan, set_due_minutes, withdraw_opinion
+from penstock.cases.store import Cases
+from penstock.errors import MalformedEvent
+from penstock.identity.roles import ROLES, Right, rights
+from penstock.identity.users import Users
+from penstock.service.access.authorize import Access
+from penstock.service.http.requests import parse_instant, who
+from penstock.service.http.route import CHANGING, Body, Routes
+from penstock.service.investigate.cases import CaseForm, Name, Priority, Verdict, case_form
+from penstock.service.investigate.verdicts import Verdicts
+
+
+class PlanCase(msgspec.Struct, forbid_unknown_fields=True):
+    """What changes; a part that is left out stays. assignee, due_at: null for nobody and never. note: a reason, in the
+    history of each change.
+    """
+
+    assignee: Name | UnsetType | None = UNSET
+    due_at: str | UnsetType | None = UNSET
+    priority: Priority | UnsetType = UNSET
+    tags: list[str] | UnsetType = UNSET
+    note: str | None = None
+
+
+class AskOpinion(msgspec.Struct, forbid_unknown_fields=True):
+    """Of whom a second opinion is asked: a colleague, or a role as `role:NAME`. verdict: the first opinion."""
+
+    of: Name
+    verdict: Verdict | None = None
+    reason: str | None = None
+    note: str | None = None
+
+
+class SetDue(msgspec.Struct, forbid_unknown_fields=True):
+    """Within how many minutes cases that come into the queue are due; null: never."""
+
+    due_minutes: int | None
+
+
+class DueTime(msgspec.Struct):
+    """The due time of a queue."""
+
+    queue: str
+    due_minutes: int | None
+
+
+class ColleagueList(msgspec.Struct):
+    """Who may decide cases: users by name, and roles. Empty where nobody is registered, or an identity provider knows them."""
+
+    users: list[str]
+    roles: list[str]
+
+
+_ROLES = sorted(role for role, held in ROLES.items() if Right.LABEL in held)
+
+
+def _colleagues(cases: Cases) -> list[str]:
+    """The users who may decide cases."""
+    return [user.name for user in Users(cases.database).all() if user.disabled_us is None and Right.LABEL & rights(user.roles)]
+
+
+def _check_colleague(cases: Cases, access: Access | None, name: str, field: str) -> None:
+    """Raises MalformedEvent for a name or role that nobody has who may decide cases, as far as the service knows them."""
+    if name.startswith("role:"):
+        if name.removeprefix("role:") not in _ROLES:
+            raise MalformedEvent(f"{name[:80]!r} is no role that may decide cases; these are: {', '.join(_ROLES)}", field)
+        return
+    known = _colleagues(cases)
+    if known and (access is None or access.sign_on is None) and name not in known:
+        raise MalformedEvent(f"{name[:80]!r} is no user who may decide cases; these are: {', '.join(known[:20])}", field)
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("cases")
+
+
+@route("GET", "/cases/colleagues", Right.READ)
+async def colleagues(cases: Cases, /) -> ColleagueList:
+    """The people and roles that a case may be assigned to, or a second opinion asked of."""
+    return ColleagueList(await asyncio.to_thread(_colleagues, cases), _ROLES)
+
+
+@route("PATCH", "/cases/{case_id}", Right.LABEL, refuses=CHANGING)
+async def change(cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[PlanCase]) -> CaseForm:
+    """Assign a case to a colleague, or set its due time, priority or tags."""
+    given = await body
+    due = parse_instant(given.due_at, "due_at") if isinstance(given.due_at, str) else given.due_at
+    planned = Planned(assignee=given.assignee, due_us=due, priority=given.priority, tags=given.tags)
+
+    def changed() -> Case:
+        if isinstance(given.assignee, str):
+            _check_colleague(cases, access, given.assignee, "assignee")
+        return plan(cases, case_id, who(request), planned, given.note)
+
+    return case_form(await asyncio.to_thread(changed))
+
+
+@route("POST", "/cases/{case_id}/opinion", Right.LABEL, refuses=CHANGING)
+async def ask(cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[AskOpinion]) -> CaseForm:
+    """Ask a colleague or a role to decide a case; a verdict given with it is the first opinion, and no label."""
+    given = await body
+
+    def asked() -> Case:
+        _check_colleague(cases, access, given.of, "of")
+        said = {"verdict": given.verdict, "reason": given.reason, "note": given.note}
+        return ask_opinion(cases, case_id, who(request), given.of, **said)
+
+    return case_form(await asyncio.to_thread(asked))
+
+
+@route("DELETE", "/cases/{case_id}/opinion", Right.LABEL, refuses=(404, 409))
+async def withdraw(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
+    """Withdraw one's own request for a second opinion."""
+    return case_form(await asyncio.to_thread(withdraw_opinion, cases, case_id, who(request)))
+
+
+@route("POST", "/cases/{case_id}/undo", Right.LABEL, refuses=(404, 409))
+async def undo(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request) -> CaseForm:
+    """Take back one's own last verdict within 10 minutes; a label that it became stands until the next verdict."""
+    case = await asyncio.to_thread(cases.undo, case_id, who(request))
+    await verdicts.submit()
+    return case_form(case)
+
+
+@route("PUT", "/cases/queues/{queue}", Right.APPROVE | Right.ADMINISTER, refuses=CHANGING)
+async def set_due(cases: Cases, /, queue: str, request: Request, body: Body[SetDue]) -> DueTime:
+    """Set within how many minutes cases that come into a queue from now on are due."""
+    minutes = (await body).due_minutes
+    await asyncio.to_thread(partial(set_due_minutes, cases, queue, who(request), minutes))
+    return DueTime(queue, minutes)
