@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import numpy as np
 
-from penstock import Detector, Engine, Entity, Label, Policy, Rule
+from penstock import CasePolicy, Detector, Engine, Entity, Label, Policy, Rule
 from penstock.cases.queues import Filter, page
 from penstock.cases.store import Cases
 from penstock.clock import from_us
@@ -46,6 +46,7 @@ def detector():
         ],
         rules=[Rule("large", "amount >= 50", then="review")],
         policy=Policy(on_failure="review"),
+        cases=CasePolicy(grouped=False),
     )
 
 

@@ -53,7 +53,7 @@ export function useSaying(id: string, detector: string) {
     mutationFn: async ({ fraud, caseId, version }: Said) => {
       if (caseId !== null) {
         const verdict = fraud ? ("fraud" as const) : ("good" as const);
-        const body = { verdict, version, reason: null, note: null };
+        const body = { verdict, version, reason: null, note: null, transactions: [id], seen: null };
         say(await api.POST("/cases/{case_id}/verdict", { params: { path: { case_id: caseId } }, body }));
       } else {
         say(await api.POST("/labels", { body: { ...UNSAID, transaction_id: id, fraud, detector } }));

@@ -43,11 +43,12 @@ const queue = createRoute({
   path: "/queue",
   validateSearch: (
     search: Record<string, unknown>,
-  ): { queue?: string; case?: string; state?: string; order?: string; view?: string } => ({
+  ): { queue?: string; case?: string; state?: string; order?: string; whose?: string; view?: string } => ({
     queue: text(search.queue),
     case: text(search.case),
     state: text(search.state),
     order: text(search.order),
+    whose: text(search.whose),
     view: text(search.view),
   }),
   component: lazyRouteComponent(() => import("~/screens/queue/QueuePage"), "QueuePage"),

@@ -166,7 +166,7 @@ class Member(msgspec.Struct, frozen=True):
     known_source: str | None
     known_us: int | None
     currency: str | None
-    named: tuple[NamedField, ...]
+    named: tuple[NamedField, ...] = ()
 
 
 class Happening(msgspec.Struct, frozen=True):

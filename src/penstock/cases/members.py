@@ -44,8 +44,8 @@ def place(transaction: Transaction, new: NewCase, now: int, who: str = "penstock
         _grow(transaction, found, new)
     for key in dict.fromkeys(new.keys):
         transaction.run(
-            "INSERT INTO case_keys (entity, key, case_id) VALUES (:entity, :key, :id) ON CONFLICT DO NOTHING",
-            {"id": case.id, "entity": key.entity, "key": key.key},
+            "INSERT INTO case_keys (entity, key, case_id, n) VALUES (:entity, :key, :id, :n) ON CONFLICT DO NOTHING",
+            {"id": case.id, "entity": key.entity, "key": key.key, "n": n},
         )
     return None if found else case
 

@@ -181,7 +181,7 @@ def queues(cases: Cases) -> list[Queue]:
     found: dict[str, list[Row]] = {}
     for row in cases.database.read(sizes, {"now": now}):
         found.setdefault(row[0], []).append(row)
-    due = dict(cases.database.read("SELECT queue, due_minutes FROM case_queues"))
+    due: dict[str, int | None] = dict(cases.database.read("SELECT queue, due_minutes FROM case_queues"))
     return [_queue(queue, rows, held.get(queue, {}), due.get(queue)) for queue, rows in found.items()]
 
 

@@ -128,8 +128,9 @@ class Cases:
         return find(self.database, case_id, self.clock())
 
     def keys(self, case_id: str) -> list[Key]:
-        """The keys of its transaction."""
-        rows = self.database.read("SELECT entity, key FROM case_keys WHERE case_id = :id ORDER BY entity, key", {"id": case_id})
+        """The keys of its first transaction; those of the others only find the case."""
+        sql = "SELECT entity, key FROM case_keys WHERE case_id = :id AND n = 1 ORDER BY entity, key"
+        rows = self.database.read(sql, {"id": case_id})
         return [Key(*row) for row in rows]
 
     def history(self, case_id: str) -> list[Happening]:

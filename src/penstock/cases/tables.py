@@ -88,6 +88,7 @@ SCHEMA = Schema(
             "DROP INDEX cases_untold",
             "CREATE INDEX cases_of_subject ON cases (detector, subject_entity, subject_key) WHERE verdict IS NULL",
             "CREATE INDEX cases_by_priority ON cases (priority DESC, expected_loss DESC, opened_us, id) WHERE verdict IS NULL",
+            "ALTER TABLE case_keys ADD COLUMN n INTEGER NOT NULL DEFAULT 1",
             "CREATE TABLE case_queues (queue TEXT PRIMARY KEY, due_minutes INTEGER)",
             "CREATE TABLE case_mentions (name TEXT NOT NULL, case_id TEXT NOT NULL, PRIMARY KEY (name, case_id))",
         ],
@@ -117,9 +118,14 @@ COLUMNS = (
 def read_case(row: Row) -> Case:
     """A case from `COLUMNS`."""
     *columns, named, tags, entity, key = row
-    subject = None if entity is None else Key(entity, key)
-    case = Case(*columns, _named(named), msgspec.json.decode(tags, type=prepared(tuple[str, ...])), subject)
-    return case if case.known_fraud is None else msgspec.structs.replace(case, known_fraud=bool(case.known_fraud))
+    case = Case(*columns)
+    return msgspec.structs.replace(
+        case,
+        known_fraud=None if case.known_fraud is None else bool(case.known_fraud),
+        named=_named(named),
+        tags=msgspec.json.decode(tags, type=prepared(tuple[str, ...])),
+        subject=None if entity is None else Key(entity, key),
+    )
 
 
 MEMBER = ", ".join(Member.__struct_fields__)
@@ -129,9 +135,9 @@ MEMBER = ", ".join(Member.__struct_fields__)
 def read_member(row: Row) -> Member:
     """A member from `MEMBER`."""
     *columns, named = row
-    member = Member(*columns, _named(named))
+    member = Member(*columns)
     known = None if member.known_fraud is None else bool(member.known_fraud)
-    return msgspec.structs.replace(member, own=bool(member.own), known_fraud=known)
+    return msgspec.structs.replace(member, own=bool(member.own), known_fraud=known, named=_named(named))
 
 
 def _named(written: str | None) -> tuple[NamedField, ...]:

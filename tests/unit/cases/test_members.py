@@ -68,6 +68,7 @@ def test_a_burst_of_thirty_payments_of_one_customer_is_one_case(cases):
     assert case.subject == Key("card", "ana's card")
     assert [each.transaction_id for each in members(cases.database, case.id)] == [f"t{n}" for n in range(30)]
     assert page(cases, Filter(entity="merchant", key="m17"))[0] == [case], "a case is found by the keys of each transaction"
+    assert cases.keys(case.id) == [Key("card", "ana's card"), Key("merchant", "m0")]
     assert cases.follow("log", 2, [new(n, at_us=n) for n in range(30)]) == 0, "following again changes nothing"
     assert page(cases, Filter())[0] == [case]
 

@@ -4,9 +4,10 @@ import { Badge } from "~/ui/Badge";
 import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
-import { labelWord, money, percent, words } from "~/words/numbers";
+import { labelWord, money, percent, verdictWord, words } from "~/words/numbers";
 import type { Case, Said } from "./outbox";
-import { until, verdictInWords } from "./told";
+import { Plan } from "./Plan";
+import { askedOf, until, verdictInWords } from "./told";
 
 /** What the case is about, in one glance, and who holds it or what was said of it. */
 export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: Said }) {
@@ -37,6 +38,7 @@ export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: 
         </Fact>
         <Fact name="Queue">{words(of.queue)}</Fact>
       </dl>
+      <Plan of={of} />
       <p role="status" className="min-h-6">
         <Holding of={of} me={me} refused={refused} />
       </p>
@@ -68,6 +70,12 @@ function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) 
         </Badge>
       )}
       {(of.state === "open" || of.state === "escalated") && !refused && <Badge>Unassigned</Badge>}
+      {of.opinion && of.state !== "decided" && (
+        <Badge tone="info">
+          {of.opinion.by} asks {askedOf(of.opinion.of)} for a second opinion
+          {of.opinion.verdict && `, and says ${verdictWord(of.opinion.verdict)}`}
+        </Badge>
+      )}
       {of.escalations > 0 && <Badge tone="warn">Escalated</Badge>}
       {of.origin === "sample" && <Badge>Random sample</Badge>}
       {of.known && (

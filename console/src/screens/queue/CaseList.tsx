@@ -8,6 +8,7 @@ import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
 import { money, percent } from "~/words/numbers";
 import type { Case, Said } from "./outbox";
+import { Plan } from "./Plan";
 import { until, verdictInWords } from "./told";
 
 interface Props {
@@ -85,6 +86,7 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
         <span className="flex w-full">
           <Identity of={row} />
         </span>
+        <Plan of={row} />
         <span className="figure text-xs" title="Amount x fraud probability">
           Expected loss {money(row.expected_loss, row.currency)}
         </span>

@@ -7,6 +7,8 @@ import type { Detail } from "./cases";
 import { History } from "./History";
 import { Linked } from "./Linked";
 import { MainFeatures } from "./MainFeatures";
+import { Members } from "./Members";
+import { heldByOther } from "./order";
 import type { Case, Said } from "./outbox";
 import type { Work } from "./useWork";
 import { VerdictBar } from "./VerdictBar";
@@ -48,8 +50,9 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
         </div>
         <div className="flex flex-col gap-5 p-4">
           <Asked of={detail} height={420}>
-            {({ decision, personal, links, history }) => (
+            {({ decision, personal, links, history, transactions }) => (
               <>
+                <Members of={of} members={transactions} mayDecide={work.mayDecide && !heldByOther(of, me)} />
                 <div className="grid gap-5 xl:grid-cols-2">
                   <Why of={of} decision={decision} personal={personal} />
                   <MainFeatures decision={decision} />

@@ -5,7 +5,7 @@ import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { CaseList } from "./CaseList";
 import { CaseView } from "./CaseView";
-import { type Chosen, type Order, type State, useCase, useCases, useSaid } from "./cases";
+import { type Chosen, type Order, type State, useCase, useCases, useSaid, type Whose } from "./cases";
 import { Filters } from "./Filters";
 import { current, leftToDo } from "./order";
 import { type Case, dealtWith, refusals, saidBy } from "./outbox";
@@ -17,13 +17,13 @@ import { WorkDialogs } from "./WorkDialogs";
 
 interface Props {
   chosen: Chosen;
-  onFilter: (state: State, order: Order) => void;
+  onFilter: (to: { state?: State; order?: Order; whose?: Whose }) => void;
 }
 
 /** The list, the case that is looked at beside it, and the keys that work on it. */
 export function Desk({ chosen, onFilter }: Props) {
-  const list = useCases(chosen);
   const me = useSession().data?.name ?? "";
+  const list = useCases(chosen, me);
   const everybody = useSaid();
   const said = useMemo(() => saidBy(everybody, me), [everybody, me]);
   const mayDecide = useMay()("label");
@@ -40,7 +40,19 @@ export function Desk({ chosen, onFilter }: Props) {
     all.find((each) => each.id === id),
     detail.data?.case,
   );
-  const work = useWork({ all, rows, done: hidden, here, id, me, mayDecide, queue: chosen.queue, choose, setMarked });
+  const work = useWork({
+    all,
+    rows,
+    done: hidden,
+    said,
+    here,
+    id,
+    me,
+    mayDecide,
+    queue: chosen.queue,
+    choose,
+    setMarked,
+  });
 
   return (
     <>
@@ -55,7 +67,14 @@ export function Desk({ chosen, onFilter }: Props) {
           actions={<Filters chosen={chosen} onFilter={onFilter} />}
         >
           {mayDecide && (
-            <SweepBar rows={rows} marked={marked} setMarked={setMarked} chosen={chosen} onTakeNext={work.next} />
+            <SweepBar
+              rows={rows}
+              marked={marked}
+              setMarked={setMarked}
+              chosen={chosen}
+              me={me}
+              onTakeNext={work.next}
+            />
           )}
           <Asked
             of={list}

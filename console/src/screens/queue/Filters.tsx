@@ -1,5 +1,5 @@
 import { Select } from "~/ui/Field";
-import type { Chosen, Order, State } from "./cases";
+import type { Chosen, Order, State, Whose } from "./cases";
 
 const STATE_NAMES: Record<State, string> = {
   undecided: "To do",
@@ -9,36 +9,67 @@ const STATE_NAMES: Record<State, string> = {
   decided: "Decided",
 };
 
-const ORDER_NAMES: Record<Order, string> = { expected_loss: "Expected loss", oldest: "Oldest", newest: "Newest" };
+const ORDER_NAMES: Record<Order, string> = {
+  expected_loss: "Expected loss",
+  priority: "Priority",
+  due: "Due time",
+  oldest: "Oldest",
+  newest: "Newest",
+};
+
+const WHOSE_NAMES: Record<Whose, string> = {
+  all: "All cases",
+  mine: "Assigned to me",
+  mentions: "Mentions me",
+  overdue: "Overdue",
+};
+
+interface Props {
+  chosen: Chosen;
+  onFilter: (to: { state?: State; order?: Order; whose?: Whose }) => void;
+}
 
 /** Which cases are listed, and which come first. */
-export function Filters({ chosen, onFilter }: { chosen: Chosen; onFilter: (state: State, order: Order) => void }) {
+export function Filters({ chosen, onFilter }: Props) {
   return (
     <>
-      <Select
+      <One
+        label="Whose"
+        names={WHOSE_NAMES}
+        value={chosen.whose}
+        onChange={(whose) => onFilter({ whose: whose as Whose })}
+      />
+      <One
         label="State"
-        hidden
+        names={STATE_NAMES}
         value={chosen.state}
-        onChange={(event) => onFilter(event.target.value as State, chosen.order)}
-      >
-        {Object.entries(STATE_NAMES).map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-      </Select>
-      <Select
+        onChange={(state) => onFilter({ state: state as State })}
+      />
+      <One
         label="Order"
-        hidden
+        names={ORDER_NAMES}
         value={chosen.order}
-        onChange={(event) => onFilter(chosen.state, event.target.value as Order)}
-      >
-        {Object.entries(ORDER_NAMES).map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-      </Select>
+        onChange={(order) => onFilter({ order: order as Order })}
+      />
     </>
+  );
+}
+
+interface OneProps {
+  label: string;
+  names: Record<string, string>;
+  value: string;
+  onChange: (to: string) => void;
+}
+
+function One({ label, names, value, onChange }: OneProps) {
+  return (
+    <Select label={label} hidden value={value} onChange={(event) => onChange(event.target.value)}>
+      {Object.entries(names).map(([each, name]) => (
+        <option key={each} value={each}>
+          {name}
+        </option>
+      ))}
+    </Select>
   );
 }

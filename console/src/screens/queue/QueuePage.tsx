@@ -3,7 +3,7 @@ import { oneOf } from "~/app/search";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
 import { Analysts } from "./Analysts";
-import { ORDERS, STATES } from "./cases";
+import { ORDERS, STATES, WHOSE } from "./cases";
 import { Desk } from "./Desk";
 import { Queues } from "./Queues";
 
@@ -14,7 +14,7 @@ const VIEWS = [
 
 /** Decisions that wait for a person, the most at stake first: looked at, held by one at a time, decided, the next. */
 export function QueuePage() {
-  const { view, queue, state, order, detector } = useSearch({ from: "/queue" });
+  const { view, queue, state, order, detector, whose } = useSearch({ from: "/queue" });
   const navigate = useNavigate();
   const show = view === "analysts" ? "analysts" : "cases";
   const set = (to: Record<string, string | undefined>) =>
@@ -43,14 +43,9 @@ export function QueuePage() {
               detector,
               state: oneOf(STATES, state) ?? "undecided",
               order: oneOf(ORDERS, order) ?? "expected_loss",
+              whose: oneOf(WHOSE, whose) ?? "all",
             }}
-            onFilter={(state, order) =>
-              set({
-                state: state === "undecided" ? undefined : state,
-                order: order === "expected_loss" ? undefined : order,
-                case: undefined,
-              })
-            }
+            onFilter={(to) => set({ ...to, case: undefined })}
           />
         </>
       )}

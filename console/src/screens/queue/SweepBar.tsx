@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { Button } from "~/ui/Button";
 import { plural } from "~/words/numbers";
-import type { Chosen, Meant } from "./cases";
+import { type Chosen, filterOf, type Meant } from "./cases";
 import type { Case } from "./outbox";
 import { SweepDialog } from "./SweepDialog";
 
@@ -10,13 +10,14 @@ interface Props {
   marked: ReadonlySet<string>;
   setMarked: (marked: ReadonlySet<string>) => void;
   chosen: Chosen;
+  me: string;
   onTakeNext: () => void;
 }
 
 /** What one can do with several cases at once, and with none in particular. */
-export function SweepBar({ rows, marked, setMarked, chosen, onTakeNext }: Props) {
+export function SweepBar({ rows, marked, setMarked, chosen, me, onTakeNext }: Props) {
   const [meant, mean] = useState<{ title: string; of: Meant }>();
-  const { queue, state, detector } = chosen;
+  const { queue, state, detector, whose } = chosen;
   const close = (done: boolean) => {
     mean(undefined);
     if (done) setMarked(new Set());
@@ -45,7 +46,10 @@ export function SweepBar({ rows, marked, setMarked, chosen, onTakeNext }: Props)
             <Button
               look="quiet"
               onClick={() =>
-                mean({ title: "Verdict on every case of this list", of: { filter: { queue, state, detector } } })
+                mean({
+                  title: "Verdict on every case of this list",
+                  of: { filter: { queue, state, detector, ...filterOf(whose, me) } },
+                })
               }
             >
               Resolve all…

@@ -12,7 +12,7 @@ import { count, money, verdictWord, words } from "~/words/numbers";
 import { lookAgain, type Meant, sweep, useQueues } from "./cases";
 import type { Verdict } from "./outbox";
 import { sweepInWords } from "./told";
-import { VERDICTS } from "./WorkDialogs";
+import { VERDICTS } from "./verdicts";
 
 interface Props {
   title: string;

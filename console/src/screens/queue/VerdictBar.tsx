@@ -1,6 +1,7 @@
 import { Button } from "~/ui/Button";
 import { heldByOther } from "./order";
 import type { Case } from "./outbox";
+import { mayUndo } from "./told";
 import type { Work } from "./useWork";
 
 /** What one can say about a case; each button shows its key. Nothing where one may only look. */
@@ -15,6 +16,11 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
   if (of.state === "decided") {
     return (
       <div className="flex flex-wrap gap-2">
+        {mayUndo(of, me) && (
+          <Button shortcut="z" onClick={work.undo}>
+            Undo
+          </Button>
+        )}
         <Button shortcut="d" onClick={() => ask("verdict")}>
           Change verdict
         </Button>
@@ -46,6 +52,16 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
       <Button shortcut="n" onClick={() => ask("note")}>
         Note
       </Button>
+      <Button shortcut="s" onClick={() => ask("plan")}>
+        Assign…
+      </Button>
+      {of.opinion?.by === me ? (
+        <Button onClick={work.withdrawOpinion}>Withdraw request</Button>
+      ) : (
+        <Button shortcut="o" disabled={others} onClick={() => ask("opinion")}>
+          Second opinion
+        </Button>
+      )}
       {of.state === "taken" && of.owner === me ? (
         <Button shortcut="r" onClick={work.release}>
           Unassign

@@ -5,7 +5,9 @@ import { FormDialog, part } from "~/ui/FormDialog";
 import { money, words } from "~/words/numbers";
 import { useQueues } from "./cases";
 import type { Verdict } from "./outbox";
+import { OpinionDialog, PlanDialog } from "./PlanDialogs";
 import type { Work } from "./useWork";
+import { VERDICTS } from "./verdicts";
 
 /** What is asked before something is done: a reason, a queue, a note; and which keys there are. */
 export function WorkDialogs({ work }: { work: Work }) {
@@ -14,6 +16,8 @@ export function WorkDialogs({ work }: { work: Work }) {
   if (!work.case || !work.asking) return null;
   const about = `${money(work.case.amount, work.case.currency)}, ${work.case.transaction_id}`;
   if (work.asking === "verdict") return <VerdictDialog about={about} work={work} onClose={close} />;
+  if (work.asking === "plan") return <PlanDialog of={work.case} about={about} work={work} onClose={close} />;
+  if (work.asking === "opinion") return <OpinionDialog about={about} work={work} onClose={close} />;
   if (work.asking === "escalate") return <EscalateDialog about={about} work={work} onClose={close} />;
   return <NoteDialog about={about} work={work} onClose={close} />;
 }
@@ -23,12 +27,6 @@ interface Props {
   work: Work;
   onClose: () => void;
 }
-
-export const VERDICTS: readonly { value: Verdict; name: string }[] = [
-  { value: "good", name: "Legitimate" },
-  { value: "fraud", name: "Fraud" },
-  { value: "unsure", name: "Unsure" },
-];
 
 function VerdictDialog({ about, work, onClose }: Props) {
   const reasons = useQueues().data?.reasons;
@@ -87,7 +85,15 @@ function NoteDialog({ about, work, onClose }: Props) {
   const submit = (given: FormData) => work.note(part(given, "text") ?? "");
   return (
     <FormDialog title="Note" about={about} onClose={onClose} onSubmit={submit} action="Add note">
-      <TextArea label="Note" name="text" rows={4} required autoFocus maxLength={10_000} />
+      <TextArea
+        label="Note"
+        name="text"
+        rows={4}
+        required
+        autoFocus
+        maxLength={10_000}
+        hint="@name mentions a colleague, who finds the case under “Mentions me”."
+      />
     </FormDialog>
   );
 }
@@ -104,6 +110,9 @@ const DECIDING = [
   ["U", "unsure"],
   ["D", "verdict with a reason and a note"],
   ["E", "escalate to another queue"],
+  ["S", "assign, due time, priority, tags"],
+  ["O", "ask for a second opinion"],
+  ["Z", "undo the last verdict"],
   ["N", "note"],
   ["T", "take, or hold for longer"],
   ["R", "unassign"],

@@ -12,8 +12,12 @@ import { refusal } from "./told";
 export const STATES = ["undecided", "open", "taken", "escalated", "decided"] as const;
 export type State = (typeof STATES)[number];
 
-export const ORDERS = ["expected_loss", "oldest", "newest"] as const;
+export const ORDERS = ["expected_loss", "priority", "due", "oldest", "newest"] as const;
 export type Order = (typeof ORDERS)[number];
+
+/** Whose cases a list shows: everybody's, those assigned to oneself, those whose notes mention one, or overdue ones. */
+export const WHOSE = ["all", "mine", "mentions", "overdue"] as const;
+export type Whose = (typeof WHOSE)[number];
 
 /** Which cases a list shows. */
 export interface Chosen {
@@ -21,6 +25,7 @@ export interface Chosen {
   state: State;
   detector?: string;
   order: Order;
+  whose: Whose;
 }
 
 export type Detail = Schemas["CaseDetail"];
@@ -42,19 +47,26 @@ export function useQueues() {
 }
 
 /** A list of cases, page after page, as it is now. */
-export function useCases({ queue, state, detector, order }: Chosen) {
+export function useCases({ queue, state, detector, order, whose }: Chosen, me: string) {
   return useInfiniteQuery({
-    queryKey: ["cases", { queue, state, detector, order }],
+    queryKey: ["cases", { queue, state, detector, order, whose, me }],
     refetchInterval: FRESH_MS,
     placeholderData: keepPreviousData,
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam }) => {
-      const query = { queue, state, detector, order, limit: PAGE, before: pageParam };
+      const query = { queue, state, detector, order, limit: PAGE, before: pageParam, ...filterOf(whose, me) };
       const page = say(await api.GET("/cases", { params: { query } }));
       return { ...page, cases: page.cases.map((row) => answered.newest(row)) };
     },
     getNextPageParam: (page) => page.next ?? undefined,
   });
+}
+
+/** The part of a filter that says whose cases are meant. */
+export function filterOf(whose: Whose, me: string): { assignee?: string; mentioned?: string; overdue?: boolean } {
+  if (whose === "mine") return { assignee: me };
+  if (whose === "mentions") return { mentioned: me };
+  return whose === "overdue" ? { overdue: true } : {};
 }
 
 function detailQuery(id: string) {
@@ -126,7 +138,54 @@ export async function sweep(
   return say(await api.POST("/cases/verdicts", { body }));
 }
 
-const ANY: Schemas["Filter"] = { queue: null, state: null, detector: null, owner: null, entity: null, key: null };
+const ANY: Schemas["Filter"] = {
+  queue: null,
+  state: null,
+  detector: null,
+  owner: null,
+  entity: null,
+  key: null,
+  assignee: null,
+  tag: null,
+  priority: null,
+  mentioned: null,
+  overdue: null,
+};
+
+/** Who may be assigned a case or asked for a second opinion, as far as the service knows. */
+export function useColleagues() {
+  return useQuery({ queryKey: ["colleagues"], queryFn: async () => say(await api.GET("/cases/colleagues")) });
+}
+
+/** Change who decides a case, until when, in which order, and its tags. */
+export async function plan(id: string, to: Partial<Schemas["PlanCase"]>): Promise<Case> {
+  const body = { note: null, ...to };
+  return worded(id, async () => say(await api.PATCH("/cases/{case_id}", { ...at(id), body })));
+}
+
+/** Ask a colleague or a role to decide a case. */
+export async function askOpinion(id: string, body: Schemas["AskOpinion"]): Promise<Case> {
+  return worded(id, async () => say(await api.POST("/cases/{case_id}/opinion", { ...at(id), body })));
+}
+
+/** Withdraw one's request for a second opinion. */
+export async function withdrawOpinion(id: string): Promise<Case> {
+  return worded(id, async () => say(await api.DELETE("/cases/{case_id}/opinion", at(id))));
+}
+
+/** Take back one's own last verdict; what was said about the case here no longer hides it from lists. */
+export async function undo(id: string): Promise<Case> {
+  const now = await worded(id, async () => say(await api.POST("/cases/{case_id}/undo", at(id))));
+  for (const said of outbox.said) if (said.about.id === id && said.state === "done") outbox.drop(said);
+  void queries.invalidateQueries({ queryKey: ["cases"] });
+  return now;
+}
+
+/** A verdict on one transaction of a case. */
+export async function judge(id: string, transaction: string, verdict: Verdict, version?: number): Promise<Case> {
+  const body = { verdict, reason: null, note: null, version: version ?? null, transactions: [transaction], seen: null };
+  return worded(id, async () => say(await api.POST("/cases/{case_id}/verdict", { ...at(id), body })));
+}
 
 /** Ask for everything about cases again. */
 export function lookAgain(): void {
@@ -140,9 +199,8 @@ async function send(about: Case, act: Act): Promise<Case> {
       return say(await api.POST("/cases/{case_id}/escalate", { ...at(about.id), body: { queue, note } }));
     }
     const { verdict, reason = null, note = null, version = null } = act;
-    return say(
-      await api.POST("/cases/{case_id}/verdict", { ...at(about.id), body: { verdict, reason, note, version } }),
-    );
+    const body = { verdict, reason, note, version, transactions: null, seen: about.transactions };
+    return say(await api.POST("/cases/{case_id}/verdict", { ...at(about.id), body }));
   });
 }
 

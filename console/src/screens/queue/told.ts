@@ -3,7 +3,7 @@
 import { ApiProblem, type Schemas } from "~/api/client";
 import { told } from "~/ui/Asked";
 import { plural, sums, verdictWord, words } from "~/words/numbers";
-import { moment } from "~/words/times";
+import { duration, moment } from "~/words/times";
 import type { Case } from "./outbox";
 
 type Line = Schemas["LineForm"];
@@ -28,6 +28,23 @@ export function until(of: Case): string {
   return of.locked_until === null ? "–" : moment(of.locked_until);
 }
 
+/** When a case is due, in a word or two. */
+export function dueInWords(of: Pick<Case, "due_at">, now = Date.now()): string | undefined {
+  if (of.due_at === null) return undefined;
+  const left = (new Date(of.due_at).getTime() - now) / 1000;
+  return left < 0 ? `overdue by ${duration(-left)}` : `due in ${duration(left)}`;
+}
+
+/** Of whom a second opinion is asked. */
+export function askedOf(of: string): string {
+  return of.startsWith("role:") ? `anybody with the role ${words(of.slice("role:".length))}` : of;
+}
+
+/** Whether somebody may still undo the last verdict on a case. */
+export function mayUndo(of: Case, me: string, now = Date.now()): boolean {
+  return of.undo_by === me && of.undo_until !== null && new Date(of.undo_until).getTime() > now;
+}
+
 /** One line of a case's history. */
 export function lineInWords(line: Line): string {
   const { details } = line;
@@ -47,8 +64,32 @@ export function lineInWords(line: Line): string {
       const reason = said("reason");
       const before = said("before");
       const verdict = verdictWord(said("verdict") ?? "–");
-      return `said ${verdict}${reason ? `, ${words(reason)}` : ""}${before ? ` (before: ${verdictWord(before)})` : ""}`;
+      const of = Array.isArray(details.transactions) ? ` of ${plural(details.transactions.length, "transaction")}` : "";
+      const first = said("first");
+      const opinion = first ? ` (first opinion, by ${said("first_by")}: ${verdictWord(first)})` : "";
+      const earlier = before ? ` (before: ${verdictWord(before)})` : "";
+      return `said ${verdict}${reason ? `, ${words(reason)}` : ""}${of}${earlier}${opinion}`;
     }
+    case "undo":
+      return "took the verdict back";
+    case "assign":
+      return said("assignee") ? `assigned it to ${said("assignee")}` : "removed the assignment";
+    case "due":
+      return said("due_at") ? `set the due time to ${moment(said("due_at") ?? "")}` : "removed the due time";
+    case "priority":
+      return `set the priority to ${said("priority")}`;
+    case "tag":
+      return `set the tags to ${Array.isArray(details.tags) && details.tags.length ? details.tags.join(", ") : "none"}`;
+    case "opinion": {
+      const first = said("verdict");
+      return `asked ${askedOf(said("of") ?? "–")} for a second opinion${first ? `, and said ${verdictWord(first)}` : ""}`;
+    }
+    case "withdraw_opinion":
+      return "withdrew the request for a second opinion";
+    case "attach":
+      return `attached ${said("name")}`;
+    case "detach":
+      return `removed the attachment ${said("name")}`;
     default:
       return words(line.action);
   }

@@ -1,19 +1,35 @@
 /** What one does with a case, by button or key: hold it, say what it is, and go on with the next at once. */
 
 import { type Dispatch, type SetStateAction, useEffect, useState } from "react";
+import type { Schemas } from "~/api/client";
 import { told } from "~/ui/Asked";
 import { sayDone } from "~/ui/said";
 import { useKeys } from "~/ui/useKeys";
-import { fetchAhead, keep, note, outbox, release, take, takeNext } from "./cases";
+import {
+  askOpinion,
+  fetchAhead,
+  keep,
+  note,
+  outbox,
+  plan,
+  release,
+  take,
+  takeNext,
+  undo,
+  withdrawOpinion,
+} from "./cases";
 import { following, moved } from "./order";
-import type { Act, Case, Verdict } from "./outbox";
+import type { Act, Case, Said, Verdict } from "./outbox";
+import { mayUndo } from "./told";
 
-export type Asking = "verdict" | "escalate" | "note" | "keys";
+export type Asking = "verdict" | "escalate" | "note" | "keys" | "plan" | "opinion";
 
 interface Given {
   all: readonly Case[];
   rows: readonly Case[];
   done: ReadonlySet<string>;
+  /** What was said here, newest first. */
+  said: readonly Said[];
   /** The case that is looked at, and its id, which is known earlier. */
   here: Case | undefined;
   id: string | undefined;
@@ -32,6 +48,10 @@ export interface Work {
   say: (verdict: Verdict, more?: { reason?: string; note?: string }) => void;
   escalate: (queue: string, note?: string) => void;
   note: (text: string) => void;
+  plan: (to: Partial<Schemas["PlanCase"]>) => Promise<void>;
+  askOpinion: (asked: Schemas["AskOpinion"]) => Promise<void>;
+  withdrawOpinion: () => void;
+  undo: () => void;
   take: () => void;
   release: () => void;
   next: () => void;
@@ -40,7 +60,7 @@ export interface Work {
 
 const AHEAD = 2;
 
-export function useWork({ all, rows, done, here, id, me, mayDecide, queue, choose, setMarked }: Given): Work {
+export function useWork({ all, rows, done, said, here, id, me, mayDecide, queue, choose, setMarked }: Given): Work {
   const [asking, ask] = useState<Asking>();
   const ahead = upcoming(rows, id, done, me);
   useEffect(() => fetchAhead(ahead ? ahead.split(" ") : []), [ahead]);
@@ -74,6 +94,19 @@ export function useWork({ all, rows, done, here, id, me, mayDecide, queue, choos
       act({ kind: "verdict", verdict, ...more, version: here?.verdict ? here.version : undefined }),
     escalate: (to, text) => act({ kind: "escalate", queue: to, note: text }),
     note: (text) => here && doing(() => note(here.id, text)),
+    plan: async (to) => here && keep(await plan(here.id, to)),
+    askOpinion: async (asked) => here && keep(await askOpinion(here.id, asked)),
+    withdrawOpinion: () => here && doing(() => withdrawOpinion(here.id)),
+    undo: () => {
+      const which = here && mayUndo(here, me) ? here.id : lastDecided(said);
+      if (!which) return sayDone("There is no verdict of yours to undo.");
+      return doing(async () => {
+        const now = await undo(which);
+        choose(now.id);
+        sayDone("Verdict undone.");
+        return now;
+      });
+    },
     take: () => here && doing(() => take(here.id)),
     release: () => here && doing(() => release(here.id)),
     next: () =>
@@ -102,10 +135,18 @@ export function useWork({ all, rows, done, here, id, me, mayDecide, queue, choos
     n: when(open, () => ask("note")),
     t: when(first, work.take),
     r: when(first && here.owner === me, work.release),
+    s: when(first, () => ask("plan")),
+    o: when(first, () => ask("opinion")),
+    z: when(mayDecide, work.undo),
     g: when(mayDecide, work.next),
     x: when(first, () => here && work.mark(here.id)),
   });
   return work;
+}
+
+/** The case that got a verdict here last. */
+function lastDecided(said: readonly Said[]): string | undefined {
+  return said.find((each) => each.act.kind === "verdict" && each.state !== "refused")?.about.id;
 }
 
 /** The ids of the next few, as one text, so that an effect sees when they change. */
