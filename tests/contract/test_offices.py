@@ -4,11 +4,14 @@ import random
 import threading
 from itertools import count
 
+import msgspec
 import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
 from penstock.audit import AuditLog, erase, note
 from penstock.cases.case import Key, NewCase
+from penstock.cases.members import members
+from penstock.cases.planning import Planned, ask_opinion, plan, set_due_minutes
 from penstock.cases.queues import Filter, page, queues, sweep
 from penstock.cases.store import Cases
 from penstock.clock import system_clock
@@ -299,6 +302,30 @@ def test_lists_of_cases_are_the_same_everywhere(open_office):
     [queue] = queues(cases)
     assert (queue.waiting, queue.taken, queue.expected_loss) == (5, 0, 5.0)
     assert sweep(cases, "ana", "good", chosen=Filter(entity="customer", key="c0"), dry_run=False).count == 3
+
+
+def test_decisions_about_one_subject_that_come_at_once_are_one_case_everywhere(open_office):
+    """Several processes open, judge, plan and undo; every transaction is in one case, and every label waits once."""
+    drawers = [Cases(open_office()) for _ in range(3)]
+    of_one = [msgspec.structs.replace(new(n), subject=Key("customer", "c")) for n in range(12)]
+    parts = [of_one[start : start + 6] for start in (0, 3, 6)]
+    all_at_once(*(lambda pair=pair: pair[0].follow("log", 1, pair[1]) for pair in zip(drawers, parts, strict=True)))
+    [case] = page(drawers[0], Filter(), order="priority")[0]
+    assert (case.transactions, case.expected_loss) == (12, 33.0)
+    assert {each.transaction_id for each in members(drawers[1].database, case.id)} == {f"t{n}" for n in range(12)}
+    set_due_minutes(drawers[0], "experts", "mia", 5)
+    assert drawers[1].escalate(case.id, "ana", "experts", "for @bob").due_us is not None
+    plan(drawers[2], case.id, "mia", Planned(assignee="bob", priority="high", tags=["ring"]))
+    for chosen in ({"assignee": "bob"}, {"priority": "high"}, {"tag": "ring"}, {"mentioned": "bob"}, {"overdue": False}):
+        assert len(page(drawers[0], Filter(**chosen), order="due")[0]) == 1, chosen
+    drawers[0].decide(case.id, "bob", "good", transactions=["t1"])
+    drawers[1].decide(case.id, "bob", "fraud")
+    assert len(drawers[2].pending_verdicts("shop")) == 12
+    assert drawers[2].undo(case.id, "bob").state == "escalated"
+    assert [each.transaction_id for each in drawers[2].pending_verdicts("shop")] == ["t1"]
+    ask_opinion(drawers[0], case.id, "bob", "mia", verdict="fraud")
+    assert drawers[1].decide(case.id, "mia", "fraud", seen=12).verdict == "fraud"
+    assert AuditLog(drawers[0].database).verify() is None
 
 
 def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):

@@ -8,9 +8,10 @@ import httpx
 import pytest
 from tests.waiting import wait_until
 
-from penstock import Engine
+from penstock import CasePolicy, Engine
 from penstock.config import Settings
 from penstock.database import open_office
+from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
 from penstock.service.routes import TABLE
@@ -211,6 +212,103 @@ def test_a_chargeback_that_says_otherwise_overturns(desktop):
     assert (analyst["compared"], analyst["agreed"], analyst["overturned"]) == (1, 0, 1)
 
 
+@pytest.fixture
+def grouped(mine):
+    """The detector of `mine`, with one case per customer."""
+    before = mine.cases, mine.case_subject
+    mine.cases, mine.case_subject = CasePolicy(high_loss=100), "customer"
+    yield
+    mine.cases, mine.case_subject = before
+
+
+@pytest.fixture
+def burst(grouped, opened):
+    """A burst of six payments of one customer, of which three are reviewed."""
+    with opened() as desktop:
+        desktop.client.post("/predict", json=[payment(n) for n in range(6)])
+        wait_until(lambda: [case["transactions"] for case in desktop.client.get("/cases").json()["cases"]] == [3])
+        yield desktop
+
+
+def label_of(desktop, transaction):
+    return desktop.engine.ledger.tables.label_of("mine", transaction)
+
+
+def test_a_burst_of_one_customer_is_one_case_with_a_verdict_for_all_or_one_by_one(burst):
+    [case] = burst.cases(1)
+    assert (case["subject"], case["amount"], case["transaction_id"]) == ({"entity": "customer", "key": "C1"}, 60.0, "tx3")
+    path = f"/cases/{case['id']}"
+    detail = burst.client.get(path).json()
+    assert [each["transaction_id"] for each in detail["transactions"]] == ["tx3", "tx4", "tx5"]
+    one = burst.post(f"{path}/verdict", verdict="good", reason="known_behaviour", transactions=["tx4"]).json()
+    assert (one["state"], label_of(burst, "tx4").fraud, label_of(burst, "tx3")) == ("open", False, None)
+    assert burst.client.get("/transaction/tx4/status").json()["review"]["verdict"] == "good"
+    assert burst.client.get("/transaction/tx5/status").json()["review"]["state"] == "open"
+    assert burst.post(f"{path}/verdict", verdict="fraud", seen=2).status_code == 409
+    assert burst.post(f"{path}/verdict", verdict="fraud", seen=3).json()["state"] == "decided"
+    assert [label_of(burst, f"tx{n}").fraud for n in (3, 4, 5)] == [True, False, True]
+    assert burst.client.get("/transaction/tx5/status").json()["review"]["verdict"] == "fraud"
+    burst.client.post("/predict", json=payment(6))
+    wait_until(lambda: len(burst.client.get("/cases").json()["cases"]) == 2)
+
+
+def test_a_verdict_is_undone_and_the_next_one_supersedes_its_label(burst):
+    [case] = burst.cases(1)
+    path = f"/cases/{case['id']}"
+    decided = burst.post(f"{path}/verdict", verdict="fraud").json()
+    assert (decided["undo_by"], decided["undo_until"] > decided["decided_at"]) == ("local", True)
+    undone = burst.post(f"{path}/undo").json()
+    assert (undone["state"], undone["verdict"], undone["undo_by"]) == ("open", None, None)
+    assert burst.post(f"{path}/undo").status_code == 409
+    burst.post(f"{path}/verdict", verdict="good")
+    history = burst.engine.ledger.tables.label_history("mine", "tx5")
+    assert [each.fraud for each in history] == [True, False]
+
+
+def test_a_case_is_planned_and_found_by_its_plan(burst):
+    [case] = burst.cases(1)
+    path = f"/cases/{case['id']}"
+    assert burst.client.put("/cases/queues/review", json={"due_minutes": 30}).json()["due_minutes"] == 30
+    plan = {"assignee": "bob", "due_at": "2026-01-01T00:00:00Z", "priority": "urgent", "tags": ["ring"], "note": "@mia: see"}
+    planned = burst.client.patch(path, json=plan).json()
+    assert {name: planned[name] for name in ("assignee", "due_at", "priority", "tags")} == {
+        name: plan[name] for name in ("assignee", "due_at", "priority", "tags")
+    }
+    for chosen in (
+        {"assignee": "bob"},
+        {"tag": "ring"},
+        {"priority": "urgent"},
+        {"mentioned": "mia"},
+        {"overdue": True},
+        {"order": "due"},
+        {"order": "priority"},
+    ):
+        assert [each["id"] for each in burst.cases(1, **chosen)] == [case["id"]], chosen
+    for chosen in ({"assignee": "ana"}, {"tag": "rin"}, {"priority": "low"}, {"mentioned": "bob"}, {"overdue": False}):
+        assert burst.cases(0, **chosen) == []
+    [queue] = burst.client.get("/cases/queues").json()["queues"]
+    assert (queue["overdue"], queue["due_minutes"]) == (1, 30)
+    assert burst.client.patch(path, json={"assignee": None}).json()["assignee"] is None
+    assert burst.client.patch(path, json={"priority": "soon"}).status_code == 422
+    assert burst.client.patch(path, json={"due_at": "soon"}).status_code == 422
+
+
+def test_a_second_opinion_is_asked_given_and_withdrawn(burst):
+    [case] = burst.cases(1)
+    path = f"/cases/{case['id']}"
+    asked = burst.post(f"{path}/opinion", of="bob", verdict="fraud").json()
+    assert asked["opinion"] == {"of": "bob", "by": "local", "verdict": "fraud", "reason": None}
+    refused = burst.post(f"{path}/verdict", verdict="fraud")
+    assert (refused.status_code, "local asked bob" in refused.json()["detail"]) == (409, True)
+    assert burst.client.delete(f"{path}/opinion").json()["opinion"] is None
+    assert burst.post(f"{path}/opinion", of="role:cook").status_code == 422
+    Users(burst.work.cases.database).add("ana", "a long enough password", ["analyst"], who="local")
+    assert burst.client.get("/cases/colleagues").json() == {"users": ["ana"], "roles": ["administrator", "analyst"]}
+    unknown = burst.post(f"{path}/opinion", of="bob")
+    assert (unknown.status_code, "ana" in unknown.json()["detail"]) == (422, True)
+    assert burst.post(f"{path}/opinion", of="ana").status_code == 200
+
+
 def test_after_a_restart_nothing_is_there_twice_and_what_was_not_told_is_told(opened):
     with opened(sample=0.5) as first:
         found = reviewed(first)
@@ -230,5 +328,5 @@ def test_every_route_of_cases_needs_a_right(desktop):
     declared = {
         (method.upper(), path) for path, each in paths.items() if path.startswith(("/cases", "/analysts")) for method in each
     }
-    assert len(declared) == 12
+    assert len(declared) == 18
     assert declared <= TABLE.keys()

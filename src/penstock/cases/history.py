@@ -7,6 +7,7 @@ import msgspec
 
 from penstock import audit
 from penstock.cases.case import Case
+from penstock.cases.mentions import mention
 from penstock.cases.tables import COLUMNS, read_case
 from penstock.clock import iso
 from penstock.database.sqlite import Database, Transaction
@@ -78,8 +79,9 @@ def change(
 
 
 def record(transaction: Transaction, case_id: str, who: str, action: str, now: int, details: dict[str, Any]) -> None:
-    """Add an act of a person to the history and to the audit log."""
+    """Add an act of a person to the history and to the audit log; whom its note mentions finds the case."""
     happened(transaction, case_id, who, action, now, details)
+    mention(transaction, case_id, details.get("text") or details.get("note") or "")
     audit.note(transaction, who=who, action=f"cases.{action}", subject=f"cases/{case_id}", details=details, at_us=now)
 
 

@@ -211,8 +211,10 @@ def undo(transaction: Transaction, case: Case, who: str, now: int) -> Case:
         "(SELECT MAX(n) FROM case_history WHERE case_id = :id AND who = :who AND verdict IS NOT NULL)",
         {"id": case.id, "who": who},  # figures of analysts count verdicts that stand
     )
+    concerned = [each for each, *_ in rows] if case.transactions > 1 else None
+    details = optional(undone=case.verdict, before=before["verdict"], transactions=concerned)
     changes = before | {"undo": None, "undo_by": None, "undo_until_us": None}
-    return change(transaction, case, who, "undo", now, optional(undone=case.verdict, before=before["verdict"]), changes)
+    return change(transaction, case, who, "undo", now, details, changes)
 
 
 def _before(case: Case) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from msgspec import UNSET, UnsetType
 from penstock import audit
 from penstock.cases.case import QUEUE, Case, check_verdict
 from penstock.cases.history import UNLOCKED, change, check_free, check_note, find, optional, role_of
-from penstock.cases.mentions import mention
 from penstock.cases.policy import priority_place
 from penstock.cases.store import Cases
 from penstock.clock import iso
@@ -51,8 +50,6 @@ def plan(cases: Cases, case_id: str, who: str, planned: Planned, note: str | Non
             acts["assign"][1].update(UNLOCKED)
         for action, (details, changes) in acts.items():
             case = change(transaction, case, who, action, now, details | optional(note=note), changes)
-        if note is not None:
-            mention(transaction, case_id, note)
         return case
 
 
@@ -116,8 +113,6 @@ def ask_opinion(
         assigned = {"assignee": None if role_of(of) else of}
         details = optional(of=of, verdict=verdict, reason=reason, note=note)
         case = change(transaction, case, who, "opinion", now, details, {**opinion, **assigned, **UNLOCKED})
-        if note is not None:
-            mention(transaction, case_id, note)
         return case
 
 

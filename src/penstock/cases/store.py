@@ -15,7 +15,6 @@ from penstock import audit
 from penstock.cases.case import QUEUE, Case, Happening, Key, Known, NewCase, PendingVerdict, check_verdict
 from penstock.cases.history import UNLOCKED, change, check_free, check_note, check_opinion, find, optional, record
 from penstock.cases.members import case_of, due_us, give, learn, place, undo
-from penstock.cases.mentions import mention
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Transaction
@@ -118,7 +117,6 @@ class Cases:
                 audit.note(transaction, who=who, action="cases.open", subject=f"cases/{known}", details=details, at_us=now)
             if note is not None:
                 record(transaction, known, who, "note", now, {"text": note})
-                mention(transaction, known, note)
             return case
 
     # ---------------------------------------------------------------- reading
@@ -181,7 +179,6 @@ class Cases:
         with self.database.write() as transaction:
             now = self.clock()
             record(transaction, find(transaction, case_id, now).id, who, "note", now, {"text": text})
-            mention(transaction, case_id, text)
 
     def escalate(self, case_id: str, who: str, queue: str, note: str | None = None) -> Case:
         """Escalate it to another queue."""

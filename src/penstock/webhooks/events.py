@@ -140,6 +140,8 @@ def of_audit(entry: Entry, case: tuple[str, str] | None = None) -> Event | None:
         subject = entry.subject.removeprefix("cases/")
         detector, transaction_id = case or (None, None)
         data |= {"case_id": subject, "detector": detector, "transaction_id": transaction_id} | _chosen(details, _CASE_DETAILS)
+        if action in ("verdict", "undo"):
+            data.setdefault("transactions", [transaction_id])  # those that the verdict is about
     else:
         parts = entry.subject.split("/")
         detector = parts[1] if parts[0] == "models" and len(parts) > 2 else parts[0]
