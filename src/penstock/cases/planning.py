@@ -112,8 +112,7 @@ def ask_opinion(
         opinion = {"opinion_of": of, "opinion_by": who, "opinion_verdict": verdict, "opinion_reason": reason}
         assigned = {"assignee": None if role_of(of) else of}
         details = optional(of=of, verdict=verdict, reason=reason, note=note)
-        case = change(transaction, case, who, "opinion", now, details, {**opinion, **assigned, **UNLOCKED})
-        return case
+        return change(transaction, case, who, "opinion", now, details, {**opinion, **assigned, **UNLOCKED})
 
 
 def withdraw_opinion(cases: Cases, case_id: str, who: str) -> Case:
