@@ -137,7 +137,7 @@ def test_a_case_that_somebody_holds_goes_on_collecting_and_a_verdict_on_fewer_th
     cases.follow("log", 1, [new(1)])
     held = cases.take(case_id("shop", "t1"), "ana")
     cases.follow("log", 2, [new(2)])
-    with pytest.raises(Conflict, match="has 2 transactions by now, not 1"):
+    with pytest.raises(Conflict, match="now has 2 transactions, not 1"):
         cases.decide(held.id, "ana", "fraud", seen=1)
     assert cases.decide(held.id, "ana", "fraud", seen=2).state == "decided"
 
