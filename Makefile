@@ -54,6 +54,7 @@ help:  ## list the targets
 
 setup: .venv/.for-work  ## .venv with everything that is needed to work on the project, compiled kernels, and the console
 	@$(MAKE) --no-print-directory -j 2 .venv/.demo-models console-if-possible
+	@$(MAKE) --no-print-directory .venv/.kernels
 
 run:  ## a server on $(URL) with its console and simulated traffic through a trained detector
 	@$(MAKE) --no-print-directory -j 2 .venv/.demo-models console-if-possible
@@ -224,9 +225,10 @@ IMAGE = --extra train --extra kafka --extra mlflow --extra otel --extra postgres
 # A fast installer where it works, plain pip where it does not; both check every hash.
 define install
 	@echo "installing $(1) into .venv"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(1) \
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
 		|| $(BIN)/python -m pip install --quiet --require-hashes -r $(1)
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
+		|| $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 endef
 
 .venv/.bootstrapped: requirements-bootstrap.lock
@@ -253,8 +255,8 @@ endef
 	@touch $@
 
 # The models of the demo, as a wheel brings them along; without them the demo trains when it starts first.
-.venv/.demo-models: $(wildcard src/penstock/detectors/banking/*.py) | .venv/.kernels
-	@echo "training the models of the demo"
+.venv/.demo-models: $(wildcard src/penstock/detectors/banking/*.py) | .venv/.for-use
+	@echo "compiling the kernels and training the models of the demo"
 	@rm -rf src/penstock/trained
 	@$(BIN)/python -m penstock.wiring.prebuilt demo src/penstock/trained $(TRAINING_EVENTS)
 	@touch $@

@@ -2,7 +2,7 @@
 
     python -m penstock.wiring.prebuilt kernels            # a checkout does this in `make setup`
     python -m penstock.wiring.prebuilt models FOLDER N    # trains every detector on N simulated events
-    python -m penstock.wiring.prebuilt demo FOLDER N      # trains those of the demo alone, and its challenger
+    python -m penstock.wiring.prebuilt demo FOLDER N      # what a demo needs: kernels, its models, its challenger
 
 Each part runs in a process, side by side. Compiled code goes where `penstock.compilation` has numba keep it; code that is
 there already is not compiled again.
@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import penstock
@@ -25,6 +27,7 @@ from penstock import detectors
 from penstock.engine.warm import compile_decisions, compile_features
 from penstock.errors import MissingExtra
 from penstock.features.kernel.rare import address_of_rare
+from penstock.models.bundle_store import versions
 
 DEMONSTRATED = "banking"
 """The detector of `penstock demo`."""
@@ -38,26 +41,27 @@ def main(arguments: Sequence[str]) -> None:
     _write_one_by_one()
     match arguments:
         case ["kernels"]:
-            side_by_side(["kernels", "features"], ["kernels", "others"])
+            compile_common()
             side_by_side(["kernels", "rare"], ["kernels", "engine"])  # of parts that are in the cache now
         case ["kernels", "features"]:
             compile_features()
         case ["kernels", "others"]:
             compile_decisions()
             compile_models()
-            compile_stores()
         case ["kernels", "rare"]:
             address_of_rare()
+            compile_stores()
         case ["kernels", "engine"]:
             compile_engine()
         case ["models", folder, events]:
-            side_by_side(*(["models", folder, events, each.name] for each in pkgutil.iter_modules(detectors.__path__)))
-            train_challenger(Path(folder), int(events))
+            train(Path(folder), events, *(each.name for each in pkgutil.iter_modules(detectors.__path__)))
         case ["models", folder, events, detector]:
             train_one(detector, Path(folder), int(events))
-        case ["demo", folder, events]:
-            train_one(DEMONSTRATED, Path(folder), int(events))
+        case ["challenger", folder, events]:
             train_challenger(Path(folder), int(events))
+        case ["demo", folder, events]:
+            compile_common()
+            train(Path(folder), events, DEMONSTRATED)
         case _:
             raise SystemExit(__doc__)
 
@@ -74,6 +78,11 @@ def side_by_side(*parts: Sequence[str]) -> None:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(run, parts))
+
+
+def compile_common() -> None:
+    """Compile the kernels that training and the demo need."""
+    side_by_side(["kernels", "features"], ["kernels", "others"])
 
 
 def compile_engine() -> None:
@@ -113,6 +122,14 @@ def compile_models() -> None:
     ensemble = fit_ensemble(models, x[:400], y[:400], x[400:], y[400:], ["a", "b", "c", "d"])
     ensemble.warm()
     ensemble.score(x)
+
+
+def train(folder: Path, events: str, *names: str) -> None:
+    """Train these detectors, and the demo's challenger, which is no champion whichever training ends first."""
+    with TemporaryDirectory() as apart:
+        side_by_side(*(["models", str(folder), events, name] for name in names), ["challenger", apart, events])
+        for bundle in versions(Path(apart), DEMONSTRATED):
+            copytree(bundle.path, folder / DEMONSTRATED / bundle.version)
 
 
 def train_one(detector: str, folder: Path, events: int) -> None:
