@@ -7,7 +7,7 @@ it is judged by.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,11 @@ class Fold:
         encodings = fit.encodings()
         weights = None if period is None else weights_of(fit, period)
         return cls(fit.encoded_by_others(features), weights, judge.encoded(encodings, features), encodings)
+
+    def only(self, features: tuple[str, ...], kept: Sequence[str]) -> "Fold":
+        """The fold with some of its inputs. features: the names of all."""
+        encodings = {name: each for name, each in self.encodings.items() if name in kept}
+        return replace(self, fit=self.fit.only(features, kept), judge=self.judge.only(features, kept), encodings=encodings)
 
     def usual(self) -> NDArray[np.float64]:
         """The median of each input over the rows to fit on."""
@@ -65,6 +70,11 @@ class Folds:
     def judged(self) -> Rows:
         """The validation rows of all folds, one after another, each with inputs encoded by its own fold."""
         return joined([fold.judge for fold in self.folds])
+
+    def only(self, kept: Sequence[str]) -> "Folds":
+        """The folds with some of their inputs."""
+        made = {id(fold): fold.only(self.features, kept) for fold in (*self.folds, self.final)}
+        return Folds(tuple(made[id(fold)] for fold in self.folds), made[id(self.final)], tuple(kept))
 
 
 def held_out(fit: Rows, judge: Rows, features: tuple[str, ...], *, period: Rows | None = None) -> Folds:

@@ -6,7 +6,7 @@ split, and rows of the training that stand in the test again. Impossible rows (a
 when data is read: see `penstock.offline.datasets`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,6 +83,7 @@ def leaks_of(
     judged: Rows,
     accepted: Collection[str],
     seed: int,
+    inputs: Sequence[str] | None = None,
 ) -> list[Leak]:
     """Find data leaks.
 
@@ -94,9 +95,10 @@ def leaks_of(
         judged: encoded validation rows.
         accepted: inputs that were confirmed.
         seed: of the sample of good events.
+        inputs: the columns of the judged rows; the detector's inputs unless given.
     """
     return [
-        *_separating(detector, judged, accepted, seed),
+        *_separating(detector, inputs or detector.plan.inputs, judged, accepted, seed),
         *_at_once(detector, rows),
         *_copies(detector, recorded, parts),
     ]
@@ -105,7 +107,7 @@ def leaks_of(
 # ---------------------------------------------------------------- inputs
 
 
-def _separating(detector: Detector, judged: Rows, accepted: Collection[str], seed: int) -> list[Leak]:
+def _separating(detector: Detector, inputs: Sequence[str], judged: Rows, accepted: Collection[str], seed: int) -> list[Leak]:
     frauds, good = np.flatnonzero(judged.fraud == 1.0), np.flatnonzero(judged.fraud == 0.0)
     if len(frauds) < FEWEST_FRAUDS or not len(good):
         return []
@@ -114,7 +116,7 @@ def _separating(detector: Detector, judged: Rows, accepted: Collection[str], see
     sample = np.concatenate([frauds, good])
     x, fraud = judged.x[sample], judged.fraud[sample]
     found = []
-    for at, name in enumerate(detector.plan.inputs):
+    for at, name in enumerate(inputs):
         auc = separation(x[:, at], fraud)
         if auc >= SEPARATES_FROM:
             known = name in accepted or name == detector.schema.amount  # an event cannot be without the amount it is about

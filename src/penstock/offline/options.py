@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -42,9 +42,11 @@ class Options:
     one split. models: names of declared models, or of kinds of models. imbalance: a treatment for models that declare
     none. trials: of the tuning, for each model. minutes: of the tuning, for all models together. search: tune within
     `DEFAULT_TRIALS` and `DEFAULT_MINUTES` where neither is given. refit: fit what is served again on all labelled history.
-    choice: how thresholds are chosen. treatments: compare what every
-    treatment of imbalance does to every model. seed: of everything that draws at random. max_refused: share of the
-    data's rows that may be no events. accept_inputs: inputs that are known in time though each alone separates the classes.
+    useless: whether inputs that add no more than noise are looked for, and dropped. segments: columns that divide the test
+    into groups with figures of their own, segments_from: the file or frame that holds them. choice: how thresholds are
+    chosen. treatments: compare what every treatment of imbalance does to every model. seed: of everything that draws at
+    random. max_refused: share of the data's rows that may be no events. accept_inputs: inputs that are known in time though
+    each alone separates the classes.
     """
 
     train_from: datetime | None = None
@@ -58,6 +60,9 @@ class Options:
     minutes: float | None = None
     search: bool = False
     refit: bool = True
+    useless: Literal["ignore", "name", "drop"] = "ignore"
+    segments: Sequence[str] = ()
+    segments_from: Any = None
     choice: Choice = field(default_factory=ByRate)
     treatments: bool = False
     seed: int = 0

@@ -83,6 +83,13 @@ class Rows:
             self.row[chosen],
         )
 
+    def only(self, features: tuple[str, ...], kept: Sequence[str]) -> "Rows":
+        """The rows with some of their inputs. features: the names of all columns."""
+        if tuple(kept) == features:
+            return self
+        texts = {name: each for name, each in self.texts.items() if name in kept}
+        return replace(self, x=self.x[:, [features.index(name) for name in kept]], texts=texts)
+
     # ---- texts
 
     def encodings(self) -> dict[str, Encoding]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock
 from penstock.detector import Detector
@@ -32,6 +33,8 @@ from penstock.offline.registry import FolderRegistry, champion_of, register
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.stages.early_stopping import note_on, stopping_of
 from penstock.offline.stages.refit import Predicted, refit
+from penstock.offline.stages.segments import figures_by_segment, segments_of
+from penstock.offline.stages.useless import Worths, droppable, worths
 from penstock.offline.thresholds import ByCost, Scored
 from penstock.offline.trained import Report, Trained
 from penstock.offline.tune import Tuned, tune
@@ -100,12 +103,13 @@ def run(detector: Detector, data: Any, options: Options | None = None, *, progre
     recorded = accepted(read(data, detector), options.max_refused)
     rows = replayed(detector, recorded, lambda share: progress("replaying", 0.05 + 0.35 * share))
     splits = splits_of(detector, rows, options)
-    job = _Job(detector, recorded, options)
+    job = _Job(detector, recorded, options, detector.plan.inputs)
     done: list[Trained] = []
     for at, split in enumerate(splits):
         trained, models = job.run(rows, split, models, _stretch(progress, 0.4 + 0.5 * at / len(splits), 0.5 / len(splits)))
         # later folds keep what the first one's validation chose
-        job = replace(job, options=replace(options, trials=0, minutes=None))
+        later = replace(options, trials=0, minutes=None, useless="ignore")
+        job = replace(job, options=later, inputs=trained.report.features)
         done.append(trained)
     if options.refit:
         progress("fitting again", 0.9)
@@ -137,18 +141,25 @@ class _Job:
     detector: Detector
     recorded: Recorded
     options: Options
+    inputs: tuple[str, ...]
 
     def run(self, rows: Rows, split: Split, models: Sequence[Model], progress: Progress) -> tuple[Trained, list[Model]]:
         """Run all stages from the split to the figures; also returns the tuned models."""
         parts, unknown = _parts(rows, split)
+        parts = self._only(parts, self.inputs)
         study = self._study(parts, rows, split)
         tuning, found = self._tune(models, study, split, _stretch(progress, 0.0, 0.5))
         models = [each.model for each in tuning.values()]
+        worth = self._worths(models, study)
+        if worth is not None and worth.dropped:
+            study = study.only([name for name in study.features if name not in worth.dropped])
+        parts = {name: part.only(self.inputs, study.features) for name, part in parts.items()}
         learned = learn(models, study, seed=self.options.seed, progress=lambda share: progress("fitting", 0.5 + 0.3 * share))
         progress("measuring", 0.8)
         validated = measure.scored(learned.judged, study.judged, unknown["valid"])
         ensemble = learned.ensemble.with_thresholds(thresholds.choose(self.options.choice, validated))
         test = parts["test"].encoded(ensemble.encodings, study.features)
+        found += [] if worth is None else worth.notes
         trained = Trained(
             report=self._report(split, rows, parts, unknown, ensemble, validated, study, found),
             ensemble=ensemble,
@@ -162,11 +173,22 @@ class _Job:
             reference=None if self.options.refit else self._reference(rows, split, ensemble),
         )
         return self._measured(
-            trained, models, parts, {name: each.as_json() for name, each in tuning.items() if each.trials}
+            trained, models, parts, {name: each.as_json() for name, each in tuning.items() if each.trials}, worth
         ), models
 
+    def _only(self, parts: dict[str, Rows], kept: tuple[str, ...]) -> dict[str, Rows]:
+        return {name: part.only(self.detector.plan.inputs, kept) for name, part in parts.items()}
+
+    def _worths(self, models: Sequence[Model], study: Folds) -> Worths | None:
+        """What each input adds, and what is dropped; None where that is not asked for, or cannot be told."""
+        wanted, seed = self.options.useless, self.options.seed
+        found = None if wanted == "ignore" else worths(models, study, seed=seed)
+        if found is None or wanted == "name":
+            return found
+        return replace(found, dropped=droppable(models, study, found, seed=seed))
+
     def _study(self, parts: dict[str, Rows], rows: Rows, split: Split) -> Folds:
-        features = self.detector.plan.inputs
+        features = self.inputs
         recipe = self.options.recipe(self.detector)
         if recipe is not None:
             return in_time_order(parts["train"], recipe.folds, features)
@@ -190,8 +212,8 @@ class _Job:
             models,
             trained.ensemble,
             Predicted(judged, trained.raw, days),
-            self._history(rows, split, test.take(known), before_test=True),
-            self._history(rows, split, test.take(np.zeros(len(test), np.bool_))),
+            self._history(rows, split, test.take(known), report.features, before_test=True),
+            self._history(rows, split, test.take(np.zeros(len(test), np.bool_)), report.features),
             days=tested.days * float(known.mean()) if len(known) else 0.0,
             choice=self.options.choice,
             seed=self.options.seed,
@@ -204,10 +226,11 @@ class _Job:
             reference=self._reference(rows, split, again.stand_in, ("test",)),
         )
 
-    def _history(self, rows: Rows, split: Split, judge: Rows, *, before_test: bool = False) -> Fold:
+    def _history(self, rows: Rows, split: Split, judge: Rows, features: tuple[str, ...], *, before_test: bool = False) -> Fold:
         """All labelled rows at the end of the test, or at its beginning."""
         period = rows.take(split.history(rows.time_us, rows.known_us, before_test=before_test))
-        return Fold.of(period.take(period.known), judge, self.detector.plan.inputs, period=period)
+        fit = period.take(period.known).only(self.detector.plan.inputs, features)
+        return Fold.of(fit, judge, features, period=period)
 
     def _tune(
         self, models: Sequence[Model], study: Folds, split: Split, progress: Progress
@@ -272,9 +295,25 @@ class _Job:
 
     def _leaks(self, rows: Rows, parts: dict[str, Rows], study: Folds) -> list[Leak]:
         options = self.options
-        return leaks_of(self.detector, self.recorded, rows, parts, study.judged, options.accept_inputs, options.seed)
+        return leaks_of(
+            self.detector, self.recorded, rows, parts, study.judged, options.accept_inputs, options.seed, study.features
+        )
 
-    def _measured(self, trained: Trained, models: Sequence[Model], parts: dict[str, Rows], tuning: dict[str, Any]) -> Trained:
+    def _segments(self, score: NDArray[np.float64], test: Rows, review_at: float) -> dict[str, Any]:
+        names, source = self.options.segments, self.options.segments_from
+        if not names or not len(test):
+            return {}
+        found = segments_of(self.detector, self.recorded, test, names, source)
+        return figures_by_segment(found, score, test, review_at, seed=self.options.seed)
+
+    def _measured(
+        self,
+        trained: Trained,
+        models: Sequence[Model],
+        parts: dict[str, Rows],
+        tuning: dict[str, Any],
+        worth: Worths | None,
+    ) -> Trained:
         """The report with all figures of the test."""
         report, ensemble, scores, test = trained.report, trained.ensemble, trained.scores, trained.test
         review_at = report.in_force["review_at"]
@@ -296,6 +335,8 @@ class _Job:
             decided=thresholds.outcome(tested, report.in_force, costs),
             decided_rates=thresholds.rates(tested, report.in_force),
             tuning=tuning,
+            useless=None if worth is None else worth.as_json(),
+            segments=self._segments(scores.ensemble, test, review_at),
             apart=apart,
             treatments=treatments,
             notes=[*report.notes, *measure.notes_on(test)],

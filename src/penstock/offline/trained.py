@@ -36,7 +36,8 @@ class Report:
     model. folds: every fold's periods and figures, oldest first; test is the last one's. apart: figures with and without
     what the recipe sets apart. treatments: figures of every model under every treatment of imbalance. leaks: suspected data
     leaks. refit: of the served models, which were fitted once more after everything was measured; None where the measured
-    ones serve. saved_to and champion are None where nothing was saved.
+    ones serve. useless: the worth of every input beside noise, None where nobody looked. segments: figures of the test by
+    group. saved_to and champion are None where nothing was saved.
     """
 
     detector: str
@@ -65,6 +66,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
     refit: dict[str, Any] | None = None
+    useless: dict[str, Any] | None = None
+    segments: dict[str, Any] = field(default_factory=dict)
     saved_to: Path | None = None
     champion: str | None = None
 
@@ -102,6 +105,8 @@ class Report:
             "apart": self.apart,
             "curve": self.curve,
             "refit": self.refit,
+            "useless": self.useless,
+            "segments": self.segments,
             "notes": self.notes,
             "leaks": [leak.as_json() for leak in self.leaks],
             "unconfirmed_inputs": self.unconfirmed,

@@ -140,6 +140,8 @@ def show(report: "Report") -> None:
     for name, treatments in report.treatments.items():
         table(f"{name} with", treatments)
     show_thresholds(report)
+    for name, groups in report.segments.items():
+        show_segments(name, groups)
     for note in report.notes:
         click.echo(f"note: {note}")
     if report.saved_to is not None:
@@ -173,6 +175,16 @@ def show_apart(apart: dict[str, Any]) -> None:
     }
     table("trained", {name: figures for name, figures in rows.items() if figures is not None})
     click.echo("(shuffled is no estimate: the same episode stands on both sides of such a split)")
+
+
+def show_segments(name: str, groups: dict[str, Any]) -> None:
+    """The false positives, recall and disparity of every group of customers."""
+    click.echo(f"\n{name:<22}{'events':>12}{'frauds':>10}{'good stopped':>14}{'recall':>10}  times that of all others")
+    for value, each in groups.items():
+        apart = each["disparity"]
+        said = "-" if apart is None else f"{apart['ratio']:.2f} ({apart['low']:.2f} to {apart['high']:.2f})"
+        rates = _share(each["false_positive_rate"]["value"]), _share(each["recall"]["value"])
+        click.echo(f"{value[:21]:<22}{each['rows']:>12,}{each['frauds']:>10,}{rates[0]:>14}{rates[1]:>10}  {said}")
 
 
 def show_thresholds(report: "Report") -> None:

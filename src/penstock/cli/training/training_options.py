@@ -51,6 +51,14 @@ _OPTIONS = [
         metavar="M",
         help="Begin no trial after M minutes, for all models together.",
     ),
+    click.option("--segments", metavar="NAMES", help="Figures of the test by these columns, as in country,age_band."),
+    click.option(
+        "--segments-from",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The file with these columns, by id or entity key; models never see it.  [the recorded data]",
+    ),
+    click.option("--drop-useless", is_flag=True, help="Drop inputs that add no more than noise on the validation."),
     click.option("--no-refit", is_flag=True, help="Serve the measured models, not their refit on all labelled history."),
     click.option(
         "--thresholds", "by", type=click.Choice(["fpr", "capacity", "cost"]), default="fpr", help="Choose thresholds by."
@@ -79,7 +87,7 @@ def training_options(function: F) -> F:
 
 
 def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool = False, search: bool = False) -> "Options":
-    """The options of a training. search: tune where neither trials nor minutes are given.
+    """The options of a training. search: tune where neither trials nor minutes are given, and name useless inputs.
 
     Raises:
         UsageError: contradictory options.
@@ -98,6 +106,9 @@ def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool
         minutes=wishes["minutes"],
         search=search,
         refit=not wishes["no_refit"],
+        useless="drop" if wishes["drop_useless"] else "name" if search else "ignore",
+        segments=[name.strip() for name in (wishes["segments"] or "").split(",") if name.strip()],
+        segments_from=wishes["segments_from"],
         choice=choice(wishes["by"], wishes),
         treatments=treatments,
         seed=wishes["seed"],
