@@ -520,3 +520,19 @@ def copy_to_labels(bench: Bench, candidate: Candidate, last: bytes, reached: lis
             if inbox is not None:
                 inbox.close()
             inbox = None
+
+
+# ---------------------------------------------------------------- marks of the inbox
+
+
+def test_an_inbox_is_covered_once_everything_before_its_mark_has_been_taken_in(bench):
+    broker = bench.broker
+    assert broker.covers(None, broker.inbox_mark()), "nothing waits"
+    bench.put(b"1", b"2")
+    mark = broker.inbox_mark()
+    assert not broker.covers(None, mark)
+    bench.put(b"3")
+    first, second, third = read(bench.own(bench.candidate()), 3)
+    assert [broker.covers(each.place, mark) for each in (first, second, third)] == [False, True, True]
+    assert not broker.covers(second.place, broker.inbox_mark())
+    assert broker.covers(third.place, broker.inbox_mark())

@@ -92,7 +92,8 @@ def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     assert (status, told["decision"], told["degraded"]["cause"]) == (200, "REVIEW", "no decision within 150 ms")
     assert told["fraud_probability"] is None
     status, pending = api.ask("GET", "/transaction/t1/status")
-    assert (status, pending["status"]) == (202, "pending")
+    assert (status, pending["status"], pending["retry_after"]) == (202, "pending", 1)
+    assert api.ask("GET", "/transaction/nobody/status")[1]["status"] == "pending", "it may wait behind t1"
 
     worker = start.worker()
     wait_until(lambda: api.ask("GET", "/transactions/t1")[0] == 200)
@@ -101,6 +102,8 @@ def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     assert (kept["decision"], kept["degraded"]) == ("APPROVE", None)
     assert kept["answered"]["decision"] == "REVIEW"
     wait_until(lambda: worker.owns)
+    wait_until(lambda: api.ask("GET", "/transaction/nobody/status")[0] == 404)
+    assert api.ask("GET", "/transaction/nobody/status")[1]["code"] == "unknown_transaction"
 
 
 def reason(api):
@@ -128,7 +131,7 @@ def test_a_wait_for_a_decision_that_does_not_come_is_no_longer_than_was_asked_fo
     api = start()
     wait_until(lambda: reason(api).startswith("mine: no worker"))
     began = time.monotonic()
-    assert api.ask("GET", "/transaction/nobody/status?wait_seconds=1")[1]["status"] == "pending"
+    assert api.ask("GET", "/transaction/nobody/status?wait_seconds=1")[1]["code"] == "unknown_transaction"
     assert 1 <= time.monotonic() - began < 5
 
 

@@ -402,6 +402,24 @@ def test_each_key_has_a_rate_of_its_own_and_is_told_when_to_come_again(run, guar
     run(scene())
 
 
+def test_every_answer_to_a_key_says_what_is_left_of_its_rate_limit(run, guarded, office, payment):
+    secret = bearer(key(office, "decider"))
+
+    async def scene():
+        async with guarded(rate_limit=0.5, rate_burst=2, clock=standing()) as client:
+            found = [await client.post("/predict", content=payment(n), headers=secret) for n in range(3)]
+            assert {answer.headers["ratelimit-policy"] for answer in found} == {'"key";q=2;w=4'}
+            assert [answer.headers["ratelimit"] for answer in found] == ['"key";r=1;t=2', '"key";r=0;t=4', '"key";r=0;t=4']
+            answered = []
+            scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b""}
+            scope["headers"] = [(name.encode(), value.encode()) for name, value in secret.items()]
+            assert client.app.ask(scope, payment(4), lambda *answer: answered.append(answer)), "the way of one plain event"
+            assert (b"ratelimit", b'"key";r=0;t=4') in answered[0][1]
+            assert "ratelimit" not in (await client.get("/health")).headers
+
+    run(scene())
+
+
 def test_a_bucket_fills_with_time_up_to_its_burst_and_not_when_the_clock_goes_back():
     bucket = Bucket(per_s=10.0, burst=2)
     assert [bucket.wait_s(0) for _ in range(3)] == [0.0, 0.0, pytest.approx(0.1)]

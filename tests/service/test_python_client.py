@@ -46,7 +46,9 @@ def test_statuses_labels_conflicts_and_refusals_are_typed(real):
         assert client.decide(EVENT, detector="mine").transaction_id == "tx1"
         found = client.status("tx1")
         assert (found.status, found.decision, found.review) == ("processed", "APPROVE", None)
-        assert client.status("not/sent?").status == "pending"
+        with pytest.raises(Refused) as unknown:
+            client.status("not/sent?")
+        assert (unknown.value.status, unknown.value.code) == (404, "unknown_transaction")
         assert client.label("tx1", fraud=True, kind="chargeback").fraud
         with pytest.raises(Conflict) as conflict:
             client.decide(EVENT | {"amount": 999.0})

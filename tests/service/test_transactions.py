@@ -68,14 +68,36 @@ def test_a_transaction_goes_to_the_detector_that_it_fits_or_that_is_named(scene,
 # ---------------------------------------------------------------- asking what became of it
 
 
-def test_what_was_decided_is_told_and_what_is_unknown_is_pending(scene, payment):
+def test_what_was_decided_is_told_and_an_id_that_nobody_submitted_is_not_found(scene, payment):
     async def work(client):
         await client.post("/transactions", content=payment(1, amount=5000))
         return await client.get("/transaction/tx1/status"), await client.get("/transaction/tx2/status")
 
-    processed, pending = scene(work)
+    processed, unknown = scene(work)
     assert (processed.status_code, processed.json()["status"], processed.json()["decision"]) == (200, "processed", "BLOCK")
-    assert (pending.status_code, pending.json()) == (202, {"status": "pending", "transaction_id": "tx2"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_transaction")
+
+
+def test_what_waits_to_be_decided_is_pending_and_says_when_to_ask_again(scene, engine, payment, monkeypatch):
+    async def work(client):
+        batcher = client.app.served("fake")
+        monkeypatch.setattr(MicroBatcher, "_wake", lambda _self: None)  # nothing is taken from the queue
+        waiting = [asyncio.create_task(client.post(path, content=payment(n))) for n, path in enumerate(PATHS)]
+        await wait_until_async(lambda: batcher.queued_events == len(PATHS), within_s=20)
+        answers = [await client.get(f"/transaction/tx{n}/status") for n in range(len(PATHS) + 1)]
+        monkeypatch.undo()
+        await client.post("/predict", content=payment(9))  # takes the others with it
+        await asyncio.gather(*waiting)
+        return answers
+
+    queued, dry, never = scene(work)
+    assert queued.status_code == 202
+    assert queued.json() == {"transaction_id": "tx0", "status": "pending", "retry_after": 1}
+    assert queued.headers["retry-after"] == "1"
+    assert (dry.status_code, never.status_code) == (404, 404), "a dry run submits nothing"
+
+
+PATHS = ["/transactions", "/predict?dry_run=true"]
 
 
 @pytest.mark.parametrize("name", ['a/b "c"', "ü", 'x","detector":"y'])
@@ -123,7 +145,7 @@ def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, 
     answer, took_s, answers = scene(work)
     assert answer.status_code == 200
     assert took_s < 8
-    assert {answer.status_code for answer in answers} == {202}
+    assert {answer.status_code for answer in answers} == {404}
 
 
 def test_no_more_wait_than_there_is_room_for(scene, monkeypatch):
@@ -132,7 +154,7 @@ def test_no_more_wait_than_there_is_room_for(scene, monkeypatch):
     async def work(client):
         return await asyncio.gather(*(client.get("/transaction/none/status?wait_seconds=3") for _ in range(5)))
 
-    assert sorted(answer.status_code for answer in scene(work)) == [202, 202, 202, 503, 503]
+    assert sorted(answer.status_code for answer in scene(work)) == [404, 404, 404, 503, 503]
 
 
 @pytest.mark.parametrize("wait", ["-1", "31", "nan", "inf", "x"])
@@ -154,7 +176,7 @@ def test_whoever_waits_is_let_go_when_the_service_stops(engine, serve_in_thread)
         began = time.monotonic()
     asking.join()
     assert time.monotonic() - began < 15, "who is not let go is waited for"
-    assert answers[0].status_code == 202
+    assert answers[0].status_code == 404
 
 
 def test_several_detectors_are_asked_together_or_one_alone(scene, make_engine, payment):
@@ -170,7 +192,7 @@ def test_several_detectors_are_asked_together_or_one_alone(scene, make_engine, p
 
     found, of_one, unknown = scene(work, *engines)
     assert (found.status_code, found.json()["detector"]) == (200, "two")
-    assert (of_one.status_code, unknown.status_code) == (202, 404)
+    assert (of_one.json()["code"], unknown.json()["code"]) == ("unknown_transaction", "not_found")
 
 
 def test_what_a_caller_was_told_stands_beside_the_decision(scene, engine, payment):

@@ -70,7 +70,7 @@ def test_the_client_decides_once_tells_refusals_apart_and_verifies_webhooks(comp
     assert found == {
         "decided": ["APPROVE", 1, 3, 1],
         "status": ["processed", "APPROVE", None],
-        "pending": "pending",
+        "unknown": [404, "unknown_transaction"],
         "label": True,
         "conflict": "a/b?",
         "refused": [422, "invalid_event", "amount"],

@@ -36,7 +36,7 @@ const client = new Client(url, { timeoutMs: 60_000 });
 await client.decide({ ...event, transaction_id: "a/b?" }, "mine");
 const status = await client.status("a/b?");
 found.status = [status.status, status.decision, status.review];
-found.pending = (await client.status("nobody")).status;
+found.unknown = await client.status("nobody").catch((error) => [error.status, error.problem.code]);
 found.label = (await client.label({ transaction_id: "a/b?", fraud: true })).fraud;
 
 const conflict = await error(() => client.decide({ ...event, transaction_id: "a/b?", amount: 999 }));

@@ -53,6 +53,17 @@ def refused_object(schema: Schema, found: Any, cause: BaseException | None = Non
     return refused(faults or [(None, f"the event does not fit {schema.events[kind].name}: {cause or 'a value is not valid'}")])
 
 
+def refused_unknown(schema: Schema, body: bytes) -> Refusal | None:
+    """The refusal of an event with fields that its type does not declare; None where it has none, or is no event at all."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        kind, fault = kind_of(schema, {TYPE: msgspec.json.decode(found[TYPE])} if TYPE in found else {})
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    unknown = [] if fault else _unknown_fields(schema.events[kind], found)
+    return refused(unknown) if unknown else None
+
+
 def kind_of(schema: Schema, found: Mapping[str, Any]) -> tuple[int, Fault | None]:
     """The index of the event's type, and the fault of its type field, if any."""
     mark = found.get(TYPE)
@@ -71,12 +82,14 @@ def _faults(schema: Schema, event: EventType, found: Mapping[str, Any]) -> list[
         message = _fault(schema, event, field, found)
         if message is not None:
             faults.append((field.name, message))
-    if event.strict:
-        known = {field.name for field in event.fields} | event.ignored | {TYPE}
-        unknown = [str(name) for name in found if name not in known]
-        faults += [(name[:_LONGEST_NAME], _unknown(event, name, known)) for name in unknown[:_MOST_ERRORS]]
-        faults += [(None, "")] * (len(unknown) - _MOST_ERRORS)
-    return faults
+    return faults + _unknown_fields(event, found) if event.strict else faults
+
+
+def _unknown_fields(event: EventType, found: Mapping[str, Any]) -> list[Fault]:
+    known = {field.name for field in event.fields} | event.ignored | {TYPE}
+    unknown = [str(name) for name in found if name not in known]
+    faults: list[Fault] = [(name[:_LONGEST_NAME], _unknown(event, name, known)) for name in unknown[:_MOST_ERRORS]]
+    return faults + [(None, "")] * (len(unknown) - _MOST_ERRORS)
 
 
 def _unknown(event: EventType, name: str, known: Collection[str]) -> str:

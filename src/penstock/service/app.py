@@ -36,6 +36,7 @@ from penstock.service.decide.port import ServedDetector
 from penstock.service.decide.predict import Predict
 from penstock.service.http.openapi import document
 from penstock.service.http.problems import RequestRefused, headers, of_error
+from penstock.service.http.query import worded_errors
 from penstock.service.http.tracing import Tracing
 from penstock.service.insights.routes import Insights
 from penstock.service.investigate.verdicts import Verdicts
@@ -320,8 +321,8 @@ def _handlers() -> dict[Any, Any]:
         return _problem(of_error(error))
 
     async def invalid(_request: Request, error: RequestValidationError) -> Response:
-        errors = [(".".join(map(str, found["loc"][1:])) or None, str(found["msg"])) for found in error.errors()]
-        return _problem(RequestRefused(422, "; ".join(f"{field}: {message}" for field, message in errors), errors))
+        errors = worded_errors(error.errors())
+        return _problem(RequestRefused(422, "; ".join(message for _, message in errors), errors))
 
     async def http(_request: Request, error: HTTPException) -> Response:
         extra = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]

@@ -23,7 +23,7 @@ from penstock.service.decide.predict import Predict, answer_headers
 from penstock.service.http.bodies import BODY_TIMEOUT
 from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
 from penstock.service.http.protocol import Respond
-from penstock.service.http.requests import ACTOR, REQUEST_ID, request_id
+from penstock.service.http.requests import ACTOR, extra_headers
 from penstock.service.http.tracing import CURRENT, Tracing
 
 _VERSION = "/v1/"
@@ -76,7 +76,7 @@ class EntryPoint:
         scope = _unversioned(scope)
         scope[BODY_TIMEOUT] = self._body_timeout_s
         if scope["type"] == "http":
-            send = _naming(request_id(scope["headers"]), send)
+            send = _with_headers(scope, send)
         hot = scope["path"] == _AFTER or _names_detector(scope["path"])
         try:
             if self.access is not None and self.access.sign_on is not None:
@@ -117,13 +117,13 @@ class EntryPoint:
         return True
 
     def _respond(self, scope: Any, respond: Respond, answer: Answer | Exception) -> None:
-        named = REQUEST_ID, request_id(scope["headers"])
+        extra = extra_headers(scope)
         if isinstance(answer, bytes):
-            respond(200, [*answer_headers(len(answer)), named], answer)
+            respond(200, [*answer_headers(len(answer)), *extra], answer)
             self._answered(scope, _AFTER, 200)
         else:
             said = RequestRefused.of(answer) if isinstance(answer, Refusal) else of_error(answer)
-            respond(said.status, [*headers(said.status, len(said.problem), said.headers), named], said.problem)
+            respond(said.status, [*headers(said.status, len(said.problem), said.headers), *extra], said.problem)
             self._answered(scope, _AFTER, said.status, said.reason)
 
     async def _hot(self, scope: Any, receive: Any, send: Any) -> None:
@@ -207,15 +207,15 @@ def _unversioned(scope: Any) -> Any:
     return {**scope, "path": scope["path"][len(_VERSION) - 1 :], "raw_path": raw.removeprefix(_VERSION[:-1].encode())}
 
 
-def _naming(identifier: bytes, send: Any) -> Any:
-    """An ASGI `send` that adds the request's id to the answer."""
+def _with_headers(scope: Any, send: Any) -> Any:
+    """An ASGI `send` that adds the headers of every answer."""
 
-    async def naming(message: Any) -> None:
+    async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (REQUEST_ID, identifier)]}
+            message = {**message, "headers": [*message["headers"], *extra_headers(scope)]}
         await send(message)
 
-    return naming
+    return sending
 
 
 class _StatusRecorder:

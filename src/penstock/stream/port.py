@@ -238,6 +238,15 @@ class Broker(Protocol):
     def outlet(self) -> Outlet:
         """A producer of messages."""
 
+    def inbox_mark(self) -> str:
+        """Where the transactions of the first shard end at the time of this call."""
+
+    def covers(self, place: str | None, mark: str) -> bool:
+        """Whether an owner that has taken in transactions up to this position, None for none, has everything before a mark.
+
+        Behind the last transaction of a foreign producer that uses broker transactions it may say no, until another comes.
+        """
+
     def close(self) -> None:
         """Close all connections."""
 

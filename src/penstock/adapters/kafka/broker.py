@@ -1,6 +1,7 @@
 """The Kafka topics of one detector, with their readers and writers."""
 
 import time
+from functools import cached_property
 from typing import Any
 
 from penstock.adapters.kafka.address import Address
@@ -8,12 +9,13 @@ from penstock.errors import BrokerError, MissingExtra
 from penstock.stream.port import INBOX
 
 try:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported in fact
+    from confluent_kafka import KafkaException, TopicPartition
+    from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]  # exported in fact
 except ImportError as error:
     raise MissingExtra("kafka", "a stream on Kafka") from error
 
 from penstock.adapters.kafka.candidate import KafkaCandidate
+from penstock.adapters.kafka.health import patiently
 from penstock.adapters.kafka.journal import KafkaJournal
 from penstock.adapters.kafka.outlet import KafkaOutlet
 
@@ -118,6 +120,24 @@ class KafkaBroker:
     def outlet(self) -> KafkaOutlet:
         """See `Broker.outlet`."""
         return KafkaOutlet(self.address)
+
+    def inbox_mark(self) -> str:
+        """See `Broker.inbox_mark`."""
+        first = TopicPartition(self.topics.transactions, 0)
+        try:
+            newest = {first: OffsetSpec.latest()}  # type: ignore[no-untyped-call]  # the client's
+            return str(patiently(lambda: self._admin.list_offsets(newest)[first].result(_ASK_S).offset))
+        except (KafkaException, TimeoutError) as error:
+            raise BrokerError(f"Kafka at {self.address.servers} does not say where transactions end: {error}") from error
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        """For questions that come often; it answers as long as it is held."""
+        return AdminClient(self.address.client())
+
+    def covers(self, place: str | None, mark: str) -> bool:
+        """See `Broker.covers`."""
+        return (-1 if place is None else int(place)) + 1 >= int(mark)
 
     def close(self) -> None:
         """Nothing is held."""

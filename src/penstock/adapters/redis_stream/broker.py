@@ -12,11 +12,13 @@ except ImportError as error:
     raise MissingExtra("redis", "a stream on Redis") from error
 
 from penstock.adapters.redis_stream.candidate import RedisCandidate
+from penstock.adapters.redis_stream.inbox import ordered
 from penstock.adapters.redis_stream.journal import RedisJournal
 from penstock.adapters.redis_stream.line import Line
 from penstock.adapters.redis_stream.outlet import RedisOutlet
 
 _OLDEST = 7
+_START = "0-0"
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +99,18 @@ class RedisBroker:
     def outlet(self) -> RedisOutlet:
         """See `Broker.outlet`."""
         return RedisOutlet(self.address, self.line)
+
+    def inbox_mark(self) -> str:
+        """See `Broker.inbox_mark`."""
+        name = self.topics.transactions
+        if not self.line.ask("EXISTS", name):
+            return _START
+        found = self.line.ask("XINFO STREAM", name)["last-generated-id"]
+        return found.decode() if isinstance(found, bytes) else str(found)
+
+    def covers(self, place: str | None, mark: str) -> bool:
+        """See `Broker.covers`."""
+        return ordered(place or _START) >= ordered(mark)
 
     def close(self) -> None:
         """Close the connections of all parts."""

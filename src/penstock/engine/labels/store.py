@@ -16,6 +16,7 @@ from penstock.ingest.field import Field
 from penstock.ingest.kernel import END_US, READ
 from penstock.ingest.refusals import time_fault
 from penstock.ingest.times import FIRST_US, instants
+from penstock.ingest.worded import worded
 from penstock.ledger import Label, Ledger
 from penstock.messages import Batch, Record, Refusal, Type
 
@@ -256,8 +257,11 @@ def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Stat
 def _read(part: bytes) -> _AcceptedLabel | Refusal:
     try:
         written = _written.decode(part)
+    except msgspec.ValidationError as error:
+        fault = worded(error, part)
+        return Refusal(422, fault[1], (fault,))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
+        return Refusal(422, f"the label is not JSON: {error}", ((None, str(error)),))
     return _too_long(written) or written
 
 
@@ -289,11 +293,3 @@ def _parts(body: bytes) -> "list[bytes] | Refusal":
         return [bytes(part) for part in _statements.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal(400, f"the body is not JSON: {error}")
-
-
-def _field_of(message: str) -> str | None:
-    """The field that a msgspec message is about."""
-    for mark in ("missing required field `", "at `$."):
-        if mark in message:
-            return message.split(mark)[1].split("`", maxsplit=1)[0]
-    return None

@@ -22,7 +22,7 @@ from penstock.service.access.sign_ins import SignIns
 from penstock.service.access.sign_on import SignOn
 from penstock.service.decide.predict import DECIDING
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import ACTOR, dry_run, is_own
+from penstock.service.http.requests import ACTOR, BUCKET, dry_run, is_own
 
 log = logging.getLogger("penstock.service")
 
@@ -171,9 +171,10 @@ class Access:
         known = self._known(scope, now)
         if not known.may(needed):
             raise RequestRefused(403, _may_not(known, scope))
-        wait_s = known.bucket.wait_s(now) if known.bucket is not None else 0.0
-        if wait_s:
-            raise too_often("this key exceeds its rate limit", wait_s)
+        if known.bucket is not None:
+            scope[BUCKET] = known.bucket
+            if wait_s := known.bucket.wait_s(now):
+                raise too_often("this key exceeds its rate limit", wait_s)
         scope[ACTOR] = known.actor
 
     def making(self, scope: _Scope) -> contextlib.AbstractContextManager[None]:

@@ -353,6 +353,13 @@ class MicroBatcher:
         answers = await self.decide(bodies)
         return [answer if isinstance(answer, Refusal) else msgspec.json.decode(id_of(answer), type=str) for answer in answers]
 
+    async def settled(self, transaction_id: str) -> bool:
+        """See `ServedDetector.settled`: no event with this id waits to be decided, or for the disk."""
+        sought = msgspec.json.encode(transaction_id)
+        flying = (body for batch in self._on_the_way if not batch.dry_run for body in batch.bodies)
+        queued = (body for waiting in self._queue if not waiting.dry_run for body in waiting.bodies)
+        return not any(sought in body for body in (*flying, *queued))
+
     # ---------------------------------------------------------------- batches
 
     def _wake(self) -> None:

@@ -79,6 +79,8 @@ def _kept(engine: Engine, body: bytes, refusal: Refusal) -> Quarantined:
 _PORTION = 128
 _MORE_EACH_MS = 1.0
 _CONFIRMED_WITHIN_S = 30.0
+_MOST_ASKED_FOR = 4_096
+"""Unknown ids of which is noted where the inbox ended when they were first asked for."""
 _SILENT_S = 2.5 * BEAT_S
 
 Waiter = tuple["asyncio.Future[bytes]", int]
@@ -101,6 +103,7 @@ class BrokerClient:
         self.models_trouble: str | None = None
         self._parts = parts
         self._waiting: dict[str, list[Waiter]] = {}
+        self._asked_for: dict[str, str] = {}
         self._forwarder = RefusedForwarder(self._put)
         self.followed: JournalReader | None = None
 
@@ -294,6 +297,8 @@ class BrokerClient:
 
     def _put(self, role: str, key: str, body: bytes, done: OnAcknowledged | None = None, trace: bytes = b"") -> None:
         assert self.followed is not None
+        if role == "transactions":
+            self._asked_for.pop(key, None)  # a question before this one says nothing any more
         self.followed.outlet.put(role, key, body, done, trace=trace)
 
     def _fallback(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
@@ -328,6 +333,20 @@ class BrokerClient:
             sent.append(("transactions", transaction_id, _with_id(bodies[place], self.engine.detector.id, transaction_id)))
         await self._confirmed(sent)
         return answers
+
+    async def settled(self, transaction_id: str) -> bool:
+        """See `ServedDetector.settled`: the journal has passed the end of the inbox, as it stood at the first question."""
+        self._check()
+        assert self.followed is not None
+        mark = self._asked_for.get(transaction_id)
+        if mark is None:
+            if len(self._asked_for) >= _MOST_ASKED_FOR:
+                self._asked_for.pop(next(iter(self._asked_for)))
+            mark = self._asked_for[transaction_id] = await asyncio.to_thread(self._parts.broker.inbox_mark)
+        if not self._parts.broker.covers(self.followed.taken_in, mark):
+            return False
+        self._asked_for.pop(transaction_id, None)
+        return True
 
     async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
         """Publish labels; the worker holds each back until its transaction has been decided."""

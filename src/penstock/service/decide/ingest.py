@@ -13,8 +13,10 @@ from penstock.decoding import prepared
 from penstock.errors import DataError
 from penstock.identity.roles import Right
 from penstock.ingest.label_rows import read_label_rows
+from penstock.ingest.worded import worded
 from penstock.messages import Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.options import Strict, strictly
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http import bodies
 from penstock.service.http.operation import answer, text_content
@@ -24,6 +26,9 @@ from penstock.service.http.route import Routes
 
 PORTION = 256
 """Elements submitted at once; other requests are served between portions."""
+
+
+_MOST_ERRORS = 20
 
 
 class _Addressed(msgspec.Struct):
@@ -105,6 +110,17 @@ async def _label(router: DetectorRouter, given: Sequence[bytes], *, may_judge: b
     return found
 
 
+def _unknown_in(label: bytes) -> Refusal | None:
+    """The refusal of a label with a field that labels do not have."""
+    try:
+        bodies.check_fields(label, Label)
+    except RequestRefused as refused:
+        return Refusal(refused.status, str(refused), refused.errors)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None  # it is refused for that
+    return None
+
+
 def _meant(router: DetectorRouter, label: bytes, *, may_judge: bool) -> ServedDetector | Refusal:
     """The detector that a label names, or the one that decided its transaction.
 
@@ -113,7 +129,10 @@ def _meant(router: DetectorRouter, label: bytes, *, may_judge: bool) -> ServedDe
     try:
         addressed = _addressed.decode(label)
     except msgspec.ValidationError as error:
-        return Refusal(422, f"a label is a JSON object with transaction_id and fraud: {error}")
+        field, message = worded(error, label)
+        if field is None:
+            return Refusal(422, "a label is a JSON object with transaction_id and fraud")
+        return Refusal(422, message, ((field, message),))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(400, f"this is not valid JSON: {error}")
     if addressed.source == SOURCE and not may_judge:
@@ -137,17 +156,22 @@ def _no_such(router: DetectorRouter, name: str) -> Refusal:
     return Refusal(422, message, (("detector", message),))
 
 
-async def _inform(router: DetectorRouter, given: Sequence[bytes]) -> list[Refusal | None]:
-    """Send every event to the detectors that take its type."""
+async def _inform(router: DetectorRouter, given: Sequence[bytes], *, strict: bool) -> list[Refusal | None]:
+    """Send every event to the detectors that take its type; strict: none that has a field unknown to one of them."""
+    tell = strictly(_telling) if strict else _telling
     if router.only is not None:
-        return await router.only.inform(given)
+        return await tell(router.only, given)
     found: list[Refusal | None] = [_no_taker(router, event) for event in given]
     for served in router.values():
         where = [place for place, event in enumerate(given) if found[place] is None and _type(event) in served.engine.informs]
         if where:
-            for place, refusal in zip(where, await served.inform([given[place] for place in where]), strict=True):
+            for place, refusal in zip(where, await tell(served, [given[place] for place in where]), strict=True):
                 found[place] = refusal
     return found
+
+
+async def _telling(served: ServedDetector, events: Sequence[bytes]) -> list[Refusal | None]:
+    return await served.inform(events)
 
 
 def _no_taker(router: DetectorRouter, event: bytes) -> Refusal | None:
@@ -163,6 +187,17 @@ def _type(event: bytes) -> str | None:
         return _typed.decode(event).type
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _none_accepted(refused: Sequence[tuple[int, Refusal]], form: str) -> RequestRefused:
+    """The refusal of a request with no acceptable event; of several, each error names the place of its event."""
+    if not refused:
+        return RequestRefused(422, "the body holds no event; send at least one")
+    first = refused[0][1]
+    if form == "one":
+        return RequestRefused.of(first)
+    errors = [(f"[{place}]", refusal.detail) for place, refusal in refused[:_MOST_ERRORS]]
+    return RequestRefused(422, f"none of {len(refused)} events was accepted; the first: {first.detail}", errors)
 
 
 def _accepted(answer: bytes | Refusal) -> bytes:
@@ -195,12 +230,13 @@ _CSV = {"requestBody": {"required": True, "content": text_content("text/csv")}}
     many=True,
     refuses=(400, 404, 408, 413, 415),
 )
-async def labels(router: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
+async def labels(router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False) -> bytes:
     """Labels of transactions: one label or an array, each answered in its place."""
     if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
         return await table(router, settings, request)
     given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-    found = await _label_all(router, given, may_judge=may(request, Right.LABEL))
+    read = [(_unknown_in(label) if strict else None) or label for label in given]
+    found = await _label_all(router, read, may_judge=may(request, Right.LABEL))
     return _accepted(found[0]) if form == "one" else _each(found)
 
 
@@ -235,17 +271,17 @@ async def table(router: DetectorRouter, settings: Settings, /, request: Request)
     refuses=(400, 408, 413, 415),
     responses={202: answer(EventAnswer, 202)},
 )
-async def events(router: DetectorRouter, settings: Settings, /, request: Request) -> dict[str, Any]:
-    """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
+async def events(router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False) -> dict[str, Any]:
+    """Send informing events, which change state and get no decision: logins, declines, refunds. Durable when answered.
+
+    422 if none of them is accepted.
+    """
     given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-    refused: list[dict[str, Any]] = []
+    refused: list[tuple[int, Refusal]] = []
     for start in range(0, len(given), PORTION):
-        found = await _inform(router, given[start : start + PORTION])
-        refused += [
-            {"index": start + place, "problem": msgspec.Raw(of_refusal(refusal))}
-            for place, refusal in enumerate(found)
-            if refusal is not None
-        ]
-        if form == "one" and found[0] is not None:
-            raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
-    return {"accepted": len(given) - len(refused), "refused": refused}
+        found = await _inform(router, given[start : start + PORTION], strict=strict)
+        refused += [(start + place, refusal) for place, refusal in enumerate(found) if refusal is not None]
+    if len(refused) == len(given):
+        raise _none_accepted(refused, form)
+    told = [{"index": place, "problem": msgspec.Raw(of_refusal(refusal))} for place, refusal in refused]
+    return {"accepted": len(given) - len(refused), "refused": told}

@@ -58,6 +58,11 @@ class JournalReader:
         return self._replica.engine
 
     @property
+    def taken_in(self) -> str | None:
+        """The position of the last transaction of the inbox whose decision can be looked up here."""
+        return self._replica.places.get("transactions")
+
+    @property
     def trouble(self) -> str | None:
         """Why it cannot be up to date; None when all is well."""
         return self._trouble or self._journal.trouble or self.outlet.trouble

@@ -116,6 +116,12 @@ class ServedDetector(Protocol):
         """Accept any number of transactions, in order; returns their ids, once it is certain that they will be decided."""
         ...
 
+    async def settled(self, transaction_id: str) -> bool:
+        """Whether an id without a decision was never submitted: everything is decided that waited when it was first asked
+        for, or at a question after that.
+        """
+        ...
+
     async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
         """Submit one label or an array of them; answered when durable."""
         ...

@@ -1,26 +1,27 @@
 """The hot path: `POST /predict` from raw request to raw answer, without a framework."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from penstock.config import Settings
 from penstock.identity.roles import Right
 from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.options import PARAMETERS, Asking, Options, options, strictly
 from penstock.service.decide.port import Answer, OnAnswer, ServedDetector
 from penstock.service.http import bodies
 from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal
 from penstock.service.http.protocol import Headers
-from penstock.service.http.requests import dry_run as asked_dry
 from penstock.service.http.route import Routes
 
 DECIDING = Right.DECIDE
 """The right for predict requests; for a dry run, reading is enough."""
 
 route = Routes("decisions")
-route.outside("POST", "/predict", DECIDING, answers=Decision, events="Decide events of {}")
-route.outside("POST", "/detectors/{name}/predict", DECIDING, answers=Decision, events="Decide events of {}")
+route.outside("POST", "/predict", DECIDING, answers=Decision, events="Decide events of {}", parameters=PARAMETERS)
+route.outside(
+    "POST", "/detectors/{name}/predict", DECIDING, answers=Decision, events="Decide events of {}", parameters=PARAMETERS
+)
 
 
 class Predict:
@@ -39,20 +40,20 @@ class Predict:
         if scope["method"] != "POST":
             raise RequestRefused(405, "events are sent here by POST", headers=[(b"allow", b"POST, OPTIONS")])
         headers = scope["headers"]
-        dry_run = asked_dry(scope["query_string"])
+        asked = options(scope["query_string"])
         body = await bodies.read_body(scope, receive, self._settings.max_body_bytes)
         if bodies.is_ndjson(bodies.header(headers, b"content-type")):
-            answers = await self._many(bodies.counted(bodies.lines(body)), served, dry_run=dry_run)
+            answers = await self._many(bodies.counted(bodies.lines(body)), served, asked)
             return await _send(send, b"".join(line + b"\n" for line in _rendered(answers)), bodies.NDJSON)
         match bodies.first_byte(body):
             case b"[":
-                events = bodies.counted(self._elements(body, served, keep=not dry_run))
-                answers = await self._many(events, served, dry_run=dry_run)
+                events = bodies.counted(self._elements(body, served, keep=not asked.dry_run))
+                answers = await self._many(events, served, asked)
                 return await _send(send, b"[" + b",".join(_rendered(answers)) + b"]", bodies.JSON)
             case b"":
                 raise RequestRefused(400, "the body is empty; send an event as a JSON object")
             case _:
-                return await self._one(body, served, send, dry_run=dry_run)
+                return await self._one(body, served, send, asked)
 
     def is_plain(self, headers: Headers, body: bytes) -> bool:
         """Whether a body is one event as JSON, and nothing in the head says otherwise."""
@@ -77,14 +78,14 @@ class Predict:
             raise RequestRefused.of(taking)
         return taking
 
-    async def _one(self, body: bytes, served: ServedDetector | None, send: Any, *, dry_run: bool) -> int:
-        [answer] = await (served or self._taking(body, dry_run=dry_run)).submit((body,), dry_run=dry_run)
+    async def _one(self, body: bytes, served: ServedDetector | None, send: Any, asked: Options) -> int:
+        [answer] = await _asking(asked, _submit)(served or self._taking(body, dry_run=asked.dry_run), (body,))
         if isinstance(answer, Refusal):
             raise RequestRefused.of(answer)
         return await _send(send, answer, bodies.JSON)
 
-    async def _many(self, events: Sequence[bytes], served: ServedDetector | None, *, dry_run: bool) -> list[Answer]:
-        return await self._router.each(events, served, partial(_decide, dry_run=dry_run), keep=not dry_run)
+    async def _many(self, events: Sequence[bytes], served: ServedDetector | None, asked: Options) -> list[Answer]:
+        return await self._router.each(events, served, _asking(asked, _decide), keep=not asked.dry_run)
 
     def _elements(self, body: bytes, served: ServedDetector | None, *, keep: bool) -> list[bytes]:
         """The events of an array; invalid JSON goes to quarantine as a whole, if `keep` is set."""
@@ -96,8 +97,21 @@ class Predict:
         return bodies.elements_or(body, on_refused)
 
 
+async def _submit(served: ServedDetector, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:
+    return await served.submit(events, dry_run=dry_run)
+
+
 async def _decide(served: ServedDetector, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:
     return await served.decide(events, dry_run=dry_run)
+
+
+def _asking(asked: Options, decide: Callable[..., Awaitable[list[Answer]]]) -> Asking[bytes]:
+    """How a request's events are decided, and answered as it asks for."""
+
+    async def asking(served: ServedDetector, events: Sequence[bytes]) -> list[Answer]:
+        return [asked.of(answer) for answer in await decide(served, events, dry_run=asked.dry_run)]
+
+    return strictly(asking, keep=not asked.dry_run) if asked.strict else asking
 
 
 def _rendered(answers: Sequence[Answer]) -> list[bytes]:

@@ -16,6 +16,7 @@ from penstock.config import Settings
 from penstock.identity.roles import Right
 from penstock.messages import Reason, Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.options import PARAMETERS, Strict, strictly
 from penstock.service.decide.port import ServedDetector
 from penstock.service.decide.waiters import decided
 from penstock.service.http import bodies
@@ -38,10 +39,11 @@ class Accepted(msgspec.Struct):
 
 
 class Pending(msgspec.Struct):
-    """A transaction that is unknown yet."""
+    """A transaction that may have been submitted, and is not decided yet."""
 
     transaction_id: str
     status: Literal["pending"]
+    retry_after: Annotated[int, Meta(description="Seconds to wait before the next question.")]
 
 
 class ReviewOutcome(msgspec.Struct, frozen=True):
@@ -118,10 +120,16 @@ def _taken(each: str | Refusal) -> bytes:
     return of_refusal(each) if isinstance(each, Refusal) else _encode({"transaction_id": each, "status": "accepted"})
 
 
-async def _accept(router: DetectorRouter, settings: Settings, request: Request, served: ServedDetector | None) -> Response:
+async def _accepting(served: ServedDetector, events: Sequence[bytes]) -> list[str | Refusal]:
+    return await served.accept(events)
+
+
+async def _accept(
+    router: DetectorRouter, settings: Settings, request: Request, served: ServedDetector | None, *, strict: bool
+) -> Response:
     refused = partial(router.quarantine_refused, served=served)
     given = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes, refused)
-    taken = await router.each(bodies.counted(given.values), served, lambda its, events: its.accept(events))
+    taken = await router.each(bodies.counted(given.values), served, strictly(_accepting) if strict else _accepting)
     return _answer(taken, given.form)
 
 
@@ -129,20 +137,33 @@ async def _accept(router: DetectorRouter, settings: Settings, request: Request, 
 
 route = Routes("decisions")
 
+_STRICT = {"strict": PARAMETERS["strict"]}
 _TAKES_IN = "Take in events of {}, to be decided"
-_PENDING = {202: {"description": "Nothing is known of it yet.", "content": json_content(ref(Pending))}}
+_RETRY_AFTER_S = 1
+_PENDING = {202: {"description": "It may have been submitted, and is not decided yet.", "content": json_content(ref(Pending))}}
 
 
-@route("POST", "/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN)
-async def transactions(router: DetectorRouter, settings: Settings, /, request: Request) -> Response:
+@route("POST", "/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN, parameters=_STRICT)
+async def transactions(router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False) -> Response:
     """Accept transactions of whichever detector fits."""
-    return await _accept(router, settings, request, None)
+    return await _accept(router, settings, request, None, strict=strict)
 
 
-@route("POST", "/detectors/{name}/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN)
-async def transactions_of(router: DetectorRouter, settings: Settings, /, name: str, request: Request) -> Response:
+@route(
+    "POST",
+    "/detectors/{name}/transactions",
+    Right.DECIDE,
+    answers=Accepted,
+    status=202,
+    hidden=True,
+    events=_TAKES_IN,
+    parameters=_STRICT,
+)
+async def transactions_of(
+    router: DetectorRouter, settings: Settings, /, name: str, request: Request, *, strict: Strict = False
+) -> Response:
     """Accept transactions of one detector."""
-    return await _accept(router, settings, request, router.named(name))
+    return await _accept(router, settings, request, router.named(name), strict=strict)
 
 
 @route(
@@ -164,9 +185,26 @@ async def status(
     ] = 0.0,
     detector: DetectorName = None,
 ) -> Response:
-    """The status of a transaction and of its review; 202 while it is unknown, at the latest after `wait_seconds`."""
-    found = await _outcome(router.chosen(detector), printable(transaction_id), wait_seconds)
+    """The status of a transaction and of its review: 202 while it may be undecided, 404 for an id that nobody submitted.
+
+    Beside a broker, an id is known to be unknown once everything is decided that was submitted before the first question.
+    """
+    among, wanted = router.chosen(detector), printable(transaction_id)
+    found = await _outcome(among, wanted, wait_seconds)
     if found is None:
-        return json_answer({"status": "pending", "transaction_id": transaction_id}, 202)
+        settled = all([await served.settled(wanted) for served in among])
+        found = await _outcome(among, wanted, 0)  # decided meanwhile
+        if found is None:
+            return _unknown(transaction_id, settled=settled)
     review = None if cases is None else await asyncio.to_thread(_review, cases, found["detector"], found["transaction_id"])
     return json_answer({"status": "processed", **found, "review": review})
+
+
+def _unknown(transaction_id: str, *, settled: bool) -> Response:
+    """The answer about an id without a decision; settled: nobody submitted it."""
+    if settled:
+        detail = f"no transaction {transaction_id[:200]!r} was submitted; submitting one under this id is safe"
+        raise RequestRefused(404, detail, code="unknown_transaction")
+    answer = json_answer(Pending(transaction_id, "pending", _RETRY_AFTER_S), 202)
+    answer.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    return answer

@@ -10,6 +10,8 @@ import msgspec
 
 from penstock.config import Settings
 from penstock.decoding import prepared
+from penstock.errors import did_you_mean
+from penstock.ingest.worded import worded
 from penstock.messages import Refusal
 from penstock.service.http.problems import RequestRefused
 
@@ -32,6 +34,7 @@ _INLINE_BYTES = 16_384
 _GZIP = 16 + zlib.MAX_WBITS
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
@@ -61,6 +64,19 @@ def read_as(body: bytes, form: type[F]) -> F:
     return decoded(body.strip() or b"{}", form)
 
 
+def check_fields(body: bytes, form: type[msgspec.Struct]) -> None:
+    """Refuse a JSON object with fields that a form does not have.
+
+    Raises:
+        RequestRefused: 422, with the names that may be meant.
+    """
+    known = form.__struct_encode_fields__
+    unknown = [name for name in _names.decode(body) if name not in known]
+    if unknown:
+        errors = [(name[:200], f"{name[:200]} is not a field here.{did_you_mean(name, known)}") for name in unknown[:20]]
+        raise RequestRefused(422, errors[0][1], errors)
+
+
 def decoded(body: bytes, form: type[F]) -> F:
     """Decode a JSON body into `form`.
 
@@ -70,8 +86,8 @@ def decoded(body: bytes, form: type[F]) -> F:
     try:
         return msgspec.json.decode(body, type=prepared(form))
     except msgspec.ValidationError as error:
-        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
-        raise RequestRefused(422, f"this is not understood: {error}", [(path, str(error))]) from None
+        fault = worded(error, body, form.__struct_encode_fields__)
+        raise RequestRefused(422, fault[1], [fault]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise not_json(error) from None
 

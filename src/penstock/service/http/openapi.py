@@ -109,13 +109,6 @@ def _taking(route: Route, whose: str, events: list[dict[str, Any]], name: str) -
     """The operation of a route that takes the events of one detector, or of the one that an event fits."""
     one = {"type": "object"} if not events else events[0] if len(events) == 1 else {"anyOf": events}
     decides, answered = route.status == 200, route.answers
-    dry_run = {
-        "name": "dry_run",
-        "in": "query",
-        "required": False,
-        "description": "Decide without changing or recording anything.",
-        "schema": {"type": "boolean", "default": False},
-    }
     assert answered is not None
     lines = text_content("application/x-ndjson")
     good = answer(answered, route.status, many=True)
@@ -126,7 +119,10 @@ def _taking(route: Route, whose: str, events: list[dict[str, Any]], name: str) -
         "NDJSON with NDJSON: in order, what is malformed in its place. Answered when durable. The same transaction id again "
         "gets the first decision.",
         "operationId": name,
-        "parameters": [dry_run] if decides else [],
+        "parameters": [
+            {"name": given, "in": "query", "required": False, "description": about, "schema": schema}
+            for given, (about, schema) in route.parameters.items()
+        ],
         "requestBody": {
             "required": True,
             "content": {**json_content({"anyOf": [one, {"type": "array", "items": one}]}), **lines},

@@ -96,6 +96,7 @@ class RequestRefused(Exception):
         self.status = status
         self.problem = problem(status, detail, errors, code=code)
         self.headers = tuple(headers)
+        self.errors = tuple(errors)
 
     @classmethod
     def of(cls, refusal: Refusal) -> "RequestRefused":
@@ -135,7 +136,7 @@ def of_refusal(refusal: Refusal) -> bytes:
 
 
 def _code_of(refusal: Refusal) -> str | None:
-    return {400: "invalid_json", 422: "invalid_event"}.get(refusal.status)
+    return {400: "invalid_json", 409: "conflict", 422: "invalid_event"}.get(refusal.status)
 
 
 def of_error(error: BaseException) -> RequestRefused:

@@ -2,7 +2,10 @@
 
 import hashlib
 import ipaddress
+import math
 import secrets
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _SECOND_US = 1_000_000
 _BUCKETS = 1 << 15
@@ -17,12 +20,23 @@ class Bucket:
     (0.0, 0.5, 0.0)
     """
 
-    __slots__ = ("_at_us", "_burst", "_left", "_per_us")
+    __slots__ = ("_at_us", "_burst", "_left", "_per_us", "_policy")
 
     def __init__(self, per_s: float, burst: float) -> None:
         self._per_us = per_s / _SECOND_US
         self._burst = self._left = float(burst)
         self._at_us: int | None = None
+        self._policy = b'"key";q=%d;w=%d' % (burst, max(1, math.ceil(burst / per_s)))
+
+    def headers(self) -> Headers:
+        """The fields of draft-ietf-httpapi-ratelimit-headers-10: the quota of a window, the requests left of it, and the
+        seconds until all of it is available again.
+
+        >>> Bucket(per_s=2.0, burst=5).headers()
+        ((b'ratelimit-policy', b'"key";q=5;w=3'), (b'ratelimit', b'"key";r=5;t=0'))
+        """
+        full_s = math.ceil((self._burst - self._left) / self._per_us / _SECOND_US)
+        return (b"ratelimit-policy", self._policy), (b"ratelimit", b'"key";r=%d;t=%d' % (self._left, full_s))
 
     def wait_s(self, now_us: int) -> float:
         """Take a token: 0.0, or the seconds until one is available."""

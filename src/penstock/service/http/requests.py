@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -17,11 +16,16 @@ from penstock.ingest.kernel import READ
 from penstock.ingest.times import FIRST_US, instants, outside
 from penstock.service.http import bodies
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.query import parsed, truth
+from penstock.service.http.rate_limit import Bucket
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 ACTOR = "penstock.actor"
 """The key of the actor in a request's scope."""
+
+BUCKET = "penstock.bucket"
+"""The key of the rate limit that a request counts towards in its scope, where there is one."""
 
 REQUEST_ID = b"x-request-id"
 """The header of a request's id, in requests and in answers."""
@@ -31,7 +35,6 @@ _process, _numbers = secrets.token_hex(6).encode(), itertools.count(1)
 
 DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
 
-_DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
 _LOST_PLUS = re.compile(r"(?<=[:\d]) (?=\d\d(:?\d\d)?$)")
 
 
@@ -41,6 +44,12 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         if name == REQUEST_ID and _IDENTIFIER.fullmatch(value):
             return value
     return b"%b-%x" % (_process, next(_numbers))
+
+
+def extra_headers(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer to a request: its id, and what is left of the caller's rate limit."""
+    limit: Bucket | None = scope.get(BUCKET)
+    return [(REQUEST_ID, request_id(scope["headers"])), *(() if limit is None else limit.headers())]
 
 
 def actor_of(request: HTTPConnection) -> Actor:
@@ -122,13 +131,7 @@ def dry_run(query: bytes) -> bool:
     >>> dry_run(b""), dry_run(b"dry_run=true"), dry_run(b"dry_run=true&dry_run=false")
     (False, True, False)
     """
-    if not query:
-        return False
-    value = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("dry_run", "false").lower()
-    if value not in _DRY_RUN:
-        message = "true or false is expected"
-        raise RequestRefused(422, f"dry_run={value[:40]!r}: {message}", [("dry_run", message)])
-    return _DRY_RUN[value]
+    return truth(parsed(query), "dry_run")
 
 
 def is_own(origins: Sequence[str], host: str) -> bool:

@@ -17,7 +17,7 @@ The router, the table of rights and the schemas of the OpenAPI document follow f
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from types import UnionType
@@ -25,10 +25,12 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 
 from penstock.config import Settings
-from penstock.identity.roles import Right
+from penstock.identity.roles import ANYBODY, Right
 from penstock.service.http.operation import answer, body_of, refusal
+from penstock.service.http.query import refuse_unknown
 from penstock.service.http.requests import json_response, parse_body
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -76,6 +78,7 @@ class Route:
     responses: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     events: str | None = None
+    parameters: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -118,9 +121,10 @@ class Route:
             return
         settings = parts[Settings]
         assert isinstance(settings, Settings)
+        queries: set[str] = set()
         app.add_api_route(
             self.path,
-            self._endpoint(given, self.most_bytes or settings.max_body_bytes),
+            self._endpoint(given, self.most_bytes or settings.max_body_bytes, queries),
             methods=[self.method],
             name=self.handler.__name__,
             description=inspect.getdoc(self.handler),
@@ -132,15 +136,22 @@ class Route:
             openapi_extra=self._request_body(),
             include_in_schema=not self.hidden,
         )
+        declared = app.routes[-1]
+        assert isinstance(declared, APIRoute)
+        queries |= {each.alias for each in declared.dependant.query_params}
 
-    def _endpoint(self, given: Sequence[object], most_bytes: int) -> Callable[..., Awaitable[Response]]:
-        """The handler as FastAPI calls it: with what comes from the request alone."""
+    def _endpoint(
+        self, given: Sequence[object], most_bytes: int, queries: Collection[str]
+    ) -> Callable[..., Awaitable[Response]]:
+        """The handler as FastAPI calls it: with what comes from the request alone. queries: the known query parameters."""
         handler, body, signature = self.handler, self._body, self._signature
         assert handler is not None
         asked = [each for each in signature.parameters.values() if each.kind is not each.POSITIONAL_ONLY]
         wants_request = any(each.name == "request" for each in asked)
 
         async def endpoint(request: Request, **values: Any) -> Response:
+            if self.right is not ANYBODY:
+                refuse_unknown(request.scope["query_string"], queries)
             if body is not None:
                 values[body[0]] = Body(request, body[1], most_bytes)
             if wants_request:
@@ -199,6 +210,7 @@ class Routes:
                 `required`: whether there must be a body; unless given, if a field of it is required. `most_bytes`: limit of
                 the body, instead of the setting. `hidden`: not in the document. `responses`, `extra`: further parts of the
                 operation in the document. `events`: for a route that takes a detector's events, what it does with them.
+                `parameters`: description and schema of its query parameters, by name.
         """
 
         def declare(handler: H) -> H:

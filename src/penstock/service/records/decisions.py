@@ -20,6 +20,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import percentiles_ms
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.projection import Explain, Fields, Projection, projection
 from penstock.service.http.requests import DetectorName, actor_of, parse_instant
 from penstock.service.http.route import Routes
 from penstock.service.insights.figures import Sums, blocks_of, currencies_of, prevented_of, truths_of
@@ -221,15 +222,25 @@ route = Routes("records")
 
 @route("GET", "/transactions/{transaction_id:path}", Right.READ, answers=RecordedDecision, refuses=(404,))
 async def transaction(
-    router: DetectorRouter, personal: Unmasking, /, transaction_id: str, request: Request, detector: DetectorName = None
+    router: DetectorRouter,
+    personal: Unmasking,
+    /,
+    transaction_id: str,
+    request: Request,
+    *,
+    detector: DetectorName = None,
+    fields: Fields = None,
+    explain: Explain = True,
 ) -> bytes:
     """One recorded decision with its explanation."""
+    chosen = projection(fields, explain=explain)
     for served in router.chosen(detector):
         decision = served.engine.queries.transaction(transaction_id)
         if decision is not None:
             answer = _with_answer(decision, served.engine.history.answered(transaction_id))
             said = await asyncio.to_thread(personal.of, served, transaction_id, actor_of(request))
-            return answer if said is None else answer[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}"
+            whole = answer if said is None else answer[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}"
+            return whole if chosen is None else chosen(whole)
     raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
 
@@ -243,7 +254,9 @@ _From = Annotated[str | None, Query(alias="from", max_length=100, description="F
 _To = Annotated[str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")]
 
 
-async def _listed(among: Sequence[ServedDetector], who: Actor, asked: PageRequest, before: str | None) -> bytes:
+async def _listed(
+    among: Sequence[ServedDetector], who: Actor, asked: PageRequest, before: str | None, chosen: Projection | None = None
+) -> bytes:
     if (asked.entity is None) != (asked.key is None):
         missing = "key" if asked.key is None else "entity"
         raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
@@ -253,6 +266,8 @@ async def _listed(among: Sequence[ServedDetector], who: Actor, asked: PageReques
         found, following = await asyncio.to_thread(page_of, among, asked, before)
     except DeclarationError as error:
         raise RequestRefused(422, str(error), [("entity", str(error))]) from None
+    if chosen is not None:
+        found = [chosen(each) for each in found]
     return b'{"transactions":[' + b",".join(found) + b'],"next":' + msgspec.json.encode(following) + b"}"
 
 
@@ -271,11 +286,14 @@ async def transactions(
     rule: _Rule = None,
     since: _From = None,
     until: _To = None,
+    fields: Fields = None,
+    explain: Explain = True,
 ) -> bytes:
     """Recorded decisions, newest first."""
+    chosen = projection(fields, explain=explain)
     between = parse_instant(since, "from"), parse_instant(until, "to")
     asked = PageRequest(limit, decision and decision.upper(), entity, key, rule, *between)
-    return await _listed(router.chosen(detector), actor_of(request), asked, before)
+    return await _listed(router.chosen(detector), actor_of(request), asked, before, chosen)
 
 
 @route("GET", "/summaries", Right.READ, answers=SummaryList, refuses=(404,))
