@@ -14,6 +14,7 @@ from penstock.cases.members import members
 from penstock.cases.planning import Planned, ask_opinion, plan, set_due_minutes
 from penstock.cases.queues import Filter, page, queues, sweep
 from penstock.cases.store import Cases
+from penstock.cases.workload import queue_ages, workload
 from penstock.clock import system_clock
 from penstock.database import Schema, SqliteDatabase
 from penstock.errors import ConfigurationError, Conflict, LedgerError
@@ -324,6 +325,8 @@ def test_decisions_about_one_subject_that_come_at_once_are_one_case_everywhere(o
     assert drawers[2].undo(case.id, "bob").state == "escalated"
     assert [each.transaction_id for each in drawers[2].pending_verdicts("shop")] == ["t1"]
     ask_opinion(drawers[0], case.id, "bob", "mia", verdict="fraud")
+    assert [(each.analyst, each.open) for each in workload(drawers[2], 1)] == [("bob", 0), ("mia", 1)]
+    assert [(each.queue, each.under_1h) for each in queue_ages(drawers[2])] == [("experts", 1)]
     assert drawers[1].decide(case.id, "mia", "fraud", seen=12).verdict == "fraud"
     assert AuditLog(drawers[0].database).verify() is None
 

@@ -288,6 +288,11 @@ def test_a_case_is_planned_and_found_by_its_plan(burst):
         assert burst.cases(0, **chosen) == []
     [queue] = burst.client.get("/cases/queues").json()["queues"]
     assert (queue["overdue"], queue["due_minutes"]) == (1, 30)
+    load = burst.client.get("/cases/workload", params={"days": 2}).json()
+    assert [(each["analyst"], each["open"], each["overdue"], each["decided"]) for each in load["analysts"]] == [
+        ("bob", 1, 1, [0, 0])
+    ]
+    assert [(each["queue"], each["overdue"]) for each in load["queues"]] == [("review", 1)]
     assert burst.client.patch(path, json={"assignee": None}).json()["assignee"] is None
     assert burst.client.patch(path, json={"priority": "soon"}).status_code == 422
     assert burst.client.patch(path, json={"due_at": "soon"}).status_code == 422
@@ -328,5 +333,5 @@ def test_every_route_of_cases_needs_a_right(desktop):
     declared = {
         (method.upper(), path) for path, each in paths.items() if path.startswith(("/cases", "/analysts")) for method in each
     }
-    assert len(declared) == 18
+    assert len(declared) == 19
     assert declared <= TABLE.keys()

@@ -6,7 +6,7 @@ from penstock.service.changes import approvals, backtests, features, lists, mode
 from penstock.service.decide import ingest, predict, transactions
 from penstock.service.http.route import Route, table_of
 from penstock.service.insights import routes as insights
-from penstock.service.investigate import cases, casework, context, links
+from penstock.service.investigate import cases, casework, context, links, workload
 from penstock.service.live import replay_jobs, web, websocket
 from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports, webhooks
 from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, saved_views, verification
@@ -36,6 +36,7 @@ ROUTES: tuple[Route, ...] = (
     *trials.route,
     *models.route,
     *casework.route,
+    *workload.route,
     *cases.route,
     *rules.route,
     *lists.route,

@@ -6,17 +6,19 @@ import { Analysts } from "./Analysts";
 import { ORDERS, STATES, WHOSE } from "./cases";
 import { Desk } from "./Desk";
 import { Queues } from "./Queues";
+import { Workload } from "./Workload";
 
 const VIEWS = [
   { value: "cases", name: "Cases" },
   { value: "analysts", name: "Analysts" },
+  { value: "workload", name: "Workload" },
 ] as const;
 
 /** Decisions that wait for a person, the most at stake first: looked at, held by one at a time, decided, the next. */
 export function QueuePage() {
   const { view, queue, state, order, detector, whose } = useSearch({ from: "/queue" });
   const navigate = useNavigate();
-  const show = view === "analysts" ? "analysts" : "cases";
+  const show = VIEWS.find((each) => each.value === view)?.value ?? "cases";
   const set = (to: Record<string, string | undefined>) =>
     void navigate({ to: "/queue", search: (kept) => ({ ...kept, ...to }) });
   return (
@@ -34,6 +36,8 @@ export function QueuePage() {
     >
       {show === "analysts" ? (
         <Analysts />
+      ) : show === "workload" ? (
+        <Workload />
       ) : (
         <>
           <Queues chosen={queue} />

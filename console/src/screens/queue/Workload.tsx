@@ -1,0 +1,117 @@
+import { useQuery } from "@tanstack/react-query";
+import type { ColumnDef } from "@tanstack/react-table";
+import { useState } from "react";
+import { api, type Schemas, say } from "~/api/client";
+import { Asked, Empty } from "~/ui/Asked";
+import { Choice } from "~/ui/Choice";
+import { Panel } from "~/ui/Panel";
+import { Table } from "~/ui/Table";
+import { count, percent, words } from "~/words/numbers";
+import { duration } from "~/words/times";
+
+type Load = Schemas["AnalystLoad"];
+type Ages = Schemas["QueueAges"];
+
+const SPANS = [
+  { value: "1", name: "Today" },
+  { value: "7", name: "7 d" },
+  { value: "30", name: "30 d" },
+] as const;
+
+/** What each analyst has to do and gets done, and how old the cases of each queue are. */
+export function Workload() {
+  const [days, setDays] = useState<(typeof SPANS)[number]["value"]>("7");
+  const found = useQuery({
+    queryKey: ["workload", days],
+    refetchInterval: 30_000,
+    queryFn: async () => say(await api.GET("/cases/workload", { params: { query: { days: Number(days) } } })),
+  });
+  return (
+    <>
+      <Panel
+        flush
+        title="Workload"
+        about="Open: held by or assigned to the analyst. Decided: cases with a verdict, in days of UTC. Time to decision: median, from the opening of a case to the verdict."
+        actions={<Choice label="Span" options={SPANS} value={days} onChange={setDays} />}
+      >
+        <Asked of={found} height={200}>
+          {(data) => (
+            <Table
+              label="Workload"
+              exported
+              rows={data.analysts}
+              columns={LOAD}
+              id={(row) => row.analyst}
+              empty={<Empty title="Nobody has open cases or gave a verdict in this time" />}
+            />
+          )}
+        </Asked>
+      </Panel>
+      <Panel flush title="Queue ages" about="Undecided cases by the time since they were opened.">
+        <Asked of={found} height={120}>
+          {(data) => (
+            <Table
+              label="Queue ages"
+              exported
+              rows={data.queues}
+              columns={AGES}
+              id={(row) => row.queue}
+              empty={<Empty title="No case waits" />}
+            />
+          )}
+        </Asked>
+      </Panel>
+    </>
+  );
+}
+
+const right = { right: true };
+const sum = (of: readonly number[]) => of.reduce((all, each) => all + each, 0);
+
+const LOAD: ColumnDef<Load, unknown>[] = [
+  { header: "Analyst", accessorKey: "analyst" },
+  { header: "Open", accessorKey: "open", meta: right, cell: ({ row }) => count(row.original.open) },
+  { header: "Overdue", accessorKey: "overdue", meta: right, cell: ({ row }) => count(row.original.overdue) },
+  {
+    header: "Decided",
+    id: "decided",
+    accessorFn: (row) => sum(row.decided),
+    meta: right,
+    cell: ({ row }) => count(sum(row.original.decided)),
+  },
+  {
+    header: "A day",
+    id: "a day",
+    accessorFn: (row) => sum(row.decided) / row.decided.length,
+    meta: right,
+    cell: ({ row }) => count(Math.round((10 * sum(row.original.decided)) / row.original.decided.length) / 10),
+  },
+  {
+    header: "By day",
+    id: "by day",
+    enableSorting: false,
+    cell: ({ row }) => <span className="figure text-soft text-xs">{row.original.decided.map(count).join(" · ")}</span>,
+  },
+  {
+    header: "Time to decision",
+    accessorKey: "median_s",
+    meta: right,
+    cell: ({ row }) => duration(row.original.median_s),
+  },
+  {
+    header: "Agreement",
+    accessorKey: "agreement",
+    meta: right,
+    cell: ({ row }) => `${percent(row.original.agreement)} of ${count(row.original.compared)}`,
+  },
+];
+
+const AGES: ColumnDef<Ages, unknown>[] = [
+  { header: "Queue", accessorKey: "queue", cell: ({ row }) => words(row.original.queue) },
+  { header: "Under 1 h", accessorKey: "under_1h", meta: right },
+  { header: "1 to 4 h", accessorKey: "under_4h", meta: right },
+  { header: "4 to 24 h", accessorKey: "under_1d", meta: right },
+  { header: "Older", accessorKey: "older", meta: right },
+  { header: "Overdue", accessorKey: "overdue", meta: right },
+  { header: "Unassigned", accessorKey: "unassigned", meta: right },
+];
