@@ -10,6 +10,8 @@ from penstock.detector.plan import SCORE, Plan, Step, fingerprint, scope
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, assemble, parse
 from penstock.features import Aggregate, Derived, Entity
+from penstock.features.entity import LABELLED, LINKED, SUMMED
+from penstock.features.link_plan import EntityLinks, compile_links, linked_role
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan, Stream, compile_entity
@@ -44,6 +46,7 @@ class Compiler:
         before, waiting = self._settle(others)
         before += self._filters(aggregates)
         entities = self._aggregates(aggregates)
+        links = self._links([feature for feature in aggregates if feature.kind in LINKED])
         after, waiting = self._settle(waiting)
         if waiting:
             self._refuse(waiting[0])
@@ -60,6 +63,7 @@ class Compiler:
             rules=rules,
             remembered=self.remembered,
             fingerprints=self.prints,
+            links=links,
             score=score,
         )
 
@@ -149,10 +153,19 @@ class Compiler:
             self.prints[feature.name] = fingerprint(self._definition(feature))
             if column.type is Type.TEXT:
                 self.remembered.setdefault(feature.field or "", []).append(column)
-            key = (feature.entity.fields, feature.entity.roles)
-            groups.setdefault(key, (feature.entity, []))[1].append(feature)
+            if feature.kind not in LINKED:
+                key = (feature.entity.fields, feature.entity.roles)
+                groups.setdefault(key, (feature.entity, []))[1].append(feature)
         stream = self._stream()
         return [compile_entity(entity, features, self.layout, stream) for entity, features in groups.values()]
+
+    def _links(self, linked: Sequence[Aggregate]) -> list[EntityLinks]:
+        """The plans of linked aggregates: one for each entity and role whose keys are linked."""
+        groups: dict[tuple[object, ...], list[Aggregate]] = {}
+        for feature in linked:
+            groups.setdefault((feature.entity.fields, feature.entity.roles, linked_role(feature)), []).append(feature)
+        stream = self._stream()
+        return [compile_links(features, self.layout, stream) for features in groups.values()]
 
     def _stream(self) -> Stream:
         wheres = {name.removeprefix("where:"): column for name, column in self.layout.items() if name.startswith("where:")}
@@ -179,6 +192,8 @@ class Compiler:
             feature.entity.fields,
             feature.entity.roles,
         ]
+        if feature.kind in LINKED:
+            parts += [feature.links, feature.max_degree, [self.prints.get(link, "") for link in feature.links]]
         return repr(parts) + self.prints.get(feature.field or "", "")
 
     def _check_aggregate(self, feature: Aggregate) -> None:
@@ -194,9 +209,12 @@ class Compiler:
                 raise DeclarationError(
                     f"{place}: of={of.__name__} is not an event type of this detector; add it to informs=[...]"
                 )
-        labels = feature.kind in ("label_count", "label_rate")
+        labels = feature.kind in LABELLED
         if labels and self.detector.label is None:
             raise DeclarationError(f"{place}: counts labels, but the detector declares none; add label=Label(...)")
+        for link in feature.links:
+            if link not in self.layout:
+                raise DeclarationError(f"{place}: there is no field {link!r} to link by.{did_you_mean(link, known)}")
         if feature.field is None:
             return
         numbers = [name for name in sorted(known) if self.layout[name].type is Type.NUMBER]
@@ -212,7 +230,7 @@ class Compiler:
             )
             hint = f" It is {what}." if what else did_you_mean(feature.field, known)
             raise DeclarationError(f"{place}: there is no field {feature.field!r} to aggregate.{hint}")
-        if feature.kind in ("sum", "mean", "std", "min", "max") and self.layout[feature.field].type not in (
+        if feature.kind in SUMMED and self.layout[feature.field].type not in (
             Type.NUMBER,
             Type.BOOLEAN,
         ):
@@ -226,7 +244,7 @@ class Compiler:
     def _check_currency(self, feature: Aggregate, place: str) -> None:
         """Sums over mixed currencies mean nothing."""
         moneys = [f for f in self.detector.features if isinstance(f, Money) and f.amount == feature.field]
-        if moneys and feature.kind in ("sum", "mean", "std", "min", "max"):
+        if moneys and feature.kind in SUMMED:
             raise DeclarationError(
                 f"{place}: {feature.field} is in the currency that {moneys[0].currency} says, so a {feature.kind} would mix "
                 f"currencies; aggregate {moneys[0].name!r}, which is converted to {moneys[0].to}"

@@ -26,7 +26,7 @@ from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
-from penstock.features.entity import REMEMBERED
+from penstock.features.entity import LINKED, REMEMBERED
 from penstock.features.kernel.words import STATE_FORMAT
 from penstock.features.ratio import Ratio
 from penstock.ingest import Schema, Steps
@@ -241,6 +241,7 @@ class Detector:
         return FeatureState(
             plan.entities,
             plan.layout,
+            links=plan.links,
             remembered=plan.remembered,
             max_ahead_us=self.max_ahead_us,
             memory_limit=memory_limit,
@@ -249,7 +250,7 @@ class Detector:
     def reads_of(self, feature: Feature) -> frozenset[str]:
         """The fields and features that a feature reads."""
         if isinstance(feature, Aggregate):
-            words = {feature.field or "", *feature.entity.fields, *words_of(Derived("", feature.where or ""))}
+            words = {feature.field or "", *feature.links, *feature.entity.fields, *words_of(Derived("", feature.where or ""))}
         else:
             words = words_of(feature)
         return frozenset(name for name in words if name in self.plan.layout)
@@ -352,7 +353,11 @@ def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> lis
     containing = {
         f.name: f
         for f in features
-        if isinstance(f, Aggregate) and f.current and not f.delay and f.field and f.kind not in (*REMEMBERED, "distinct")
+        if isinstance(f, Aggregate)
+        and f.current
+        and not f.delay
+        and f.field
+        and f.kind not in (*REMEMBERED, *LINKED, "distinct")
     }
     expressions = [(f"feature {f.name!r}", f.sql) for f in features if isinstance(f, Derived)]
     expressions += [(f"rule {rule.name!r}", rule.when) for rule in rules]

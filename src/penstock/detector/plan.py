@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from penstock.expressions import Members, Program
 from penstock.features import Aggregate, Derived
+from penstock.features.link_plan import EntityLinks
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan
@@ -51,8 +52,8 @@ class CompiledRules:
 class Plan:
     """The stages of a detector over one layout.
 
-    before: steps over fields alone, then the filters of aggregates. entities: kernel plans. after: derived features
-    that read aggregates. features: names of all features in order of declaration. inputs: columns that models read.
+    before: steps over fields alone, then the filters of aggregates. entities: kernel plans. links: those of linked features.
+    after: derived features that read aggregates. features: names of all features in order of declaration. inputs: columns that models read.
     """
 
     layout: Layout
@@ -64,6 +65,7 @@ class Plan:
     rules: RuleSet
     remembered: dict[str, list[Column]]
     fingerprints: dict[str, str]
+    links: Sequence[EntityLinks] = ()
     score: Column | None = None
     compiled: CompiledRules = field(default_factory=CompiledRules, repr=False, compare=False)
 

@@ -10,9 +10,9 @@ from penstock.clock import EVER_US
 from penstock.decoding import prepared
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features.derive import Derived, derive
-from penstock.features.entity import REMEMBERED, WINDOWED, Aggregate, Entity
+from penstock.features.entity import LINKED, MAX_DEGREE, REMEMBERED, WINDOWED, Aggregate, Entity
 
-_OF_A_FIELD = ("sum", "mean", "std", "min", "max", "distinct", "last", "first")
+_OF_A_FIELD = ("sum", "mean", "std", "min", "max", "distinct", "last", "first", "linked_amount")
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -41,6 +41,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     at: str | None = None
     of: tuple[str, ...] = ()
     by: str = "event"
+    links: tuple[str, ...] = ()
+    max_degree: int = MAX_DEGREE
 
 
 class Added(NamedTuple):
@@ -105,7 +107,7 @@ def feature_of(
         if described != Described(derive=described.derive):
             raise DeclarationError(f"{place}: an expression stands alone; leave out everything but derive")
         return derive(name, described.derive)
-    kinds = (*WINDOWED, *REMEMBERED)
+    kinds = (*WINDOWED, *REMEMBERED, *LINKED)
     if described.kind not in kinds:
         words = (
             f"kind {described.kind!r} is none of {', '.join(kinds)}" if described.kind else "say its kind, or what to derive"
@@ -116,7 +118,13 @@ def feature_of(
         raise DeclarationError(f"{place}: {described.kind} {words}")
     window = _window(described.kind, described.window, place)
     options: dict[str, object] = {"delay": described.delay, "where": described.where, "current": described.current}
-    options |= {"role": described.role, "at": described.at, "by": described.by, "of": _types(described, types, place)}
+    options |= {"role": described.role, "at": described.at, "of": _types(described, types, place)}
+    if described.kind in LINKED:
+        options |= {"links": described.links, "max_degree": described.max_degree}
+    elif described.links or described.max_degree != MAX_DEGREE:
+        raise DeclarationError(f"{place}: {described.kind} takes no links; they belong to {', '.join(LINKED)}")
+    else:
+        options["by"] = described.by
     entity = _entity(described, entities, place)
     return entity.aggregate(described.kind, described.field, window, **options).named(name)
 
@@ -132,7 +140,7 @@ def describe(feature: Aggregate | Derived) -> Described:
         keys=() if entity.roles else entity.fields,
         roles=dict(zip(entity.roles, entity.fields, strict=True)) if entity.roles else {},
         field=feature.field,
-        window=None if feature.window_us == EVER_US and feature.kind not in WINDOWED else feature.window,
+        window=None if feature.window_us == EVER_US and feature.kind in REMEMBERED else feature.window,
         delay=feature.delay,
         where=feature.where,
         current=feature.current,
@@ -140,11 +148,13 @@ def describe(feature: Aggregate | Derived) -> Described:
         at=feature.at,
         of=tuple(each.__name__ for each in feature.of),
         by=feature.by,
+        links=feature.links,
+        max_degree=feature.max_degree,
     )
 
 
 def _window(kind: str, window: str | None, place: str) -> str:
-    if window is None and kind in WINDOWED:
+    if window is None and kind not in REMEMBERED:
         raise DeclarationError(f"{place}: {kind} needs a window, as in 1h, 7d or ever")
     if window is not None and kind in ("first", "since_first"):
         raise DeclarationError(f"{place}: {kind} looks back for ever; leave out the window {window!r}")

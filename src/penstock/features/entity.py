@@ -1,7 +1,8 @@
 """Declarations of entities and of aggregates over their events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from penstock.clock import duration_us
 from penstock.errors import DeclarationError, did_you_mean
@@ -11,6 +12,15 @@ WINDOWED = ("count", "sum", "mean", "std", "min", "max", "distinct", "label_coun
 """Aggregates over a window, in the order of the reference page."""
 REMEMBERED = ("last", "first", "since_last", "since_first")
 """Aggregates of earlier events alone, which never include the event itself."""
+LINKED = ("linked", "linked_frauds", "linked_fraud_share", "linked_amount", "linked_hubs")
+"""Aggregates over the other keys that were seen with the same values."""
+LABELLED = ("label_count", "label_rate", "linked_frauds", "linked_fraud_share")
+"""Aggregates that change when a label becomes known."""
+SUMMED = ("sum", "mean", "std", "min", "max", "linked_amount")
+"""Aggregates of numbers."""
+MAX_DEGREE = 50
+"""How many others a value links at most, unless declared."""
+_LARGEST_DEGREE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +39,10 @@ class Aggregate:
     at: str | None = None
     by: str = "event"
     given_name: str | None = None
+    links: tuple[str, ...] = ()
+    max_degree: int = MAX_DEGREE
 
-    def named(self, name: str) -> "Aggregate":
+    def named(self, name: str) -> Self:
         """The same aggregate under another name."""
         if not name.isidentifier():
             raise DeclarationError(f"{name!r} cannot be a feature's name: use letters, digits and _, as in spent_today")
@@ -69,11 +81,11 @@ class Aggregate:
         """
         if self.given_name:
             return self.given_name
-        parts = [self.entity.name, self.kind, self.field]
-        if self.window != "ever" or self.kind in WINDOWED:
+        parts = [self.entity.name, self.kind, *self.links, self.field]
+        if self.window != "ever" or self.kind not in REMEMBERED:
             parts.append(self.window)
         parts += [f"delay_{self.delay}" if self.delay else None, self.role]
-        parts += [f"at_{self.at}" if self.at else None, "before" if not self.current and self.kind in WINDOWED else None]
+        parts += [f"at_{self.at}" if self.at else None, "before" if not self.current and self.kind not in REMEMBERED else None]
         return "_".join(part for part in parts if part).replace(".", "_")
 
     @property
@@ -85,6 +97,38 @@ class Aggregate:
     def delay_us(self) -> int:
         """How far before the event the window ends, in microseconds."""
         return duration_us(self.delay, what=f"feature {self.name}: delay") if self.delay else 0
+
+
+class Linked(Aggregate):
+    """How many other keys were seen with the values that a key was seen with, and what is known of them.
+
+    >>> shared = Entity("customer_id").linked("device", window="30d")
+    >>> shared.name, shared.known_frauds(delay="7d").name
+    ('customer_linked_device_30d', 'customer_linked_frauds_device_30d_delay_7d')
+    """
+
+    __slots__ = ()
+
+    def known_frauds(self, *, delay: str | None = None) -> "Linked":
+        """How many of the others are known to be fraudulent: by an event of theirs from before `delay`, labelled by now."""
+        return self._of_them("linked_frauds", delay=delay)
+
+    def share_of_frauds(self, *, delay: str | None = None) -> "Linked":
+        """Known frauds / others; 0 where there are none."""
+        return self._of_them("linked_fraud_share", delay=delay)
+
+    def amount(self, field: str) -> "Linked":
+        """The exact sum of a number over the events of the others with these values within the window."""
+        return self._of_them("linked_amount", field=field)
+
+    def hubs(self) -> "Linked":
+        """How many of the key's values are left out because more than `max_degree` others were seen with them."""
+        return self._of_them("linked_hubs")
+
+    def _of_them(self, kind: str, **options: str | None) -> "Linked":
+        feature = replace(self, kind=kind, given_name=None, **options)  # type: ignore[arg-type]  # checked just below
+        _check(feature)
+        return feature
 
 
 class Entity:
@@ -193,18 +237,31 @@ class Entity:
         """Seconds since the first event; null at the first."""
         return self._aggregate("since_first", None, "ever", options)
 
+    def linked(self, links: str | Sequence[str], window: str, **options: object) -> Linked:
+        """How many other keys were seen within the window with a value of `links` that this key was seen with.
+
+        links: one field, such as the device, or several. max_degree (50): a value with which more others were seen is left out.
+        where, of: which events link; delay is an option of `known_frauds` and `share_of_frauds`.
+        """
+        fields = (links,) if isinstance(links, str) else tuple(links)
+        return self._aggregate("linked", None, window, {"links": fields, **options}, Linked)  # type: ignore[return-value]
+
     def aggregate(self, kind: str, field: str | None = None, window: str = "ever", **options: object) -> Aggregate:
-        """The aggregate of this kind, one of WINDOWED or REMEMBERED, for callers with the kind as text."""
+        """The aggregate of this kind, one of WINDOWED, REMEMBERED or LINKED, for callers with the kind as text."""
+        if kind in LINKED:
+            return self._aggregate(kind, field, window, options, Linked)
         return self._aggregate(kind, field, window, options)
 
-    def _aggregate(self, kind: str, field: str | None, window: str, options: dict[str, object]) -> Aggregate:
+    def _aggregate(
+        self, kind: str, field: str | None, window: str, options: dict[str, object], made: type[Aggregate] = Aggregate
+    ) -> Aggregate:
         of = options.pop("of", ())
         options["of"] = of if isinstance(of, tuple) else (of,)
-        known = {"where", "delay", "current", "of", "role", "at", "by"}
+        known = {"where", "delay", "current", "of", "role", "at", *(("links", "max_degree") if made is Linked else ("by",))}
         if unknown := options.keys() - known:
             name = min(unknown)
             raise DeclarationError(f"{self.name}.{kind}(...): there is no option {name!r}.{did_you_mean(name, known)}")
-        feature = Aggregate(self, kind, field, window, **options)  # type: ignore[arg-type]  # checked just below
+        feature = made(self, kind, field, window, **options)  # type: ignore[arg-type]  # checked just below
         _check(feature)
         return feature
 
@@ -219,7 +276,31 @@ def _check(feature: Aggregate) -> None:
             raise DeclarationError(
                 f"{place}: {option}={role!r} is not a role of {feature.entity.name}.{did_you_mean(role, feature.entity.roles)}"
             )
+    if feature.kind in LINKED:
+        _check_links(feature, place)
     if feature.kind in REMEMBERED and feature.delay:
         raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; use a count or a rate with delay=...")
     if feature.by not in ("event", "known") or (feature.by == "known" and feature.kind != "label_count"):
         raise DeclarationError(f"{place}: by={feature.by!r} is not understood; label_count takes by='event' or by='known'")
+
+
+def _check_links(feature: Aggregate, place: str) -> None:
+    """Refuse links that cannot be followed."""
+    if not feature.links or not all(isinstance(link, str) for link in feature.links):
+        raise DeclarationError(f"{place}: name the fields whose values link keys, as in linked('device', window='30d')")
+    if len(set(feature.links)) < len(feature.links):
+        raise DeclarationError(f"{place}: a field is named twice among its links: {', '.join(feature.links)}")
+    if set(feature.links) & set(feature.entity.fields):
+        raise DeclarationError(f"{place}: {feature.entity.name} cannot be linked by its own key; name another field")
+    if not isinstance(feature.max_degree, int) or not 1 <= feature.max_degree <= _LARGEST_DEGREE:
+        raise DeclarationError(f"{place}: max_degree={feature.max_degree!r} is not a whole number from 1 to {_LARGEST_DEGREE}")
+    if feature.delay and feature.kind not in ("linked_frauds", "linked_fraud_share"):
+        raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; give the delay to known_frauds or share_of_frauds")
+    if (feature.field is not None) != (feature.kind == "linked_amount"):
+        words = "needs the field to add up" if feature.field is None else f"takes no field, but got {feature.field!r}"
+        raise DeclarationError(f"{place}: {feature.kind} {words}")
+    if feature.kind == "linked_amount" and len(feature.links) > 1:
+        raise DeclarationError(
+            f"{place}: over several links an event could be added up more than once; declare an amount for each of "
+            f"{', '.join(feature.links)}"
+        )

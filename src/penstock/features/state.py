@@ -12,6 +12,7 @@ from penstock.codes import text_code
 from penstock.compilation import say_mismatch
 from penstock.errors import MalformedEvent
 from penstock.features.kernel.words import ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED
+from penstock.features.link_plan import EntityLinks
 from penstock.features.plan import EntityPlan
 from penstock.messages import Batch, Column, Layout, Type
 
@@ -52,7 +53,7 @@ class FeatureState:
     newest event time let in, but moving no more than a day at each event: keys are forgotten by it, so that a lone event
     far ahead of the others does not make the stream forget everybody.
     memory_limit: bytes that all entities together may use, None for any number. refused: events, of each entity, that keys
-    had to leave out since the start because of it. plans: one per entity. remembered: text columns whose values come back as
+    had to leave out since the start because of it. plans: one per entity; links: of those whose keys are linked. remembered: text columns whose values come back as
     features, with those features' columns.
     """
 
@@ -61,17 +62,20 @@ class FeatureState:
         plans: Sequence[EntityPlan],
         layout: Layout,
         *,
+        links: Sequence[EntityLinks] = (),
         remembered: Mapping[str, Sequence[Column]],
         max_ahead_us: int,
         memory_limit: int | None = None,
     ) -> None:
         from penstock.features.compiled import background
         from penstock.features.kernel import handles
+        from penstock.features.link_table import LinkTable
         from penstock.features.table import Table
 
         say_mismatch()
         self._kernel = handles
         self.tables = [Table(plan) for plan in plans]
+        self.links = [LinkTable(plan) for plan in links]
         self.memory_limit = memory_limit
         self.refused = 0
         self._reclaimed_us: int | None = None
@@ -132,7 +136,7 @@ class FeatureState:
         assert self.memory_limit is not None
         free = NEW_KEYS_SHARE * self.memory_limit - self.used_bytes
         least, fits = min(events, _FEWEST), events
-        while fits >= least and sum(table.growth(fits) for table in self.tables) > free:
+        while fits >= least and sum(each.growth(fits) for each in (*self.tables, *self.links)) > free:
             fits //= 2
         return fits if fits >= least else 0
 
@@ -147,12 +151,15 @@ class FeatureState:
         """Forget idle keys and give back their memory; not again before some more can have become idle, nor during a copy."""
         if self._copy is not None:
             return False
-        idle_us = min((table.plan.plan.sizes.horizon for table in self.tables), default=0)
+        idle = [*(table.plan.plan.sizes.horizon for table in self.tables), *(links.idle_us for links in self.links)]
+        idle_us = min(idle, default=0)
         if self._reclaimed_us is not None and pace_us < self._reclaimed_us + idle_us // _LOOKS:
             return False
         self._reclaimed_us = pace_us
         for table in self.tables:
             table.reclaim(pace_us)
+        for links in self.links:
+            links.reclaim(self.clock_us)
         return True
 
     # ---- events and labels
@@ -179,13 +186,13 @@ class FeatureState:
         with copy.lock:
             if write and moves:
                 copy.goes_on_at(first_sequence)
-            copy.before(lambda number: key_codes(self.tables[number].plan, batch), batch)
+            copy.before(lambda number: self._codes(number, batch), batch)
             return self._apply(batch, first_sequence, read=read, write=write, moves=moves, closed=closed)
 
     def _apply(
         self, batch: Batch, first_sequence: int, *, read: bool, write: bool, moves: bool, closed: Closed
     ) -> NDArray[np.bool_]:
-        n, clocks = len(batch), self._clocks if moves else self._clocks.copy()
+        n, clocks, clock_us = len(batch), self._clocks if moves else self._clocks.copy(), self.clock_us
         keep, paces, admission = np.empty(n, np.bool_), np.empty(n, np.int64), np.zeros(n, np.uint8)
         if closed.level:
             admission[closed.row :] = closed.level
@@ -211,6 +218,8 @@ class FeatureState:
             write,
         ):
             self.tables[progress[0]].enlarge()
+        for links in self.links:
+            links.apply(batch, clock_us, keep, admission, moves=moves and write, read=read, write=write)
         self.learn_words(batch)
         self.fill_words(batch)
         if not closed.level:
@@ -226,7 +235,7 @@ class FeatureState:
             self._label(batch, row, sequence, change)
             return
         with copy.lock:
-            copy.before(lambda number: key_codes(self.tables[number].plan, batch, slice(row, row + 1)))
+            copy.before(lambda number: self._codes(number, batch, slice(row, row + 1)))
             self._label(batch, row, sequence, change)
 
     def _label(self, batch: Batch, row: int, sequence: int, change: int) -> None:
@@ -235,6 +244,14 @@ class FeatureState:
                 continue
             keys = key_codes(table.plan, batch, slice(row, row + 1))[0].tolist()
             table.label(keys, int(batch.time_us[row]), sequence, int(batch.kinds[row]), batch.x, row, change)
+        for links in self.links:
+            links.label(batch, row, change)
+
+    def _codes(self, number: int, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:
+        """The codes by which a store of a copy finds what some events may change: of the tables, then the links."""
+        if number < len(self.tables):
+            return key_codes(self.tables[number].plan, batch, rows)
+        return self.links[number - len(self.tables)].codes_of(batch, rows)
 
     def fill_words(self, batch: Batch) -> None:
         """Fill the texts of features that give texts back, from their codes."""
@@ -281,8 +298,12 @@ class FeatureState:
             table.look(keys, batch.time_us, batch.x, batch.codes)
         else:
             with copy.lock:
-                copy.before(lambda number: keys if self.tables[number] is table else keys[:0])
+                looked_at = self.tables.index(table)
+                copy.before(lambda number: keys if number == looked_at else self._codes(number, batch, slice(0)))
                 table.look(keys, batch.time_us, batch.x, batch.codes)
+        for links in self.links:
+            if links.is_of(table.plan.entity):
+                links.look(key, batch)
         for column in self.outputs:
             batch.texts[column.name] = [self._words.get(int(batch.codes[0, column.index]))]
         return batch
@@ -294,10 +315,13 @@ class FeatureState:
 
         Whoever iterates over it does the work; see `StateCopy`.
         """
+        from penstock.features.link_table import LinkCopy
         from penstock.features.state_copy import StateCopy
+        from penstock.features.table_copy import TableCopy
 
         self._complete_copy()
-        self._copy = StateCopy(self.tables, self._words, self._word_codes, self._copied)
+        copies = [*map(TableCopy, self.tables), *(LinkCopy(links, self.clock_us) for links in self.links)]
+        self._copy = StateCopy(copies, self._words, self._word_codes, self._copied)
         return self._copy
 
     def _copied(self) -> None:
@@ -317,7 +341,7 @@ class FeatureState:
         self._complete_copy()
         arrays = dict(arrays)
         words = {**words, **words_of(arrays)}
-        for i, table in enumerate(self.tables):
+        for i, table in enumerate((*self.tables, *self.links)):
             prefix = f"{i}."
             table.load({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
         self._words, self._word_codes = words, list(words)
@@ -326,12 +350,13 @@ class FeatureState:
     def digest(self) -> str:
         """A hash of the state's meaning: equal states have equal digests."""
         self._complete_copy()
-        return "-".join(table.digest(self.pace_us)[:16] for table in self.tables)
+        digests = [*(table.digest(self.pace_us) for table in self.tables), *(each.digest(self.clock_us) for each in self.links)]
+        return "-".join(digest[:16] for digest in digests)
 
     @property
     def used_bytes(self) -> int:
         """Bytes in use over all entities."""
-        return sum(table.used_bytes for table in self.tables)
+        return sum(each.used_bytes for each in (*self.tables, *self.links))
 
 
 def key_codes(plan: EntityPlan, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:

@@ -8,10 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.features.table_copy import TableCopy
-
 if TYPE_CHECKING:
-    from penstock.features.table import Table
+    from penstock.features.link_table import LinkCopy
+    from penstock.features.table_copy import TableCopy
     from penstock.messages import Batch
 
 _WORDS = 8192
@@ -23,16 +22,20 @@ _decode = msgspec.msgpack.Decoder(list[tuple[int, str]]).decode
 class StateCopy:
     """Gives the arrays that `FeatureState.load` takes; iterate over it in one thread, whichever it is.
 
-    words: the texts that are remembered, by their codes; codes: in the order in which they came. lock: held by whoever reads or
+    tables: the copies of everything that holds keys. words: the texts that are remembered, by their codes; codes: in the order in which they came. lock: held by whoever reads or
     changes the state while this lasts; each step of the copy takes it for less than a millisecond. ended: called with the lock
     held when all is copied, or given up.
     """
 
     def __init__(
-        self, tables: "Sequence[Table]", words: Mapping[int, str], codes: Sequence[int], ended: Callable[[], None]
+        self,
+        tables: "Sequence[TableCopy | LinkCopy]",
+        words: Mapping[int, str],
+        codes: Sequence[int],
+        ended: Callable[[], None],
     ) -> None:
         self.lock = threading.Lock()
-        self._tables = [TableCopy(table) for table in tables]
+        self._tables = tables
         self._words, self._codes, self._known = words, codes, len(codes)
         self._ended, self._running = ended, set(range(len(self._tables)))
 

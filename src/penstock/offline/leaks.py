@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.features import Aggregate
+from penstock.features.entity import LABELLED
 from penstock.messages import Type
 from penstock.models import metrics
 from penstock.offline.datasets import Recorded
@@ -152,11 +153,7 @@ def _asked(detector: Detector, name: str, auc: float, frauds: int, *, accepted: 
 
 
 def _at_once(detector: Detector, rows: Rows) -> list[Leak]:
-    names = [
-        feature.name
-        for feature in detector.features
-        if isinstance(feature, Aggregate) and feature.kind in ("label_count", "label_rate")
-    ]
+    names = [feature.name for feature in detector.features if isinstance(feature, Aggregate) and feature.kind in LABELLED]
     known = rows.known
     if not names or not known.any():
         return []

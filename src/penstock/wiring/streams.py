@@ -86,6 +86,11 @@ def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
         raise ConfigurationError(
             f"detector {detector.name!r} has no field {key!r} to be split by.{did_you_mean(key, detector.schema.columns)}"
         )
+    for links in detector.plan.links:
+        raise ConfigurationError(
+            f"detector {detector.name!r} cannot be split by {key!r}: the links of its {links.entity.name} lead to keys of other "
+            "shards; create the topics with one partition, or leave linked features out"
+        )
     for plan in detector.plan.entities:
         for fields in ([column.name for column in columns] for columns in plan.keys):
             if key not in fields:

@@ -22,7 +22,7 @@ from penstock.adapters.spark.collect import BASE, Collect, result_schema
 from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of
 from penstock.adapters.spark.shuffle import Shuffle
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import Source, check_links
 from penstock.errors import ConfigurationError, DataError, RowsRefused
 from penstock.offline.datasets import MOST_REFUSED
 
@@ -64,9 +64,10 @@ def backfill(
 
     Raises:
         DataError: the data does not fit the detector, or cannot be worked through in parts.
-        ConfigurationError: `out` is there already.
+        ConfigurationError: `out` is there already, or the detector has linked features.
     """
     _check_out(out)
+    check_links(source.detector)
     work = Path(tempfile.mkdtemp(prefix="penstock-backfill-"))
     try:
         places = routes(spark, 2 * spark.sparkContext.defaultParallelism)

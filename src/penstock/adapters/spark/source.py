@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.detector import Detector
+from penstock.errors import ConfigurationError
+from penstock.features.entity import Linked
 from penstock.ingest import Reader
 from penstock.models import Ensemble, load_champion
 
@@ -39,6 +41,20 @@ class Source:
         """The reader of its events."""
         detector = self.detector
         return Reader(detector.schema, detector.plan.layout, personal_key=self.personal_key)
+
+
+def check_links(detector: Detector) -> None:
+    """Refuse linked features, which no bucket of keys can compute.
+
+    Raises:
+        ConfigurationError: the detector has some.
+    """
+    if detector.plan.links:
+        names = ", ".join(feature.name for feature in detector.features if isinstance(feature, Linked))
+        raise ConfigurationError(
+            f"detector {detector.name!r} has linked features ({names}): they depend on the events of other keys, and Spark keeps "
+            "the state of each key apart; use penstock worker or penstock replay, or leave them out of the detector"
+        )
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from penstock.adapters.spark.decide import DONE_TYPE, Decide
 from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox
 from penstock.adapters.spark.publish import Done, Publisher
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import Source, check_links
 from penstock.decoding import prepared
 from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import BrokerError, BundleError, ConfigurationError
@@ -107,10 +107,11 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
     """Refuse detectors for which this stream would differ from a single process.
 
     Raises:
-        ConfigurationError: the detector counts labels, or hides personal fields without a key that all machines share.
+        ConfigurationError: the detector has linked features, counts labels, or hides personal fields without a key that all machines share.
         BundleError: its models have not been trained.
     """
     detector = source.detector
+    check_links(detector)
     if detector.models and source.ensemble is None:
         raise BundleError(
             f"detector {detector.name!r} declares models; train them first: "

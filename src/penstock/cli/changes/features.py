@@ -51,6 +51,8 @@ def as_described(function: Any) -> Any:
         click.option("--role", metavar="ROLE", help="Count the events in which the key has this role."),
         click.option("--at", metavar="ROLE", help="For the key that has this role in the event."),
         click.option("--of", metavar="TYPE", multiple=True, help="Events of this type, in place of transactions; repeatable."),
+        click.option("--link", "links", metavar="FIELD", multiple=True, help="Of linked kinds: whose values link; repeatable."),
+        click.option("--max-degree", type=int, help="Of linked kinds: a value with more others is left out."),
         click.option("--by", metavar="WHEN", help="Of label_count: `known` counts labels by when they became known."),
     ]
     for option in reversed(options):
@@ -153,10 +155,10 @@ def _open_activation(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureA
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at", "by")
+    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at", "by", "max_degree")
     body = {name: value for name in names if (value := given.pop(name)) is not None}
-    keys, of, before = given.pop("keys"), given.pop("of"), given.pop("before")
-    repeated = {name: list(values) for name, values in (("keys", keys), ("of", of)) if values}
+    repeated = {name: list(values) for name in ("keys", "of", "links") if (values := given.pop(name))}
+    before = given.pop("before")
     return body | repeated | ({"current": False} if before else {})
 
 

@@ -92,6 +92,8 @@ class KeyReplay:
             LedgerDamaged: a record does not fit its checksum.
         """
         pipeline, index, seq = self._pipeline, self._index, recorded.first_seq + row
+        if pipeline.state.links:
+            raise NeedsWholeLog("linked features depend on the events of other keys")
         if fingerprint_of(pipeline.detector) != index.fingerprint:
             raise NeedsWholeLog("the keys of the detector were other ones then")
         if index.rows_behind(seq) > MOST_BEHIND:

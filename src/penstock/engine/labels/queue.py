@@ -45,7 +45,8 @@ class LabelQueue:
         self._kind = kinds
         plans = [table.plan for table in state.tables]
         self._by_time_known = any(plan.known_kinds >> kinds & 1 for plan in plans)
-        self.matter = self._by_time_known or any(plan.labelled for plan in plans)
+        labelled = any(each.labelled for each in (*plans, *(links.plan for links in state.links)))
+        self.matter = self._by_time_known or labelled
 
     def __len__(self) -> int:
         return len(self.labels)

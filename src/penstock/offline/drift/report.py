@@ -9,6 +9,7 @@ import numpy as np
 from penstock.clock import EVER_US, from_us
 from penstock.detector import Detector
 from penstock.features import Aggregate, Derived
+from penstock.features.entity import LABELLED
 from penstock.models import Ensemble
 from penstock.models.reference import Column, Reference
 from penstock.offline.daily.day import Day
@@ -241,7 +242,7 @@ def over_labels(detector: Detector) -> frozenset[str]:
 
 
 def _of_labels(feature: Aggregate) -> bool:
-    return feature.kind.startswith("label")
+    return feature.kind in LABELLED
 
 
 def _derived(detector: Detector, found: dict[str, int]) -> dict[str, int]:
