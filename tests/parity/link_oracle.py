@@ -1,4 +1,4 @@
-"""Linked features from their definition: the list of all sightings, filtered for each event."""
+"""Linked features from their definition: lists of all sightings by key and by value, filtered for each event."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ class LinkOracle:
     transaction: type
     skew: int
     lateness: int
-    sightings: list[Sighting] = field(default_factory=list)
+    seen: dict[tuple, list[Sighting]] = field(default_factory=dict)
     frauds: dict[object, list[int]] = field(default_factory=dict)
 
     def event(self, time, kind, keys, values, clock, keep=True) -> dict:
@@ -37,7 +37,9 @@ class LinkOracle:
             at = f.at or self.role
             out[f.name] = self._value(f, keys[at], now, sightings if at == self.role else [])
         if keep and own is not None and time >= clock - self.lateness:
-            self.sightings += sightings
+            for s in sightings:
+                self.seen.setdefault((s.link, "key", s.key), []).append(s)
+                self.seen.setdefault((s.link, "value", s.value), []).append(s)
         return out
 
     def label(self, key, time, change) -> None:
@@ -63,13 +65,13 @@ class LinkOracle:
         low, high = now - f.window_us, now + self.skew
         others, hubs, total = set(), 0, 0
         for link in (_link(f, name) for name in f.links):
-            own = [s.value for s in current if f.current and s.link == link]
-            since = [s for s in self.sightings if s.link == link and s.time > low]
-            if len({s.value for s in since if s.key == key} | set(own)) > f.max_degree:
+            own = {s.value for s in current if f.current and s.link == link}
+            since = [s for s in self.seen.get((link, "key", key), ()) if s.time > low]
+            values, met = own | {s.value for s in since}, own | {s.value for s in since if s.time <= high}
+            if len(values) > f.max_degree:
                 return None
-            met = {s.value for s in since if s.key == key and s.time <= high} | set(own)
-            for value in {s.value for s in since if s.key == key} | set(own):
-                of_others = [s for s in since if s.value == value and s.key != key]
+            for value in values:
+                of_others = [s for s in self.seen.get((link, "value", value), ()) if s.time > low and s.key != key]
                 if len({s.key for s in of_others}) > f.max_degree:
                     hubs += 1
                 elif value in met:

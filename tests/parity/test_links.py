@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from penstock.codes import text_code
 from penstock.detector import Detector
 from penstock.features import Entity, Label
+from penstock.features.kernel.words import KNOWN_KEYS, NO_KEYS
 from penstock.features.link_plan import linked_role
-from penstock.features.state import FeatureState
+from penstock.features.state import OPEN, Closed, FeatureState
 from penstock.messages import Batch
 from tests.parity.link_oracle import LinkOracle
 
@@ -235,12 +236,109 @@ class _Copies:
         return whole
 
 
+def _busy(events: int, seed: int) -> list[dict]:
+    """Customers with devices that are mostly their own, cafés that many share, expiry, and late events."""
+    rng, stream = np.random.default_rng(seed), []
+    people = max(events // 33, 50)
+    for home in rng.integers(0, people, events).tolist():
+        shared, late = rng.random(), rng.random()
+        stream.append(
+            {
+                "gap": int(rng.integers(0, 10)) * SECOND,
+                "late": int(rng.integers(0, 30 * 3600)) * SECOND if late < 0.04 else 0,
+                "kind": None,
+                "customer": f"c{home}",
+                "payee": None,
+                "device": f"d{home}" if shared < 0.7 else f"d{rng.integers(0, people)}" if shared < 0.998 else "café",
+                "ip": f"i{home // 3}" if shared < 0.9 else None,
+                "pin": None,
+                "amount": float(np.round(rng.lognormal(3, 1), 2)),
+                "label": int(rng.integers(0, 2000)) if rng.random() < 0.01 else None,
+                "retracted": bool(rng.random() < 0.2),
+            }
+        )
+    return stream
+
+
+def _check_busy(events: int) -> None:
+    shared, either = ONE.linked("device", window="3h", max_degree=8), ONE.linked(["device", "ip"], window="3h", max_degree=20)
+    features = [
+        shared,
+        shared.known_frauds(delay="1h"),
+        shared.amount("amount"),
+        shared.hubs(),
+        either,
+        either.share_of_frauds(),
+    ]
+    stream = _Stream(_detector(features), _busy(events, 3))
+    state = stream.run(stream.detector.state(), set(range(0, events, 4096)))
+    _assert_same(stream, stream.expected())
+    assert state.links[0].counts()["late"] > 0
+
+
+def test_busy_links_are_those_of_the_definition() -> None:
+    """Rings that fill up and are cleared, and values that are hubs at times."""
+    _check_busy(6_000)
+
+
+@pytest.mark.slow
+def test_a_million_events_are_linked_as_defined() -> None:
+    """With expiry, late events, hubs and labels that are taken back."""
+    _check_busy(1_000_000)
+
+
+def test_a_dry_run_links_nothing() -> None:
+    """Reading without writing gives what writing would, and leaves the state as it is."""
+    stream = _Stream(_detector(PLANS["several links"]), _busy(300, 5))
+    state = stream.detector.state()
+    for i in range(300):
+        asked = stream.batch(i, i + 1)
+        asked.x = asked.x.copy()
+        before = state.digest()
+        state.apply(asked, i, write=False)
+        assert state.digest() == before
+        state.apply(stream.batch(i, i + 1), i)
+        np.testing.assert_array_equal(asked.x, stream.x[i : i + 1])
+
+
+def test_links_count_in_the_memory_budget() -> None:
+    """Where it is used up, what is new is turned away and says so; the same admission leads to the same state."""
+    stream = _Stream(_detector([ONE.linked("device", window="1d")]), _busy(2_000, 7))
+    state, again = stream.detector.state(memory_limit=1 << 30), stream.detector.state()
+    state.apply(stream.batch(0, 100), 0)
+    used = state.used_bytes
+    refused = state.apply(stream.batch(100, 1_000), 100, closed=Closed(0, KNOWN_KEYS))
+    assert refused.any()
+    assert not refused.all()
+    assert state.apply(stream.batch(1_000, 1_500), 1_000, closed=Closed(0, NO_KEYS)).mean() > 0.9  # the others were too late
+    state.memory_limit = used
+    assert state.full is not None
+    for start, stop, closed in ((0, 100, OPEN), (100, 1_000, Closed(0, KNOWN_KEYS)), (1_000, 1_500, Closed(0, NO_KEYS))):
+        again.apply(stream.batch(start, stop), start, closed=closed)
+    assert again.digest() == state.digest()
+
+
+def test_what_nobody_can_ask_about_is_given_back() -> None:
+    """A stream of keys that come once needs no more memory after many windows than after some."""
+    stream = _Stream(_detector([ONE.linked("device", window="1h")]), _busy(40, 9))
+    state, used = stream.detector.state(), []
+    layout = stream.detector.plan.layout
+    for turn in range(300):
+        batch = stream.batch(0, 40)
+        batch.time_us = batch.arrived_us = np.full(40, START + turn * HOUR, np.int64)
+        for name in ("customer", "device"):
+            batch.codes[:, layout[name].index] = [text_code(f"{name} {turn} {i}") for i in range(40)]
+        state.apply(batch, turn * 40)
+        used.append(state.used_bytes)
+    assert max(used[200:]) <= 1.1 * max(used[50:100])
+
+
 OVERFLOWS = "ignore:overflow encountered:RuntimeWarning"
 
 
 def _rerun(tmp_path: Path, **environment: str) -> None:
     """This file's own tests in a new interpreter."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-W", OVERFLOWS, __file__, "-k", "definition"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-W", OVERFLOWS, __file__, "-k", "definition"]
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **environment}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]

@@ -52,8 +52,9 @@ class CompiledRules:
 class Plan:
     """The stages of a detector over one layout.
 
-    before: steps over fields alone, then the filters of aggregates. entities: kernel plans. links: those of linked features.
-    after: derived features that read aggregates. features: names of all features in order of declaration. inputs: columns that models read.
+    before: steps over fields alone, then the filters of aggregates. entities: kernel plans; links: those of linked features.
+    after: derived features that read aggregates. features: names of all features in order of declaration. inputs: columns
+    that models read.
     """
 
     layout: Layout

@@ -40,11 +40,12 @@ def warm_up(engine: Engine) -> None:
     """
     if engine.pipeline.ensemble is not None:
         engine.pipeline.ensemble.warm()
-    with Engine(_small(), clock=engine.clock) as small:
+    linked = bool(engine.pipeline.state.links)
+    with Engine(_small(linked=linked), clock=engine.clock) as small:
         _decide(small)
         small.entity("customer", "c")
         small.history.of_key("customer", "c")
-        with Engine(_small(), clock=engine.clock) as follower:
+        with Engine(_small(linked=linked), clock=engine.clock) as follower:
             for _, record in small.ledger.read():
                 follower.recovery.follow(record)
             follower.queries.transaction("1")
@@ -55,7 +56,7 @@ def compile_features() -> None:
     import polars as pl
 
     event = {"transaction_id": ["1"], "timestamp": ["2026-01-01T00:00:00Z"], "customer_id": ["c"], "amount": [1.5]}
-    with Engine(_small()) as small:
+    with Engine(_small(linked=True)) as small:
         small.load(small.reader.read_frame(pl.DataFrame(event)))
 
 
@@ -100,7 +101,8 @@ def _claim(small: Engine) -> None:
     small.claims.restore(codes, arrived_us, codes)
 
 
-def _small() -> Detector:
+def _small(*, linked: bool = False) -> Detector:
+    """linked: with a linked feature, whose kernels only detectors with links need."""
     customer = Entity("customer_id")
     features = [customer.count("1h"), customer.max("amount", "1d"), customer.distinct("note", "1h"), customer.last("note")]
     return Detector(
@@ -109,6 +111,6 @@ def _small() -> Detector:
         id="transaction_id",
         time="timestamp",
         label=Label("is_fraud"),
-        features=[*features, customer.label_rate("1d")],
+        features=[*features, customer.label_rate("1d"), *([customer.linked("note", window="1d")] if linked else [])],
         rules=[Rule("some", "amount > 1", then="block", reason="{amount} is some")],
     )

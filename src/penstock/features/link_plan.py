@@ -21,19 +21,18 @@ _OPS = {
     "linked_amount": k.TOTAL,
     "linked_hubs": k.HUBS,
 }
-MOST_LINKS = 62
-"""Links of an entity: a question names them by the bits of a word."""
 
 
 @dataclass(slots=True)
 class EntityLinks:
-    """The kernel plan of an entity's links. role: whose key is linked; None where the entity has no roles. keys: columns of that key.
-    by_role: which column of codes holds the key of each role that is asked about. labelled: whether known frauds are counted.
+    """The kernel plan of an entity's links.
+
+    role: whose key is linked; None where the entity has no roles. by_role: the column of codes with the key of each role that
+    is asked about. labelled: whether known frauds are counted.
     """
 
     entity: Entity
     role: str | None
-    keys: list[Column]
     by_role: Mapping[str | None, int]
     plan: k.LinkPlan
     labelled: bool
@@ -61,16 +60,17 @@ class _Compiler:
         self.fields = [row for role, column in self.by_role.items() for row in self._fields(self._key(role), column)]
 
     def compile(self) -> EntityLinks:
-        questions: dict[tuple[object, ...], list[list[int]]] = {}
+        questions: dict[tuple[int, ...], list[list[int]]] = {}
         for feature in self.features:
             links = [self._link(feature, name) for name in feature.links]
             mask = sum(1 << link for link in links)
             at = self.by_role[feature.at or self.role]
-            current = at == 0 and feature.current
+            current = int(at == 0 and feature.current)
             questions.setdefault((at, feature.window_us, current, mask), []).append(self._answer(feature, links[0]))
-        rows, answers = [], []
+        rows: list[list[int]] = []
+        answers: list[list[int]] = []
         for asked, answered in questions.items():
-            rows.append([*map(int, asked), len(answers), len(answers) + len(answered)])  # type: ignore[call-overload]
+            rows.append([*asked, len(answers), len(answers) + len(answered)])
             answers += answered
         plan = k.LinkPlan(
             lateness=self.stream.lateness_us,
@@ -83,7 +83,7 @@ class _Compiler:
             answers=_table(answers, k.ANSWER),
         )
         labelled = any(row[k.A_OP] in (k.FRAUDS, k.FRAUD_SHARE) for row in answers)
-        return EntityLinks(self.entity, self.role, self._key(self.role), self.by_role, plan, labelled)
+        return EntityLinks(self.entity, self.role, self.by_role, plan, labelled)
 
     def _key(self, role: str | None) -> list[Column]:
         names = self.entity.keys[self.entity.roles.index(role) if role else 0]

@@ -214,7 +214,7 @@ class LinkTable:
             records, at = arrays[f"nodes.{n}"], 0
             while (at := bring_nodes(self.plan.plan, self.state, records, at)) < len(records):
                 self._enlarge(len(records) - at)
-        tie_nodes(self.plan.plan, self.state)
+        tie_nodes(self.state)
 
     def digest(self, clock_us: int) -> str:
         """A hash of what is held at this clock, independent of its arrangement in memory: equal states have equal digests."""

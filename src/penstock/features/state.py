@@ -53,8 +53,8 @@ class FeatureState:
     newest event time let in, but moving no more than a day at each event: keys are forgotten by it, so that a lone event
     far ahead of the others does not make the stream forget everybody.
     memory_limit: bytes that all entities together may use, None for any number. refused: events, of each entity, that keys
-    had to leave out since the start because of it. plans: one per entity; links: of those whose keys are linked. remembered: text columns whose values come back as
-    features, with those features' columns.
+    had to leave out since the start because of it. plans: one per entity; links: of those whose
+    keys are linked. remembered: text columns whose values come back as features, with those features' columns.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class FeatureState:
         self._kernel = handles
         self.tables = [Table(plan) for plan in plans]
         self.links = [LinkTable(plan) for plan in links]
+        self._stores: list[Table | LinkTable] = [*self.tables, *self.links]
         self.memory_limit = memory_limit
         self.refused = 0
         self._reclaimed_us: int | None = None
@@ -136,7 +137,7 @@ class FeatureState:
         assert self.memory_limit is not None
         free = NEW_KEYS_SHARE * self.memory_limit - self.used_bytes
         least, fits = min(events, _FEWEST), events
-        while fits >= least and sum(each.growth(fits) for each in (*self.tables, *self.links)) > free:
+        while fits >= least and sum(each.growth(fits) for each in self._stores) > free:
             fits //= 2
         return fits if fits >= least else 0
 
@@ -320,7 +321,8 @@ class FeatureState:
         from penstock.features.table_copy import TableCopy
 
         self._complete_copy()
-        copies = [*map(TableCopy, self.tables), *(LinkCopy(links, self.clock_us) for links in self.links)]
+        copies: list[TableCopy | LinkCopy] = [*map(TableCopy, self.tables)]
+        copies += [LinkCopy(links, self.clock_us) for links in self.links]
         self._copy = StateCopy(copies, self._words, self._word_codes, self._copied)
         return self._copy
 
@@ -341,7 +343,7 @@ class FeatureState:
         self._complete_copy()
         arrays = dict(arrays)
         words = {**words, **words_of(arrays)}
-        for i, table in enumerate((*self.tables, *self.links)):
+        for i, table in enumerate(self._stores):
             prefix = f"{i}."
             table.load({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
         self._words, self._word_codes = words, list(words)
@@ -356,7 +358,7 @@ class FeatureState:
     @property
     def used_bytes(self) -> int:
         """Bytes in use over all entities."""
-        return sum(each.used_bytes for each in (*self.tables, *self.links))
+        return sum(each.used_bytes for each in self._stores)
 
 
 def key_codes(plan: EntityPlan, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:

@@ -88,7 +88,7 @@ def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
         )
     for links in detector.plan.links:
         raise ConfigurationError(
-            f"detector {detector.name!r} cannot be split by {key!r}: the links of its {links.entity.name} lead to keys of other "
+            f"detector {detector.name!r} cannot be split by {key!r}: links of its {links.entity.name} lead to keys of other "
             "shards; create the topics with one partition, or leave linked features out"
         )
     for plan in detector.plan.entities:

@@ -70,6 +70,8 @@ ADDED = [
     Added("logins_of_a_day", Described(kind="count", entity="customer", window="1d", of=("Login",))),
     Added("frauds_known", Described(kind="label_count", entity="device", window="1d", by="known")),
     Added("first_device", Described(kind="first", entity="customer", field="device_id")),
+    Added("sharing", Described(kind="linked", entity="customer", links=("device_id",), window="1d")),
+    Added("sharing_frauds", Described(kind="linked_frauds", entity="customer", links=("device_id",), window="1d", delay="1h")),
     Added("is_top", Described(derive="amount >= customer_max OR device_payments > 2")),
 ]
 

@@ -52,7 +52,7 @@ def check_links(detector: Detector) -> None:
     if detector.plan.links:
         names = ", ".join(feature.name for feature in detector.features if isinstance(feature, Linked))
         raise ConfigurationError(
-            f"detector {detector.name!r} has linked features ({names}): they depend on the events of other keys, and Spark keeps "
+            f"detector {detector.name!r} has linked features ({names}): they depend on events of other keys, and Spark keeps "
             "the state of each key apart; use penstock worker or penstock replay, or leave them out of the detector"
         )
 

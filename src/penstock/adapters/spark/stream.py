@@ -107,7 +107,8 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
     """Refuse detectors for which this stream would differ from a single process.
 
     Raises:
-        ConfigurationError: the detector has linked features, counts labels, or hides personal fields without a key that all machines share.
+        ConfigurationError: the detector has linked features, counts labels, or hides personal fields without a key that all
+            machines share.
         BundleError: its models have not been trained.
     """
     detector = source.detector

@@ -45,7 +45,7 @@ class LabelQueue:
         self._kind = kinds
         plans = [table.plan for table in state.tables]
         self._by_time_known = any(plan.known_kinds >> kinds & 1 for plan in plans)
-        labelled = any(each.labelled for each in (*plans, *(links.plan for links in state.links)))
+        labelled = any(plan.labelled for plan in plans) or any(links.plan.labelled for links in state.links)
         self.matter = self._by_time_known or labelled
 
     def __len__(self) -> int:

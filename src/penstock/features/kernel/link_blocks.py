@@ -145,7 +145,7 @@ def drop_person(S, slot):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def entry_at(S, node, place):
+def entry_at(node, place):
     """Where the words of an entry begin in the pool."""
     return node[BLOCK] + place * entry_width(node)
 
@@ -180,13 +180,13 @@ def remove_entry(S, slot, place):
     """Take an entry off a node, and the tie of its counterpart; the last entry takes its place."""
     node = S.nodes[slot]
     untie(S, node, place)
-    at, last = entry_at(S, node, place), node[COUNT] - 1
+    at, last = entry_at(node, place), node[COUNT] - 1
     if node[KIND] & 1 != KEY_SIDE:
         give_block(S, S.pool[at + E_RING], S.pool[at + E_RING_LOG2])
     node[COUNT] = last
     if place == last:
         return
-    moved = entry_at(S, node, last)
+    moved = entry_at(node, last)
     for word in range(entry_width(node)):
         S.pool[at + word] = S.pool[moved + word]
     tie(S, node, place)
@@ -195,16 +195,16 @@ def remove_entry(S, slot, place):
 @njit(_nrt=False, error_model="numpy")
 def tie(S, node, place):
     """Let the counterpart of an entry know where it stands now."""
-    at = entry_at(S, node, place)
+    at = entry_at(node, place)
     if S.pool[at + E_BACK] >= 0:
         other = S.nodes[S.pool[at + E_SLOT]]
-        S.pool[entry_at(S, other, S.pool[at + E_BACK]) + E_BACK] = place
+        S.pool[entry_at(other, S.pool[at + E_BACK]) + E_BACK] = place
 
 
 @njit(_nrt=False, error_model="numpy")
 def untie(S, node, place):
     """Let the counterpart of an entry know that it is going."""
-    at = entry_at(S, node, place)
+    at = entry_at(node, place)
     if S.pool[at + E_BACK] >= 0:
         other = S.nodes[S.pool[at + E_SLOT]]
-        S.pool[entry_at(S, other, S.pool[at + E_BACK]) + E_BACK] = -1
+        S.pool[entry_at(other, S.pool[at + E_BACK]) + E_BACK] = -1

@@ -1,7 +1,7 @@
 """Nodes as flat records, and back: what a snapshot holds and a digest is made of, wherever things lie in memory.
 
-A record is code, kind, latest time, code of the person, number of entries, and the entries: of a person times; of a key (code, last);
-of a value (code, last, code of the person, number of events, their words).
+A record is code, kind, latest time, code of the person, number of entries, and the entries: of a person times; of a key
+(code, last); of a value (code, last, code of the person, number of events, their words).
 """
 
 from penstock.features.kernel.hash_tables import can_split, find_slot
@@ -47,7 +47,7 @@ _KEY_HEAD, _VALUE_HEAD = 2, 4
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _is_held(P, S, node, clock):
+def _is_held(P, node, clock):
     """Whether a node holds anything that matters."""
     if node[CODE] == 0:
         return False
@@ -62,7 +62,7 @@ def most_words(P, S, slot):
         return HEAD + _KEY_HEAD * node[COUNT]
     words, width = HEAD + _VALUE_HEAD * node[COUNT], P.links[link_of(node), K_WIDTH]
     for place in range(node[COUNT]):
-        words += S.pool[entry_at(S, node, place) + E_RING_COUNT] * width
+        words += S.pool[entry_at(node, place) + E_RING_COUNT] * width
     return words
 
 
@@ -75,7 +75,7 @@ def copy_nodes(P, S, slots, at, stop, copied, clock, out, used):
     while at < stop:
         slot = slots[at] if slots.shape[0] else at
         if 0 <= slot < copied.shape[0] and not copied[slot]:
-            if _is_held(P, S, S.nodes[slot], clock):
+            if _is_held(P, S.nodes[slot], clock):
                 if used[0] + most_words(P, S, slot) > out.shape[0]:
                     return at
                 used[0] = _record(P, S, S.nodes[slot], clock, out, used[0])
@@ -91,14 +91,14 @@ def _record(P, S, node, clock, out, to):
     out[head], out[head + 1], out[head + 2], out[head + 3], out[head + 4] = node[CODE], node[KIND], node[LATEST], 0, 0
     if node[KIND] == PERSON:
         for place in range(node[COUNT]):
-            out[to + place] = S.pool[entry_at(S, node, place)]
+            out[to + place] = S.pool[entry_at(node, place)]
         out[head + 4] = node[COUNT]
         return to + node[COUNT]
     is_key = node[KIND] & 1 == KEY_SIDE
     if is_key:
         out[head + 3] = S.nodes[node[OWNER], CODE]
     for place in range(node[COUNT]):
-        at = entry_at(S, node, place)
+        at = entry_at(node, place)
         if S.pool[at + E_LAST] <= forgotten_until(P, link_of(node), clock):
             continue
         out[head + 4] += 1
@@ -191,14 +191,14 @@ def _bring(P, S, records, at):
     node[LATEST] = latest
     if kind == PERSON:
         for time in records[at : at + count]:
-            S.pool[entry_at(S, node, append_entry(S, node))] = time
+            S.pool[entry_at(node, append_entry(S, node))] = time
         return
     is_key = kind & 1 == KEY_SIDE
     if is_key:
         node[OWNER] = find_or_make(S, person_code, PERSON)
         S.nodes[node[OWNER], OWNER] += 1
     for _ in range(count):
-        to = entry_at(S, node, append_entry(S, node))
+        to = entry_at(node, append_entry(S, node))
         S.pool[to + E_CODE], S.pool[to + E_LAST], S.pool[to + E_BACK] = records[at], records[at + 1], -1
         at += _KEY_HEAD
         if not is_key:
@@ -220,26 +220,26 @@ def _bring_events(S, to, width, records, at):
 
 
 @njit(_nrt=False, error_model="numpy")
-def tie_nodes(P, S):
+def tie_nodes(S):
     """Let the entries of values know their persons, and entries of either side their counterparts."""
     for slot in range(S.meta[SLOTS]):
         node = S.nodes[slot]
         if node[CODE] == 0 or node[KIND] == PERSON or node[KIND] & 1 == KEY_SIDE:
             continue
         for place in range(node[COUNT]):
-            at = entry_at(S, node, place)
+            at = entry_at(node, place)
             S.pool[at + E_PERSON] = find_slot(S, S.pool[at + E_PERSON])
             key_slot = find_slot(S, S.pool[at + E_CODE])
             back = place_of(S, S.nodes[key_slot], node[CODE]) if key_slot >= 0 else -1
             S.pool[at + E_BACK], S.pool[at + E_SLOT] = back, key_slot
             if back >= 0:
-                to = entry_at(S, S.nodes[key_slot], back)
+                to = entry_at(S.nodes[key_slot], back)
                 S.pool[to + E_BACK], S.pool[to + E_SLOT] = place, slot
     for slot in range(S.meta[SLOTS]):
         node = S.nodes[slot]
         if node[CODE] == 0 or node[KIND] == PERSON or node[KIND] & 1 != KEY_SIDE:
             continue
         for place in range(node[COUNT]):
-            at = entry_at(S, node, place)
+            at = entry_at(node, place)
             if S.pool[at + E_BACK] < 0:  # the value has so many others that it does not hold this key
                 S.pool[at + E_SLOT] = find_slot(S, S.pool[at + E_CODE])

@@ -88,19 +88,14 @@ def _look_around(P, S, Q, link, person_code, current, time):
     current: the value that the event itself links the key with; 0 where it does not.
     """
     low, high, most = time - Q[Q_WINDOW], time + P.skew, P.links[link, K_DEGREE]
-    key_code, person = node_code(person_code, link, KEY_SIDE), find_slot(S, person_code)
-    value_code = node_code(current, link, VALUE_SIDE)
-    slot, values, hubs, seen = find_slot(S, key_code), np.int64(0), np.int64(0), value_code == 0
+    key_code, value_code = node_code(person_code, link, KEY_SIDE), node_code(current, link, VALUE_SIDE)
+    slot, hubs, seen = find_slot(S, key_code), np.int64(0), value_code == 0
     if slot >= 0:
         node = S.nodes[slot]
-        for place in range(node[COUNT]):
-            at = entry_at(S, node, place)
-            if S.pool[at + E_LAST] > low:
-                values += S.pool[at + E_CODE] != value_code
-        if values + (value_code != 0) > most:
+        if node[COUNT] >= most and _degree(S, node, value_code, low) + (value_code != 0) > most:
             return np.int64(-1)
         for place in range(node[COUNT]):
-            at = entry_at(S, node, place)
+            at = entry_at(node, place)
             if S.pool[at + E_LAST] <= low:
                 continue
             value = S.nodes[S.pool[at + E_SLOT]]
@@ -109,34 +104,36 @@ def _look_around(P, S, Q, link, person_code, current, time):
             if _is_hub(S, value, key_code, low, most):
                 hubs += 1
             elif is_current or _met(P, S, value, S.pool[at + E_BACK], link, low, high):
-                _count_others(P, S, Q, link, value, key_code, person, time)
-    elif most < 1 and value_code != 0:
-        return np.int64(-1)
+                _count_others(P, S, Q, link, value, key_code, time)
     if not seen:
         slot = find_slot(S, value_code)
         if slot >= 0 and _is_hub(S, S.nodes[slot], key_code, low, most):
             hubs += 1
         elif slot >= 0:
-            _count_others(P, S, Q, link, S.nodes[slot], key_code, person, time)
+            _count_others(P, S, Q, link, S.nodes[slot], key_code, time)
     return hubs
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def _is_hub(S, value, key_code, low, most):
     """Whether more than so many others were seen with a value since a time."""
-    if value[COUNT] <= most:
-        return False
-    others = np.int64(0)
-    for place in range(value[COUNT]):
-        at = entry_at(S, value, place)
-        others += S.pool[at + E_LAST] > low and S.pool[at + E_CODE] != key_code
-    return others > most
+    return value[COUNT] > most and _degree(S, value, key_code, low) > most
+
+
+@njit(_nrt=False, error_model="numpy")
+def _degree(S, node, but, low):
+    """How many entries of a node, but for one, are later than a time."""
+    found = np.int64(0)
+    for place in range(node[COUNT]):
+        at = entry_at(node, place)
+        found += S.pool[at + E_LAST] > low and S.pool[at + E_CODE] != but
+    return found
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def _met(P, S, value, place, link, low, high):
     """Whether the key in an entry of a value that is no hub was seen with it within a window."""
-    at = entry_at(S, value, place)
+    at = entry_at(value, place)
     if S.pool[at + E_LAST] <= high:
         return S.pool[at + E_LAST] > low
     width = P.links[link, K_WIDTH]
@@ -145,11 +142,11 @@ def _met(P, S, value, place, link, low, high):
 
 
 @njit(_nrt=False, error_model="numpy")
-def _count_others(P, S, Q, link, value, key_code, person, time):
+def _count_others(P, S, Q, link, value, key_code, time):
     """Count who else was seen with a value, each person once in a question."""
     low, high, width = time - Q[Q_WINDOW], time + P.skew, P.links[link, K_WIDTH]
     for place in range(value[COUNT]):
-        at = entry_at(S, value, place)
+        at = entry_at(value, place)
         other = S.pool[at + E_PERSON]
         if S.pool[at + E_LAST] <= low or S.pool[at + E_CODE] == key_code or not _met(P, S, value, place, link, low, high):
             continue

@@ -1,5 +1,7 @@
 """The events of one key with one value: times in order, each with running totals of amounts up to it."""
 
+import numpy as np
+
 from penstock.features.kernel.link_blocks import enlarged_block
 from penstock.features.kernel.link_words import (
     A_LINK,
@@ -83,9 +85,9 @@ def insert_event(P, S, at, link, time, clock, x, i):
 def _fixed(P, S, amount, value):
     """An amount in units of its scale: null is nothing, and what no sum can hold is counted and left out."""
     scaled = value * P.scales[amount]
-    if scaled != scaled:
-        return 0
+    if np.isnan(scaled):
+        return np.int64(0)
     if abs(scaled) >= LARGEST_SUM:
         S.meta[OVERFLOWED] += 1
-        return 0
-    return int(round(scaled))
+        return np.int64(0)
+    return np.int64(np.rint(scaled))

@@ -89,22 +89,22 @@ def link_up(P, S, link, person_code, key_code, value_code, time, clock, x, i):
     key, value = S.nodes[key_slot], S.nodes[value_slot]
     key[LATEST], value[LATEST] = max(key[LATEST], time), max(value[LATEST], time)
     of_key = place_of(S, key, value_code)
-    of_value = S.pool[entry_at(S, key, of_key) + E_BACK] if of_key >= 0 else -1
+    of_value = S.pool[entry_at(key, of_key) + E_BACK] if of_key >= 0 else -1
     if of_value < 0:
         of_value = place_of(S, value, key_code)
     last = time
     if of_key >= 0:
-        last = max(last, S.pool[entry_at(S, key, of_key) + E_LAST])
+        last = max(last, S.pool[entry_at(key, of_key) + E_LAST])
     if of_value >= 0:
-        last = max(last, S.pool[entry_at(S, value, of_value) + E_LAST])
+        last = max(last, S.pool[entry_at(value, of_value) + E_LAST])
     if of_key < 0:
         of_key = _enter(S, key_slot, value_code, last, P.links[link, K_DEGREE] + 1)
     if of_value < 0:
         of_value = _enter(S, value_slot, key_code, last, P.links[link, K_DEGREE] + 2)
     if of_key >= 0:
-        _lay(S, entry_at(S, key, of_key), last, of_value, value_slot)
+        _lay(S, entry_at(key, of_key), last, of_value, value_slot)
     if of_value >= 0:
-        at = entry_at(S, value, of_value)
+        at = entry_at(value, of_value)
         if S.pool[at + E_LAST] <= forgotten_until(P, link, clock):  # as if it had been taken away already
             S.pool[at + E_RING_COUNT] = 0
         _lay(S, at, last, of_key, key_slot)
@@ -126,7 +126,7 @@ def _enter(S, slot, code, last, most):
     node, width = S.nodes[slot], entry_width(S.nodes[slot])
     if node[COUNT] < most:
         place = append_entry(S, node)
-        S.pool[entry_at(S, node, place) + E_CODE] = code
+        S.pool[entry_at(node, place) + E_CODE] = code
         return place
     oldest = 0
     for place in range(1, node[COUNT]):
@@ -163,7 +163,7 @@ def tell(S, code, time, change):
         slot = make_node(S, code, PERSON)
     node = S.nodes[slot]
     if change > 0:
-        S.pool[entry_at(S, node, append_entry(S, node))] = time
+        S.pool[entry_at(node, append_entry(S, node))] = time
     else:
         place = place_of(S, node, time)
         if place < 0:
@@ -193,7 +193,7 @@ def sweep_links(P, S, clock, slots):
             continue
         until = forgotten_until(P, link_of(node), clock)
         for place in range(node[COUNT] - 1, -1, -1):
-            if S.pool[entry_at(S, node, place) + E_LAST] <= until:
+            if S.pool[entry_at(node, place) + E_LAST] <= until:
                 _remove_both(S, hand, place)
         if node[COUNT] == 0 and node[LATEST] <= until:
             drop_node(S, hand)
@@ -202,7 +202,7 @@ def sweep_links(P, S, clock, slots):
 @njit(_nrt=False, error_model="numpy")
 def _remove_both(S, slot, place):
     """Take away an entry and its counterpart."""
-    at = entry_at(S, S.nodes[slot], place)
+    at = entry_at(S.nodes[slot], place)
     back, other = S.pool[at + E_BACK], S.pool[at + E_SLOT]
     remove_entry(S, slot, place)
     if back >= 0:

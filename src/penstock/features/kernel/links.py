@@ -7,11 +7,12 @@ from penstock.features.kernel.link_blocks import node_code
 from penstock.features.kernel.link_reading import ask
 from penstock.features.kernel.link_words import K_KINDS, K_VALUE, K_WHERE, KEY_SIDE, VALUE_SIDE
 from penstock.features.kernel.link_writing import has_room, is_known, link_up, sweep_links, tell
-from penstock.features.kernel.words import KNOWN_KEYS, NO_EVENT, NO_KEYS, REFUSED, TOO_LATE
+from penstock.features.kernel.words import KNOWN_KEYS, NO_EVENT, NO_KEYS, REFUSED, TABLE_USED, TOO_LATE
 from penstock.jit import njit
 
 SWEEP = 2
-"""Events for each slot that is looked at for what is out of reach."""
+"""Events for each slot that is looked at for what is out of reach; two more are for each node that is made, so that a stream of
+new keys holds no more than twice what can be asked about."""
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -28,7 +29,7 @@ def apply_links(P, S, start, codes, kinds, times, arrived, clock, moves, keep, a
     may enter state. admission: which nodes it may enter, marked where one was refused. linked: room for one flag for each link.
     Returns the row at which the arrays must be enlarged, or n.
     """
-    n = kinds.shape[0]
+    n, used = kinds.shape[0], S.meta[TABLE_USED]
     for i in range(n):
         now = max(clock, min(times[i], arrived[i]))
         clock = now if moves else clock
@@ -46,7 +47,7 @@ def apply_links(P, S, start, codes, kinds, times, arrived, clock, moves, keep, a
         if write and keep[i] and codes[i, 0] != 0:
             _write(P, S, codes[i], linked, times[i], now, admission, x, i)
     if write and n > 0:
-        sweep_links(P, S, clock, n // SWEEP + 1)
+        sweep_links(P, S, clock, n // SWEEP + 1 + 2 * (S.meta[TABLE_USED] - used))
     return n
 
 
