@@ -72,7 +72,7 @@ def batcher(demo):
 def queue(page, batcher):
     """The page, with its cases. A free one is chosen: else it is the first, and another one as new ones come."""
     free = next(case for case in batcher.cases() if case["state"] == "open")
-    page.goto(f"{batcher.url}/#/queue?case={free['id']}")
+    page.goto(f"{batcher.url}/console/queue?case={free['id']}")
     page.get_by_role("article", name=f"Case of {free['transaction_id']}").wait_for()
     page.get_by_role("list", name="Cases").get_by_role("button").first.wait_for()
     page.get_by_role("heading", name="Why").wait_for()
@@ -188,7 +188,7 @@ def test_a_verdict_with_its_reason_can_be_corrected(queue, batcher):
 
 def test_a_verdict_over_many_shows_what_it_will_touch_and_says_what_it_did(page, batcher, shots, axe):
     queue = page
-    queue.goto(f"{batcher.url}/#/queue?order=oldest")  # new cases do not move these
+    queue.goto(f"{batcher.url}/console/queue?order=oldest")  # new cases do not move these
     queue.get_by_role("list", name="Cases").get_by_role("checkbox").first.wait_for()
     numbers = {case["transaction_id"]: case["id"] for case in batcher.cases(order="oldest") if case["owner"] is None}
     names = list(numbers)[2:5]
@@ -211,7 +211,7 @@ def test_a_verdict_over_many_shows_what_it_will_touch_and_says_what_it_did(page,
 def test_filters_live_in_the_address_and_the_figures_of_analysts_are_there(page, batcher, shots, axe):
     number = batcher.cases(queue="sample", order="oldest")[0]["id"]
     assert post(f"{batcher.url}/cases/{number}/verdict", json={"verdict": "good"}).status_code == 200
-    page.goto(f"{batcher.url}/#/queue?queue=sample&state=decided&order=newest")
+    page.goto(f"{batcher.url}/console/queue?queue=sample&state=decided&order=newest")
     expect(page.get_by_label("State")).to_have_value("decided")
     page.locator("article").get_by_text("local said").first.wait_for()
     page.get_by_text("Analysts", exact=True).click()
@@ -227,3 +227,70 @@ def test_every_key_is_told(queue):
         queue.get_by_text(told, exact=True).wait_for()
     queue.keyboard.press("Escape")
     queue.get_by_role("dialog").wait_for(state="detached")
+
+
+NO_WIDER = "document.documentElement.scrollWidth <= innerWidth"
+
+
+def test_a_burst_is_one_case_whose_transactions_get_verdicts_of_their_own(page, batcher, shots, axe):
+    wait_until(lambda: [each for each in batcher.cases() if each["transactions"] > 1], within_s=120)
+    case = max(batcher.cases(), key=lambda each: each["transactions"])
+    page.goto(f"{batcher.url}/console/queue?case={case['id']}")
+    members = page.get_by_role("region", name="Transactions of this case")
+    members.get_by_role("button", name="Legitimate: ").first.click()
+    members.get_by_text("legitimate", exact=True).wait_for()
+    shots(page, "queue-burst")
+    axe(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate(NO_WIDER)
+    found = get(f"{batcher.url}/cases/{case['id']}").json()
+    first = found["transactions"][0]
+    assert (first["verdict"], first["own"]) == ("good", True)
+    assert found["case"]["verdict"] is None
+
+
+def test_a_verdict_is_undone_by_its_key_and_the_case_is_to_be_decided_again(queue, batcher):
+    transaction = shown(queue)
+    number = batcher.of(transaction)["id"]
+    queue.keyboard.press("b")
+    queue.get_by_text("1 saved").wait_for()
+    queue.keyboard.press("z")
+    queue.get_by_text("Verdict undone.").wait_for()
+    queue.get_by_role("article", name=f"Case of {transaction}").wait_for()
+    assert batcher.case(number)["verdict"] is None
+    queue.get_by_text("took the verdict back").wait_for()
+
+
+def test_a_case_is_assigned_tagged_and_found_among_ones_own(queue, batcher, axe):
+    number = batcher.of(shown(queue))["id"]
+    queue.keyboard.press("s")
+    queue.get_by_label("Assignee", exact=True).fill("local")
+    queue.get_by_label("Priority", exact=True).select_option("urgent")
+    queue.get_by_label("Tags", exact=True).fill("ring vip")
+    axe(queue)
+    queue.get_by_role("button", name="Save").click()
+    queue.locator("article").get_by_text("for local").wait_for()
+    found = batcher.case(number)
+    assert (found["assignee"], found["priority"], found["tags"]) == ("local", "urgent", ["ring", "vip"])
+    queue.get_by_label("Whose", exact=True).select_option("mine")
+    rows = queue.get_by_role("list", name="Cases").get_by_role("listitem")
+    expect(rows).to_have_count(1)
+    rows.get_by_text("urgent priority").wait_for()
+    assert "whose=mine" in queue.url
+
+
+def test_a_second_opinion_is_asked_with_ones_own_beside_it_and_the_workload_counts_it(queue, batcher, shots, axe):
+    number = batcher.of(shown(queue))["id"]
+    queue.keyboard.press("o")
+    queue.get_by_label("Ask", exact=True).fill("mia")
+    queue.get_by_label("Your opinion", exact=True).select_option("fraud")
+    queue.get_by_role("button", name="Ask", exact=True).click()
+    queue.locator("article").get_by_text("local asks mia for a second opinion, and says fraud").wait_for()
+    assert batcher.case(number)["opinion"]["of"] == "mia"
+    queue.goto(f"{batcher.url}/console/queue?view=workload")
+    queue.get_by_role("table", name="Workload").get_by_role("row").filter(has_text="mia").wait_for()
+    queue.get_by_role("table", name="Queue ages").get_by_role("row").filter(has_text="review").wait_for()
+    shots(queue, "queue-workload")
+    axe(queue)
+    queue.set_viewport_size({"width": 390, "height": 844})
+    assert queue.evaluate(NO_WIDER)

@@ -1,7 +1,7 @@
 /** Which case is looked at: chosen at once, written into the address a moment later. */
 
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 const WRITTEN_AFTER_MS = 150;
 
@@ -10,6 +10,8 @@ export function useChosen(): [string | undefined, (id: string | undefined) => vo
   const { case: address } = useSearch({ from: "/queue" });
   const navigate = useNavigate();
   const [ahead, setAhead] = useState<{ id: string | undefined; of: string | undefined }>();
+  const latest = useRef(address); // who chooses after an answer has come knows an older address
+  latest.current = address;
   const pending = ahead !== undefined && ahead.of === address;
 
   useEffect(() => {
@@ -21,5 +23,5 @@ export function useChosen(): [string | undefined, (id: string | undefined) => vo
     return () => clearTimeout(timer);
   }, [pending, ahead, navigate]);
 
-  return [pending ? ahead.id : address, (id) => setAhead({ id, of: address })];
+  return [pending ? ahead.id : address, (id) => setAhead({ id, of: latest.current })];
 }
