@@ -56,6 +56,16 @@ def test_cases_are_listed_shown_and_decided(folder, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_a_verdict_may_be_about_one_transaction_of_the_case(folder, capsys):
+    first, second = listed(folder, capsys, "--order", "priority")
+    decide = ["cases", "verdict", first["id"], "good", "--data", folder, "--transaction"]
+    assert run([*decide, second["transaction_id"]]) == 1
+    assert f"is not in case {first['id']}" in capsys.readouterr().err
+    assert run([*decide, first["transaction_id"]]) == 0
+    capsys.readouterr()
+    assert [case["id"] for case in listed(folder, capsys, "--state", "decided")] == [first["id"]]
+
+
 def test_what_cannot_be_done_ends_with_a_code_and_a_reason(folder, tmp_path, capsys):
     assert run(["cases", "show", "nothing", "--data", folder]) == 1
     assert run(["cases", "list", "--data", str(tmp_path / "elsewhere")]) == 2

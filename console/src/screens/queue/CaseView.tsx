@@ -70,7 +70,7 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
 
 function Framed({ onBack, children }: { onBack: () => void; children: React.ReactNode }) {
   return (
-    <section aria-label="The case" className="rounded-lg border bg-panel lg:h-full lg:overflow-y-auto">
+    <section aria-label="The case" className="relative rounded-lg border bg-panel lg:h-full lg:overflow-y-auto">
       <div className="p-2 lg:hidden">
         <Button look="quiet" onClick={onBack}>
           <ArrowLeft aria-hidden size={16} /> All cases

@@ -60,7 +60,7 @@ export function Desk({ chosen, onFilter }: Props) {
         <Panel
           flush
           className={cx(
-            "flex flex-col lg:max-h-full [&>div]:min-h-0 [&>div]:flex-1 [&>div]:overflow-y-auto",
+            "flex flex-col lg:max-h-full [&>div]:min-h-0 [&>div]:flex-1 [&>div]:relative [&>div]:overflow-y-auto",
             picked !== undefined && "max-lg:hidden",
           )}
           title="Cases"

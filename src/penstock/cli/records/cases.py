@@ -28,7 +28,7 @@ def command() -> None:
 )
 @click.option(
     "--order",
-    type=click.Choice(["expected_loss", "newest", "oldest"]),
+    type=click.Choice(["expected_loss", "priority", "due", "newest", "oldest"]),
     default="expected_loss",
     show_default=True,
     help="What comes first.",
@@ -77,6 +77,9 @@ def show(case_id: str, as_json: bool, **flags: str | None) -> None:
 @click.argument("verdict", type=click.Choice(["fraud", "good", "unsure"]))
 @click.option("--reason", metavar="CODE", help="Why, as one of the codes that docs/guide/cases.md lists.")
 @click.option("--note", metavar="TEXT", help="What should be remembered.")
+@click.option(
+    "--transaction", "transactions", multiple=True, metavar="ID", help="Only this transaction of the case; repeatable."
+)
 @click.option("--version", "seen", type=int, metavar="N", help="The version looked at: needed to correct a verdict.")
 @click.option("--as", "who", default="local", show_default=True, metavar="NAME", help="Whose verdict it is.")
 @settings("data")
@@ -86,16 +89,20 @@ def verdict(
     verdict: str,
     reason: str | None,
     note: str | None,
+    transactions: tuple[str, ...],
     seen: int | None,
     who: str,
     as_json: bool,
     **flags: str | None,
 ) -> None:
     """Give a verdict: fraud and good become a label. Exit 1 if somebody else holds the case or was first."""
+    from penstock.identity.roles import LOCAL
     from penstock.wiring.cases import open_cases
 
     with open_cases(settings_from(**flags)) as cases:
-        case = cases.decide(case_id, who, verdict, reason=reason, note=note, version=seen)
+        case = cases.decide(
+            case_id, who, verdict, reason=reason, note=note, version=seen, transactions=transactions, roles=LOCAL.roles
+        )
     if as_json:
         print_json(case)
     else:
