@@ -24,6 +24,10 @@ class Right(enum.Flag):
     """Users, keys, the audit log, erasure."""
     PERSONAL = enum.auto()
     """See original personal values instead of masks."""
+    OPERATE = enum.auto()
+    """See how parts fare; work on quarantine, alerts and the delivery of webhooks."""
+    AUDIT = enum.auto()
+    """Read the audit log, and who has access; change nothing."""
 
 
 ANYBODY = Right(0)
@@ -36,10 +40,21 @@ ROLES = {
     "analyst": Right.READ | Right.LABEL | Right.PERSONAL,
     "rule_author": Right.READ | Right.AUTHOR,
     "approver": Right.READ | Right.APPROVE,
-    "administrator": Right.READ | Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER | Right.PERSONAL,
+    "administrator": Right.READ
+    | Right.LABEL
+    | Right.AUTHOR
+    | Right.APPROVE
+    | Right.ADMINISTER
+    | Right.PERSONAL
+    | Right.OPERATE
+    | Right.AUDIT,
     "decider": Right.DECIDE,
+    "operator": Right.OPERATE,
+    "auditor": Right.READ | Right.AUDIT,
+    "labeler": Right.LABEL,
 }
-"""The rights of each role. Several roles have the rights of all of them; `decider` is for programs that send transactions."""
+"""The rights of each role. Several roles have the rights of all of them; `decider` is for programs that send transactions,
+`labeler` for those that send labels and verdicts."""
 
 
 class Actor(NamedTuple):

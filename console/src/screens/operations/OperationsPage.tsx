@@ -23,7 +23,7 @@ const PARTS: readonly Part[] = [
   { value: "quarantine", name: "Quarantine", right: "read", content: () => <QuarantineTab /> },
   { value: "alerts", name: "Alerts", right: "read", content: () => <AlertsTab /> },
   { value: "reports", name: "Daily reports", right: "read", content: () => <ReportsTab /> },
-  { value: "audit", name: "Audit log", right: "administer", content: () => <AuditTab /> },
+  { value: "audit", name: "Audit log", right: "audit", content: () => <AuditTab /> },
   { value: "access", name: "Users and keys", right: "administer", content: () => <AccessTab /> },
 ];
 

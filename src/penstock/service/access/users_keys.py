@@ -180,7 +180,7 @@ class UsersAndKeys:
 route = Routes("access")
 
 
-@route("GET", "/keys", Right.ADMINISTER)
+@route("GET", "/keys", Right.ADMINISTER | Right.AUDIT)
 async def key_list(administration: UsersAndKeys, /) -> KeyList:
     """All API keys, without their secrets."""
     found = await asyncio.to_thread(administration.keys.all)
@@ -208,7 +208,7 @@ async def revoke_key(administration: UsersAndKeys, /, key_id: str, request: Requ
     return key_form(found, system_clock())
 
 
-@route("GET", "/users", Right.ADMINISTER)
+@route("GET", "/users", Right.ADMINISTER | Right.AUDIT)
 async def user_list(administration: UsersAndKeys, /) -> UserList:
     """All users, and those who signed in through the identity provider."""
     return await asyncio.to_thread(administration.users)

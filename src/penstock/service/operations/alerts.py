@@ -161,7 +161,7 @@ def _delivery(delivery: Delivery) -> DeliveryForm:
 route = Routes("operations")
 
 
-@route("GET", "/alerts/deliveries", Right.READ, refuses=(404,))
+@route("GET", "/alerts/deliveries", Right.READ | Right.OPERATE, refuses=(404,))
 async def page(
     router: DetectorRouter,
     deliveries: Deliveries,
@@ -177,7 +177,7 @@ async def page(
 @route(
     "POST",
     "/alerts/{key:path}/acknowledge",
-    Right.LABEL | Right.APPROVE | Right.ADMINISTER,
+    Right.APPROVE | Right.ADMINISTER | Right.OPERATE | Right.LABEL,
     answers=AcknowledgedForm,
     refuses=(400, 404, 408, 413, 415),
     most_bytes=8192,

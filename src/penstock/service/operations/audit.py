@@ -5,14 +5,18 @@ import time
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Query
+from fastapi import Query, Request
 from msgspec import Meta
 
 from penstock.audit import AuditLog, Entry, Erasure, Head, Misfit
 from penstock.database.sqlite import Database
 from penstock.identity.roles import Right
-from penstock.service.http.requests import filled, parse_instant
+from penstock.service.http.requests import filled, may, parse_instant
 from penstock.service.http.route import Routes
+from penstock.service.records.personal import HIDDEN
+
+_IMPERSONAL = frozenset({"features", "keys", "ledger", "model", "models", "queues", "rules", "users", "webhooks"})
+"""Kinds of actions whose details hold no value of a customer and no free text about one."""
 
 
 class ChangedField(msgspec.Struct, frozen=True):
@@ -75,6 +79,13 @@ def entry_form(entry: Entry) -> AuditEntry:
     return filled(AuditEntry, entry, actor=entry.who, diff=_diff(entry))
 
 
+def _masked(entry: Entry) -> Entry:
+    """The entry for those who may not see personal values: details of cases, lists and persons are left out."""
+    if entry.details is None or entry.action.partition(".")[0] in _IMPERSONAL:
+        return entry
+    return msgspec.structs.replace(entry, details={"details": HIDDEN})
+
+
 def _diff(entry: Entry) -> list[ChangedField]:
     """The before and after of an entry: `changed` by field, or a state (a case: its queue) as `from` and `to`."""
     details = entry.details or {}
@@ -116,10 +127,11 @@ class Audit:
 route = Routes("access")
 
 
-@route("GET", "/audit", Right.ADMINISTER)
+@route("GET", "/audit", Right.ADMINISTER | Right.AUDIT)
 async def entries(
     audit: Audit,
     /,
+    request: Request,
     *,
     limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.")] = 50,
     before: Annotated[int | None, Query(ge=1, le=1 << 62, description="`next` of the page before.")] = None,
@@ -136,10 +148,11 @@ async def entries(
     found = await asyncio.to_thread(audit.log.entries, limit + 1, before, actor, action, subject, *span)
     shown = found[:limit]
     following = shown[-1].seq if len(found) > limit else None
-    return AuditPage([entry_form(entry) for entry in shown], following)
+    personal = may(request, Right.PERSONAL)
+    return AuditPage([entry_form(entry if personal else _masked(entry)) for entry in shown], following)
 
 
-@route("GET", "/audit/verify", Right.ADMINISTER)
+@route("GET", "/audit/verify", Right.ADMINISTER | Right.AUDIT)
 async def verify(audit: Audit, /) -> AuditCheck:
     """Verify the whole log: whether an entry was changed, removed or inserted."""
     async with audit.checking:

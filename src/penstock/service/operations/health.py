@@ -152,7 +152,7 @@ def _replica(served: ServedDetector) -> Part:
 route = Routes("operations")
 
 
-@route("GET", "/operations/health", Right.READ)
+@route("GET", "/operations/health", Right.READ | Right.OPERATE)
 async def health(board: Board, /) -> OperationsHealth:
     """Each part: its status, in a sentence, since when, and its lag."""
     return await board.look()

@@ -136,7 +136,7 @@ async def ready(router: DetectorRouter, /) -> dict[str, Any]:
     return said | {"degraded": degraded} if degraded else said
 
 
-@route("GET", "/metrics", Right.READ, responses={200: {"content": {"text/plain": {}}}})
+@route("GET", "/metrics", Right.READ | Right.OPERATE, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(exposition: Exposition, /) -> Response:
     """Counters and latencies for Prometheus."""
     return Response(exposition.text(), headers={"content-type": CONTENT_TYPE})

@@ -250,7 +250,7 @@ def _taken(given: Any) -> Any:
 route = Routes("operations")
 
 
-@route("GET", "/quarantine", Right.READ, refuses=(404,))
+@route("GET", "/quarantine", Right.READ | Right.OPERATE, refuses=(404,))
 async def page(
     router: DetectorRouter,
     quarantine: Quarantine,
@@ -264,13 +264,19 @@ async def page(
     return await asyncio.to_thread(quarantine.page, router.chosen(detector), limit, before, detector, state)
 
 
-@route("GET", "/quarantine/{event_id}", Right.READ, refuses=(404,))
+@route("GET", "/quarantine/{event_id}", Right.READ | Right.OPERATE, refuses=(404,))
 async def one(quarantine: Quarantine, /, event_id: str) -> RefusedEvent:
     """One refused event."""
     return await asyncio.to_thread(quarantine.one, event_id)
 
 
-@route("POST", "/quarantine/{event_id}/resubmit", Right.DECIDE | Right.ADMINISTER, takes="CorrectedEvent", refuses=CHANGING)
+@route(
+    "POST",
+    "/quarantine/{event_id}/resubmit",
+    Right.DECIDE | Right.ADMINISTER | Right.OPERATE,
+    takes="CorrectedEvent",
+    refuses=CHANGING,
+)
 async def resubmit(resubmission: Resubmission, settings: Settings, /, event_id: str, request: Request) -> Resubmitted:
     """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
     it stays.
@@ -278,7 +284,7 @@ async def resubmit(resubmission: Resubmission, settings: Settings, /, event_id: 
     return await resubmission.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
 
 
-@route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER, refuses=CHANGING)
+@route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
 async def dismiss(quarantine: Quarantine, /, event_id: str, request: Request, body: Body[DismissEvent]) -> RefusedEvent:
     """Dismiss an event, with a reason."""
     reason = (await body).reason

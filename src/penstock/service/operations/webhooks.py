@@ -184,10 +184,12 @@ def _changes(given: NewWebhook | ChangeWebhook) -> Changes:
 
 # ---------------------------------------------------------------- routes
 
+_SEEING = Right.ADMINISTER | Right.OPERATE | Right.AUDIT
+
 route = Routes("operations")
 
 
-@route("GET", "/webhooks", Right.ADMINISTER)
+@route("GET", "/webhooks", _SEEING)
 async def webhook_list(webhooks: Webhooks, /) -> WebhookList:
     """All endpoints with the state of their delivery."""
 
@@ -209,7 +211,7 @@ async def add_webhook(webhooks: Webhooks, /, request: Request, body: Body[NewWeb
     return await asyncio.to_thread(added)
 
 
-@route("GET", "/webhooks/{id}", Right.ADMINISTER, refuses=(404,))
+@route("GET", "/webhooks/{id}", _SEEING, refuses=(404,))
 async def webhook(webhooks: Webhooks, /, id: str) -> WebhookForm:
     """One endpoint with the state of its delivery."""
     return await asyncio.to_thread(lambda: _form(webhooks, webhooks.endpoints.get(id)))
@@ -237,7 +239,7 @@ async def remove_webhook(webhooks: Webhooks, /, id: str, request: Request) -> We
     return WebhookRemoved(id)
 
 
-@route("GET", "/webhooks/{id}/deliveries", Right.ADMINISTER, refuses=(404,))
+@route("GET", "/webhooks/{id}/deliveries", _SEEING, refuses=(404,))
 async def deliveries(
     webhooks: Webhooks,
     /,
@@ -257,7 +259,9 @@ async def deliveries(
     return WebhookAttempts(shown, shown[-1].n if len(attempts) > limit else None)
 
 
-@route("POST", "/webhooks/{id}/replay", Right.ADMINISTER, refuses=CHANGING, most_bytes=_MOST_BYTES, required=True)
+@route(
+    "POST", "/webhooks/{id}/replay", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING, most_bytes=_MOST_BYTES, required=True
+)
 async def replay(webhooks: Webhooks, /, id: str, request: Request, body: Body[ReplayWebhook]) -> WebhookReplayed:
     """Deliver again from an instant or an event on, in the same order and under the same ids."""
     given, by = await body, who(request)
@@ -268,7 +272,7 @@ async def replay(webhooks: Webhooks, /, id: str, request: Request, body: Body[Re
     return WebhookReplayed(events)
 
 
-@route("POST", "/webhooks/{id}/test", Right.ADMINISTER, refuses=(404,))
+@route("POST", "/webhooks/{id}/test", Right.ADMINISTER | Right.OPERATE, refuses=(404,))
 async def test(webhooks: Webhooks, /, id: str) -> WebhookAttempt:
     """Send an event of type `penstock.webhook.test` now, past what waits; the answer says what became of it."""
     return filled(WebhookAttempt, await asyncio.to_thread(webhooks.test, id))

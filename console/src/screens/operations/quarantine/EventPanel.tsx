@@ -48,7 +48,7 @@ export function EventPanel({ id, onBack }: { id: string; onBack: () => void }) {
 function Waiting({ event, onSent }: { event: Refused; onSent: (sent: Schemas["Resubmitted"]) => void }) {
   const may = useMay();
   const [asking, ask] = useState(false);
-  const maySend = may("decide") || may("administer");
+  const maySend = may("decide") || may("administer") || may("operate");
   return (
     <>
       {maySend ? (
