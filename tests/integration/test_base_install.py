@@ -28,7 +28,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a file, a detector written for it, and its trained models."""
     folder = tmp_path_factory.mktemp("elsewhere")
     file = write("milliseconds", folder)
-    assert run(["init", str(file), "--out", str(folder / "mine.py"), "--models", str(folder / "models")]) == 0
+    given = ["init", str(file), "--out", str(folder / "mine.py"), "--models", str(folder / "models"), "--minutes", "0"]
+    assert run(given) == 0
     return folder
 
 

@@ -7,6 +7,7 @@ whose values were shuffled beforehand: what gains no more than the best of these
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,8 @@ FEWEST_FRAUDS = 20
 """Frauds that a fold has at least among its earlier and among its judged events."""
 NOISE = 8
 """Columns of noise beside the candidates of one fit."""
-_FIRST_FOLD = 0.4
-"""The share of the frauds, in order of time, that lies before the first fold."""
+_FIRST_FOLD = (0.4, 0.55, 0.7)
+"""Shares of the frauds, in order of time, that may lie before the first fold; the earliest that suffices is taken."""
 _MOST_SHUFFLED = 40_000
 """Judged rows on which gains are measured."""
 _TREES, _LEAVES, _RATE = 120, 31, 0.1
@@ -34,6 +35,17 @@ _THREADS = 2
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
+
+
+def _known_and_judged(rows: Rows, begin: int, end: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows that are known when a time begins, and those from then to its end."""
+    known = np.flatnonzero((rows.time_us < begin) & (rows.known_us <= begin))
+    return known, np.flatnonzero((rows.time_us >= begin) & (rows.time_us < end))
+
+
+def _suffices(rows: Rows, begin: int, end: float) -> bool:
+    """Whether there are frauds enough to learn from and to judge by."""
+    return all(rows.fraud[part].sum() >= FEWEST_FRAUDS for part in _known_and_judged(rows, begin, end))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,7 @@ class Fold:
     @classmethod
     def of(cls, rows: Rows, begin: int, end: float, base: tuple[str, ...]) -> "Fold":
         """The fold from one time to another (microseconds); texts are encoded by what was known when it begins."""
-        fit = np.flatnonzero((rows.time_us < begin) & (rows.known_us <= begin))
-        judge = np.flatnonzero((rows.time_us >= begin) & (rows.time_us < end))
+        fit, judge = _known_and_judged(rows, begin, end)
         before, after = rows.take(fit), rows.take(judge)
         return cls(
             fit,
@@ -80,13 +91,13 @@ class Sample:
             DataError: there are too few frauds for a single fold.
         """
         frauds = np.sort(rows.time_us[rows.fraud == 1.0])
-        while folds:
-            shares = np.linspace(_FIRST_FOLD, 1.0, folds + 1)[:-1]
-            cuts = [int(frauds[int(share * len(frauds))]) for share in shares] if len(frauds) else []
-            found = [Fold.of(rows, cut, end, base) for cut, end in zip(cuts, [*cuts[1:], np.inf], strict=True)]
-            if found and all(rows.fraud[part].sum() >= FEWEST_FRAUDS for fold in found for part in (fold.fit, fold.judge)):
-                return cls(rows.fraud, weight, tuple(found), base, seed)
-            folds -= 1
+        for count, first in product(range(folds, 0, -1), _FIRST_FOLD if len(frauds) else ()):
+            shares = np.linspace(first, 1.0, count + 1)[:-1]
+            cuts = [int(frauds[int(share * len(frauds))]) for share in shares]
+            ends = [*cuts[1:], np.inf]
+            if all(_suffices(rows, *span) for span in zip(cuts, ends, strict=True)):
+                found = tuple(Fold.of(rows, *span, base) for span in zip(cuts, ends, strict=True))
+                return cls(rows.fraud, weight, found, base, seed)
         raise DataError(
             f"{len(frauds)} known frauds before the test are too few to judge features by: {FEWEST_FRAUDS} are needed that were"
             f" known before a later period, and {FEWEST_FRAUDS} in it; record for longer, or declare a shorter delay in"
