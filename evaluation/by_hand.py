@@ -59,7 +59,7 @@ def card(_folder: Path, *, quick: bool) -> Raw:
 
 def mobile_money(_folder: Path, *, quick: bool) -> Raw:
     """Simulated mobile money."""
-    return Raw(_simulated("mobile_money", quick=quick), "timestamp", "nameOrig", "nameDest", "type", "is_fraud")
+    return Raw(_simulated("mobile_money", quick=quick), "timestamp", "nameOrig", "nameDest", "type", "isFraud")
 
 
 def _simulated(name: str, *, quick: bool) -> pl.DataFrame:
