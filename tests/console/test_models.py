@@ -43,7 +43,7 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
 
     challenger.get_by_role("button", name="Shadow").click()
     page.get_by_role("dialog").get_by_label("Why").fill("it was trained on newer days")
-    page.get_by_role("dialog").get_by_role("button", name="Begin").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start shadow").click()
     versions.get_by_text("in shadow").wait_for()
 
     page.get_by_text("Trials", exact=True).click()
@@ -85,6 +85,43 @@ def test_dragging_a_threshold_changes_what_it_would_have_meant_and_nothing_else(
     expect(reviews).to_have_text(said)
     axe(page)
     shots(page, "models-evaluation")
+
+
+def test_thresholds_that_the_policy_declares_are_not_offered_to_be_applied(page, server):
+    page.goto(f"{server.url}/console/models?tab=evaluation")
+    page.get_by_text("The detector's policy declares those in force").wait_for()
+    expect(page.get_by_role("button", name="Apply…")).to_have_count(0)
+
+
+def test_dragged_thresholds_are_applied_with_a_reason(page, server, shots, axe):
+    """As where the policy declares none; the service's side of it is shown by tests/service/test_thresholds.py."""
+    sent = []
+
+    def evaluation(route):
+        found = route.fetch().json()
+        route.fulfill(json=found | {"thresholds": found["in_force"]})
+
+    def applied(route):
+        sent.append(route.request.post_data_json)
+        route.fulfill(json={"action": "thresholds", "version": "other", "champion": "other"})
+
+    page.route("**/evaluation", evaluation)
+    page.route("**/thresholds", applied)
+    page.goto(f"{server.url}/console/models?tab=evaluation&version={champion(server)}")
+    expect(page.get_by_role("button", name="Apply…")).to_be_disabled()
+    page.get_by_label("Review from").focus()
+    page.keyboard.press("PageDown")
+    page.get_by_role("button", name="Apply…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("row")).to_have_count(7)
+    dialog.get_by_label("Reason").fill("the team grew")
+    axe(page)
+    shots(page, "models-thresholds")
+    dialog.get_by_role("button", name="Apply thresholds").click()
+    dialog.wait_for(state="detached")
+    [body] = sent
+    assert (body["note"], body["block_at"]) == ("the team grew", 0.8)
+    assert body["review_at"] < 0.2
 
 
 def test_the_page_of_drift_says_what_there_is(page, server, shots, axe):

@@ -90,8 +90,8 @@ function SaveView({ page, onClose }: { page: string; onClose: () => void }) {
       onClose={onClose}
       onSubmit={async (given) => {
         const name = part(given, "name") ?? "";
-        const body = { page, name, search: Object.fromEntries(search), shared: given.get("shared") === "on" };
-        say(await api.POST("/views", { body }));
+        const path = given.get("shared") === "on" ? "/views/shared" : "/views";
+        say(await api.POST(path, { body: { page, name, search: Object.fromEntries(search) } }));
         await queries.invalidateQueries({ queryKey: KEY });
         sayDone(`The view ${name} is saved.`);
       }}

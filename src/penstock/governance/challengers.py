@@ -20,9 +20,10 @@ from penstock.governance.approvals import Request
 from penstock.governance.features import SCHEMA
 from penstock.governance.model_trials import ModelTrial, ModelTrials
 from penstock.governance.stored_detector import with_active_features
-from penstock.models import Ensemble
+from penstock.models import Ensemble, load_bundle
 from penstock.models.bundle_store import way_back
 from penstock.offline.registry import Entry, Registry, find, fitting
+from penstock.offline.thresholds import rewrite
 from penstock.rules import Share
 
 _AGAIN_S = 5.0
@@ -124,6 +125,27 @@ class Challengers:
             return found
         request = self.trials.promote(found, who=who, why=why, then=lambda: self._make_champion(found))
         return request or found
+
+    def set_thresholds(
+        self, version: str, *, review_at: float, block_at: float, who: str, why: str = ""
+    ) -> tuple[str, str | Request]:
+        """Let the champion decide by other thresholds: they are a version of their own, with the same models, that is promoted.
+
+        So decisions name it, they can be verified, and `rollback` returns to the thresholds before.
+
+        Returns:
+            the new version, and the champion, or a request that waits for another person.
+
+        Raises:
+            NotFound: there is no such version.
+            ConfigurationError: the thresholds are no probabilities, or out of order.
+            Conflict: it is not the champion; the policy of the detector declares others, which would win; or they are in force.
+        """
+        found, wanted = self._fitting(version, None), {"review_at": review_at, "block_at": block_at}
+        self._check_thresholds(found, wanted)
+        made = rewrite(self._registry.folder, self._detector.name, found, wanted)
+        self._registry.publish(self._detector.name, made)
+        return made, self.promote(made, who=who, why=f"review from {review_at:g}, block from {block_at:g}. {why}".strip())
 
     def ask(self, version: str, action: str, *, who: str, why: str = "", **details: Any) -> Request:
         """Request a promotion or rollout, for those who may not make it themselves.
@@ -234,6 +256,21 @@ class Challengers:
         if share_of is not None:
             check_keys(detector, Challenger(ensemble, Share(share_of, 0, 1)))
         return found
+
+    def _check_thresholds(self, version: str, wanted: Mapping[str, float]) -> None:
+        if version != self.champion:
+            raise Conflict(
+                f"version {version} does not decide; promote it first, or name the champion, {self.champion or 'of none'}"
+            )
+        policy = self._detector.policy.thresholds(wanted)
+        if (policy.review_at, policy.block_at) != (wanted["review_at"], wanted["block_at"]):
+            raise Conflict(
+                f"the policy of {self._detector.name!r} declares thresholds that win over these: review from"
+                f" {policy.review_at:g}, block from {policy.block_at:g} would be in force; leave them out of Policy(...)"
+            )
+        now = load_bundle(self._registry.fetch(self._detector.name, version)).thresholds
+        if all(now.get(name) == value for name, value in wanted.items()):
+            raise Conflict(f"version {version} decides by these thresholds already")
 
     def _make_champion(self, version: str) -> None:
         self._registry.set_champion(self._detector.name, version, "promoted")

@@ -51,7 +51,9 @@ export function EvaluationPanels({
               {found.precision_recall && <PrecisionRecall points={found.precision_recall} />}
               {found.calibration && <Calibration bins={found.calibration} />}
             </div>
-            {found.table && <ThresholdsPanel key={found.version} table={found.table} found={found} />}
+            {found.table && (
+              <ThresholdsPanel key={found.version} name={name} models={models} table={found.table} found={found} />
+            )}
           </>
         )}
       </Asked>

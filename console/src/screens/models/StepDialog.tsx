@@ -5,11 +5,14 @@ import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { type Step, useStep } from "./queries";
 
-const ABOUT: Record<Step["kind"], { title: string; about: string; verb: string }> = {
+/** The steps that this dialog asks about; thresholds are applied where they are chosen. */
+export type Asked = Exclude<Step["kind"], "thresholds">;
+
+const ABOUT: Record<Asked, { title: string; about: string; verb: string }> = {
   shadow: {
     title: "Try in shadow",
     about: "Shadow mode: scores live traffic without affecting decisions. Results show under Trials.",
-    verb: "Begin",
+    verb: "Start shadow",
   },
   rollout: {
     title: "Roll out to a share",
@@ -25,7 +28,7 @@ const ABOUT: Record<Step["kind"], { title: string; about: string; verb: string }
 interface Props {
   name: string;
   version: string;
-  kind: Step["kind"];
+  kind: Asked;
   fourEyes: boolean;
   onClose: () => void;
 }

@@ -1,25 +1,55 @@
 import { useId, useMemo, useState } from "react";
+import { useMay } from "~/session/session";
 import { Button } from "~/ui/Button";
+import { TextArea } from "~/ui/Field";
 import { Figure, Figures } from "~/ui/Figure";
+import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
 import { count, money, percent } from "~/words/numbers";
-import type { Evaluation, Row } from "./queries";
-import { meaning } from "./thresholds";
+import { type Evaluation, type Models, type Row, useStep } from "./queries";
+import { isDeclared, meaning } from "./thresholds";
 
 const STEP = 0.005;
 
-/** Drag the thresholds, see reviews, money and what would be missed on the days of the test. */
-export function ThresholdsPanel({ table, found }: { table: readonly Row[]; found: Evaluation }) {
+interface Props {
+  name: string;
+  models: Models;
+  table: readonly Row[];
+  found: Evaluation;
+}
+
+/** Drag the thresholds, see reviews, money and what would be missed on the days of the test; apply those of the champion. */
+export function ThresholdsPanel({ name, models, table, found }: Props) {
+  const [applying, setApplying] = useState(false);
+  const may = useMay();
   const begin = { review: found.in_force.review_at ?? 0.5, block: found.in_force.block_at ?? 0.9 };
   const [at, setAt] = useState(begin);
   const now = useMemo(() => meaning(table, at.review, at.block), [table, at]);
   const before = useMemo(() => meaning(table, begin.review, begin.block), [table, begin.review, begin.block]);
   const days = found.days;
+  const decides = found.version === models.champion;
+  const declared = isDeclared(found);
+  const moved = at.review !== begin.review || at.block !== begin.block;
   return (
     <Panel
       title="Thresholds"
-      about={`By score alone, without rules, on the ${days === null ? "" : `${days.toFixed(1)} `}days of the test. Nothing is changed here.`}
-      actions={<Button onClick={() => setAt(begin)}>Reset to current</Button>}
+      about={`By score alone, without rules, on the ${days === null ? "" : `${days.toFixed(1)} `}days of the test. ${because(decides, declared)}`}
+      actions={
+        <>
+          <Button disabled={!moved} onClick={() => setAt(begin)}>
+            Reset to current
+          </Button>
+          {decides && !declared && may("approve") && (
+            <Button
+              look="main"
+              disabled={!moved || at.review > at.block || at.review === 0}
+              onClick={() => setApplying(true)}
+            >
+              Apply…
+            </Button>
+          )}
+        </>
+      }
     >
       <div className="mb-4 grid gap-4 md:grid-cols-2">
         <Slider name="Review from" value={at.review} onChange={(review) => setAt({ ...at, review })} />
@@ -47,7 +77,89 @@ export function ThresholdsPanel({ table, found }: { table: readonly Row[]; found
           about={was(percent(of(before.caught, found.fraud_amount)))}
         />
       </Figures>
+      {at.review > at.block && (
+        <p role="alert" className="mt-3 text-block">
+          Review has to begin below block, or where it does.
+        </p>
+      )}
+      {applying && (
+        <ApplyDialog
+          name={name}
+          version={found.version}
+          at={at}
+          fourEyes={models.four_eyes}
+          changes={[
+            ["Review from", at.review.toFixed(3), begin.review.toFixed(3)],
+            ["Block from", at.block.toFixed(3), begin.block.toFixed(3)],
+            ["Reviews a day", whole(now.reviews), whole(before.reviews)],
+            ["Blocks a day", whole(now.blocks), whole(before.blocks)],
+            ["Frauds found", percent(now.recall), percent(before.recall)],
+            ["False positive rate", percent(now.falsePositives), percent(before.falsePositives)],
+          ]}
+          onClose={() => setApplying(false)}
+        />
+      )}
     </Panel>
+  );
+}
+
+function because(decides: boolean, declared: boolean): string {
+  if (declared)
+    return "The detector's policy declares those in force: leave them out of Policy(...) to apply others here.";
+  return decides ? "Nothing changes until they are applied." : "Only those of the champion can be applied.";
+}
+
+interface ApplyProps {
+  name: string;
+  version: string;
+  at: { review: number; block: number };
+  fourEyes: boolean;
+  /** What changes: its name, its new value, the one in force. */
+  changes: readonly (readonly [string, string, string])[];
+  onClose: () => void;
+}
+
+/** The question before thresholds are applied: what changes, and why. */
+function ApplyDialog({ name, version, at, fourEyes, changes, onClose }: ApplyProps) {
+  const step = useStep(name);
+  return (
+    <FormDialog
+      title="Apply thresholds"
+      about={`The same models decide by these thresholds within seconds, as a version of their own. "Roll back" under Versions returns to the current ones.${fourEyes ? " Somebody else has to approve it." : ""}`}
+      action="Apply thresholds"
+      onClose={onClose}
+      onSubmit={(given) =>
+        step.mutateAsync({ version, step: { kind: "thresholds", note: part(given, "note") ?? "", ...at } })
+      }
+    >
+      <table className="w-full text-left">
+        <thead className="text-soft text-xs">
+          <tr>
+            <th scope="col" className="py-1 font-medium">
+              On the days of the test
+            </th>
+            <th scope="col" className="py-1 text-right font-medium">
+              now
+            </th>
+            <th scope="col" className="py-1 text-right font-medium">
+              then
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {changes.map(([what, then, current]) => (
+            <tr key={what} className="border-t">
+              <th scope="row" className="py-1 font-normal">
+                {what}
+              </th>
+              <td className="py-1 text-right text-soft">{current}</td>
+              <td className="py-1 text-right font-semibold">{then}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <TextArea label="Reason" name="note" rows={2} maxLength={500} />
+    </FormDialog>
   );
 }
 

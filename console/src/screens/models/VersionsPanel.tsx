@@ -8,14 +8,14 @@ import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
 import { UNKNOWN, words } from "~/words/numbers";
-import type { Models, Step, Trial, Version } from "./queries";
-import { StepDialog } from "./StepDialog";
+import type { Models, Trial, Version } from "./queries";
+import { type Asked, StepDialog } from "./StepDialog";
 
 const SHOWN = ["average_precision", "roc_auc", "recall_at_fpr_0.01", "brier"] as const;
 
 interface Asking {
   version: string;
-  kind: Step["kind"];
+  kind: Asked;
 }
 
 /** Every version with its figures, what it does now, and what can be done with it. */
@@ -114,7 +114,7 @@ function Steps({ models, version, ask }: { models: Models; version: string; ask:
   const trial = running(models, version);
   const isChampion = models.champion === version;
   const goesBack = isChampion && models.trials.some((each) => each.version === version && each.state === "promoted");
-  const step = (kind: Step["kind"], text: string) => (
+  const step = (kind: Asked, text: string) => (
     <Button look={kind === "rollback" || kind === "undo" ? "danger" : "plain"} onClick={() => ask({ version, kind })}>
       {text}
     </Button>

@@ -72,6 +72,7 @@ export type Step =
   | { kind: "shadow"; note: string }
   | { kind: "rollout"; note: string; percent: number; of: string }
   | { kind: "promote"; note: string }
+  | { kind: "thresholds"; note: string; review: number; block: number }
   | { kind: "rollback"; note: string }
   | { kind: "undo"; note: string };
 
@@ -79,6 +80,7 @@ const DONE: Record<Step["kind"], string> = {
   shadow: "scores the same events in shadow",
   rollout: "decides for its share",
   promote: "decides from now on",
+  thresholds: "decides by the new thresholds, as a version of their own",
   rollback: "is not tried any more",
   undo: "was taken back; the champion before decides again",
 };
@@ -121,6 +123,12 @@ async function take(name: string, version: string, step: Step): Promise<{ waits:
         params: { path },
         body: { note: step.note },
       });
+      say(answer);
+      return { waits: answer.response.status === 202 };
+    }
+    case "thresholds": {
+      const body = { review_at: step.review, block_at: step.block, note: step.note };
+      const answer = await api.POST("/detectors/{name}/models/{version}/thresholds", { params: { path }, body });
       say(answer);
       return { waits: answer.response.status === 202 };
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Row } from "./queries";
-import { meaning, rowAt } from "./thresholds";
+import { isDeclared, meaning, rowAt } from "./thresholds";
 
 // Ten events over two days, by falling score: fraud, fraud, good, fraud, good, ...; each is worth 10.
 const SCORES: [number, boolean][] = [
@@ -65,4 +65,10 @@ describe("thresholds", () => {
   it("know nothing without a table", () => {
     expect(meaning([], 0.5, 0.9)).toMatchObject({ reviews: null, blocks: null });
   });
+});
+
+it("thresholds in force that are not the version's own are declared by the policy", () => {
+  const own = { review_at: 0.2, block_at: 0.8 };
+  expect(isDeclared({ thresholds: own, in_force: own })).toBe(false);
+  expect(isDeclared({ thresholds: own, in_force: { ...own, review_at: 0.5 } })).toBe(true);
 });

@@ -1,6 +1,6 @@
 /** What two thresholds would mean on the days of the test: from one on people look, from the other on it is blocked. */
 
-import type { Row } from "./queries";
+import type { Evaluation, Row } from "./queries";
 
 export interface Meaning {
   /** Reviews a day: between the two thresholds. */
@@ -55,4 +55,9 @@ export function meaning(table: readonly Row[], reviewAt: number, blockAt: number
 
 function minus(all: number | null, some: number | null): number | null {
   return all === null || some === null ? null : all - some;
+}
+
+/** Whether the detector's policy declares thresholds, which win over those of the version. */
+export function isDeclared({ thresholds, in_force }: Pick<Evaluation, "thresholds" | "in_force">): boolean {
+  return ["review_at", "block_at"].some((name) => thresholds[name] !== in_force[name]);
 }

@@ -12,7 +12,7 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.decision import Guard
 from penstock.engine.trials.challenger import MOST
-from penstock.errors import BundleError, DeclarationError, RegistryError
+from penstock.errors import BundleError, ConfigurationError, DeclarationError, RegistryError
 from penstock.governance import approvals
 from penstock.governance.challengers import Challengers
 from penstock.governance.model_trials import ModelTrial
@@ -50,6 +50,14 @@ class AskForModel(msgspec.Struct, forbid_unknown_fields=True):
     action: Literal["promote", "rollout"] = "promote"
     percent: Annotated[float, Meta(gt=0, le=100)] | None = None
     of: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: Note = ""
+
+
+class SetThresholds(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The thresholds by which the champion is to decide, with the reason."""
+
+    review_at: Annotated[float, Meta(gt=0, le=1, description="Review from this probability on.")]
+    block_at: Annotated[float, Meta(gt=0, le=1, description="Block from this probability on.")]
     note: Note = ""
 
 
@@ -142,7 +150,7 @@ class Models:
             raise RequestRefused(409, f"detector {name!r} declares no models, so there is nothing to try")
         try:
             return await asyncio.to_thread(work, self._challengers[name])
-        except (BundleError, DeclarationError) as error:
+        except (BundleError, ConfigurationError, DeclarationError) as error:
             raise RequestRefused(422, str(error), [(None, str(error))]) from None
         except RegistryError as error:
             raise RequestRefused(503, str(error)) from None
@@ -231,6 +239,17 @@ async def promote(models: Models, /, name: str, version: str, request: Request, 
     promoted = partial(Challengers.promote, version=version, who=who(request), why=given.note)
     done = await models.do(name, promoted)
     return _done(Moved("promote", done, done) if isinstance(done, str) else done)
+
+
+@route(
+    "POST", "/detectors/{name}/models/{version}/thresholds", Right.APPROVE, answers=Moved, waits=RequestForm, refuses=CHANGING
+)
+async def thresholds(models: Models, /, name: str, version: str, request: Request, body: Body[SetThresholds]) -> Response:
+    """Let the champion decide by other thresholds: a version with the same models, promoted; `rollback` undoes it."""
+    given, by = await body, who(request)
+    wanted = {"review_at": given.review_at, "block_at": given.block_at}
+    made, done = await models.do(name, lambda c: c.set_thresholds(version, **wanted, who=by, why=given.note))
+    return _done(Moved("thresholds", made, done) if isinstance(done, str) else done)
 
 
 @route("POST", "/detectors/{name}/models/rollback", Right.APPROVE, answers=Moved, refuses=CHANGING)

@@ -10,7 +10,6 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.governance.saved_views import SavedView, SavedViews
 from penstock.identity.roles import Right
-from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import filled, may, who
 from penstock.service.http.route import CHANGING, Body, Routes
 
@@ -25,7 +24,6 @@ Search = Annotated[
     dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=500)]],
     Meta(max_length=40, description="Filters, columns and order, as in the address of the page."),
 ]
-Shared = Annotated[bool, Meta(description="Whether everybody may open it.")]
 
 
 class ViewForm(msgspec.Struct, frozen=True):
@@ -35,7 +33,7 @@ class ViewForm(msgspec.Struct, frozen=True):
     page: Page
     name: Name
     search: Search
-    shared: Shared
+    shared: Annotated[bool, Meta(description="Whether everybody may open it.")]
     owner: Annotated[str, Meta(description="The user who saved it.")]
     saved_at: Annotated[str, Meta(description="When.")]
 
@@ -52,7 +50,6 @@ class SaveView(msgspec.Struct, forbid_unknown_fields=True):
     page: Page
     name: Name
     search: Search
-    shared: Shared = False
 
 
 class ViewRemoved(msgspec.Struct, frozen=True):
@@ -79,12 +76,16 @@ async def view_list(views: SavedViews, /, request: Request) -> ViewList:
 
 @route("POST", "/views", Right.READ, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES)
 async def save_view(views: SavedViews, /, request: Request, body: Body[SaveView]) -> ViewForm:
-    """Save a view. Sharing it with everybody needs a right to change something."""
+    """Save a view that only its owner sees."""
     given, owner = await body, who(request)
-    if given.shared and not may(request, _SHARING):
-        raise RequestRefused(403, "a view is shared by somebody who may label, author, approve or administer; save it unshared")
-    saved = await asyncio.to_thread(views.save, given.page, given.name, given.search, owner=owner, shared=given.shared)
-    return _form(saved)
+    return _form(await asyncio.to_thread(views.save, given.page, given.name, given.search, owner=owner, shared=False))
+
+
+@route("POST", "/views/shared", _SHARING, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES)
+async def share_view(views: SavedViews, /, request: Request, body: Body[SaveView]) -> ViewForm:
+    """Save a view that everybody may open."""
+    given, owner = await body, who(request)
+    return _form(await asyncio.to_thread(views.save, given.page, given.name, given.search, owner=owner, shared=True))
 
 
 @route("DELETE", "/views/{id}", Right.READ, refuses=(404,))
