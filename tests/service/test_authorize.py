@@ -738,7 +738,7 @@ def send(operation, headers, *, may, tries, refusal):
             assert allowed or status in {404, 401}  # a rest of a path takes no line break
         elif not may:
             assert status == refusal or (tries and status not in {401, 403} and "dry_run" in (case.query or {}))
-        elif operation.path not in {"/session", "/views"}:  # readers may keep views, and share none
+        elif operation.path != "/session":
             assert status not in {401, 403}
 
     each()

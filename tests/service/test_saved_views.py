@@ -13,7 +13,7 @@ from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
 from penstock.wiring.health import ServiceHealth
 
-ROLES = {"vic": ["viewer"], "ana": ["analyst"], "bob": ["analyst"], "root": ["administrator"]}
+ROLES = {"vic": ["viewer"], "ana": ["rule_author"], "bob": ["analyst"], "root": ["administrator"]}
 LARGE = {"page": "/transactions", "name": "Large", "search": {"decision": "block", "sort": "-amount"}}
 
 
@@ -57,8 +57,9 @@ def test_a_view_is_its_owners_until_it_is_shared_and_sharing_is_audited(people, 
     assert changes(office) == [("key:ana", "views.share"), ("key:ana", "views.unshare")]
 
 
-def test_a_viewer_saves_views_and_shares_none(people):
-    vic = people["vic"]
+@pytest.mark.parametrize("name", ["vic", "bob"])
+def test_viewers_and_analysts_save_views_and_share_none(people, name):
+    vic = people[name]
     assert vic.post("/views", json=LARGE).status_code == 201
     assert vic.post("/views/shared", json=LARGE).status_code == 403
     assert vic.delete(f"/views/{vic.get('/views').json()['views'][0]['id']}").status_code == 200

@@ -97,7 +97,7 @@ function SaveView({ page, onClose }: { page: string; onClose: () => void }) {
       }}
     >
       <TextField label="Name" name="name" required maxLength={80} autoFocus />
-      {(may("label") || may("author") || may("approve") || may("administer")) && (
+      {(may("author") || may("approve") || may("administer")) && (
         <label className="flex items-center gap-2">
           <input type="checkbox" name="shared" className="accent-(--accent)" /> Share with everybody
         </label>

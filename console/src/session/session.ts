@@ -5,7 +5,16 @@ import { api, type Schemas, say } from "~/api/client";
 import { SESSION_KEY } from "~/api/queries";
 
 export type Session = Schemas["Session"];
-export type Right = "read" | "decide" | "label" | "author" | "approve" | "administer" | "personal" | "operate" | "audit";
+export type Right =
+  | "read"
+  | "decide"
+  | "label"
+  | "author"
+  | "approve"
+  | "administer"
+  | "personal"
+  | "operate"
+  | "audit";
 
 /** Asks who one is. Where `sign_in.needed`, nothing else is answered before somebody signs in. */
 export function useSession() {

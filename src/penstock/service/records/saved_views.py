@@ -14,7 +14,7 @@ from penstock.service.http.requests import filled, may, who
 from penstock.service.http.route import CHANGING, Body, Routes
 
 _MOST_BYTES = 16_384
-_SHARING = Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER
+_SHARING = Right.AUTHOR | Right.APPROVE | Right.ADMINISTER
 
 Page = Annotated[
     str, Meta(pattern=r"^/[a-z0-9_/-]{0,99}$", description="The path of its page below `/console`: `/transactions`.")
