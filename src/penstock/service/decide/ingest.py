@@ -283,5 +283,5 @@ async def events(router: DetectorRouter, settings: Settings, /, request: Request
         refused += [(start + place, refusal) for place, refusal in enumerate(found) if refusal is not None]
     if len(refused) == len(given):
         raise _none_accepted(refused, form)
-    told = [{"index": place, "problem": msgspec.Raw(of_refusal(refusal))} for place, refusal in refused]
-    return {"accepted": len(given) - len(refused), "refused": told}
+    problems = [{"index": place, "problem": msgspec.Raw(of_refusal(refusal))} for place, refusal in refused]
+    return {"accepted": len(given) - len(refused), "refused": problems}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 from fastapi import Query
 
+from penstock.decoding import prepared
 from penstock.ingest.refusals import refused_unknown
 from penstock.messages import Refusal
 from penstock.service.decide.port import Answer, ServedDetector
@@ -36,6 +37,13 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 """The query parameters of predict requests: description and schema."""
 
 
+class _Named(msgspec.Struct):
+    transaction_id: str
+
+
+_named = msgspec.json.Decoder(prepared(_Named))
+
+
 class Options(NamedTuple):
     """What a predict request asks for.
 
@@ -53,13 +61,9 @@ class Options(NamedTuple):
         if isinstance(answer, Refusal):
             return answer
         if self.refuse_conflict and answer.endswith(_CONFLICT):
-            named = msgspec.json.decode(answer, type=_Named).transaction_id
+            named = _named.decode(answer).transaction_id
             return Refusal(409, f"{named!r} was decided before, for an event with other content: use an id once")
         return answer if self.chosen is None else self.chosen(answer)
-
-
-class _Named(msgspec.Struct):
-    transaction_id: str
 
 
 PLAIN = Options()
