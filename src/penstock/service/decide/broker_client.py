@@ -197,7 +197,7 @@ class BrokerClient:
                 continue
             actions: Any = record.columns["action"]
             counted = Counter({Action(code).name: int(n) for code, n in enumerate(np.bincount(actions)) if n})
-            rows = self._shown(record, actions)
+            rows = [] if self.followed is None else self._shown(record, actions)  # its thread begins before `open` has it
             rendered = dict(zip(rows, self.engine.queries.render(record, rows), strict=True)) if rows else {}
             for row in rows:
                 self._answer(record.ids[row], rendered[row])
