@@ -70,7 +70,8 @@ class Aggregate:
     def definition(self) -> tuple[object, ...]:
         """All that the aggregate is but its name: two with equal definitions have equal values."""
         entity, window, delay = (self.entity.fields, self.entity.roles), self.window_us, self.delay_us
-        return (entity, self.kind, self.field, window, delay, self.where, self.current, self.of, self.role, self.at, self.by)
+        read = (self.field, self.links, self.max_degree, self.where, self.of, self.role)
+        return (entity, self.kind, window, delay, *read, self.current, self.at, self.by)
 
     @property
     def name(self) -> str:

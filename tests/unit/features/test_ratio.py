@@ -88,3 +88,11 @@ def test_a_ratio_that_means_nothing_is_refused_at_once(declaring, said) -> None:
     """With the remedy, before any detector is there."""
     with pytest.raises(DeclarationError, match=said):
         declaring()
+
+
+def test_linked_aggregates_that_differ_in_links_or_degree_are_different_parts():
+    customer = Entity("customer_id")
+    by_device = customer.linked("device", window="30d")
+    others = [customer.linked("ip", window="30d"), customer.linked("device", window="30d", max_degree=5)]
+    assert len({each.definition for each in [by_device, *others]}) == 3
+    assert by_device.named("other").definition == by_device.definition
