@@ -64,7 +64,7 @@ def restore(data: Path, **ages: str) -> None:
 
 
 def check(data: Path) -> None:
-    """The state is that of the ledger alone; every decision of the ledger has one case, with its amount."""
+    """The state is that of the ledger alone; every decision of the ledger is in one case."""
     bare = data.with_name("bare")
     shutil.rmtree(bare, ignore_errors=True)
     shutil.copytree(data / "ledger", bare / "ledger")
@@ -80,7 +80,7 @@ def check(data: Path) -> None:
         ]
         assert counts == [k // 3 + 1 for k in range(len(counts))]
     with office_of(Settings(data=data)) as office:
-        opened = Counter(id_ for (id_,) in office.read("SELECT transaction_id FROM cases"))
+        opened = Counter(id_ for (id_,) in office.read("SELECT transaction_id FROM case_members"))
     assert set(ids) <= set(opened)
     assert max(opened.values()) == 1
 

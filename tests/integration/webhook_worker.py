@@ -19,9 +19,9 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def event(number: int) -> dict:
-    """One in four of a customer is reviewed."""
+    """The last of the four events of a customer is reviewed."""
     at = (START + timedelta(seconds=number)).isoformat()
-    return {"transaction_id": f"t{number}", "timestamp": at, "customer_id": f"c{number // 8}", "amount": 5.0}
+    return {"transaction_id": f"t{number}", "timestamp": at, "customer_id": f"c{number // 4}", "amount": 5.0}
 
 
 def main(folder: Path, url: str, count: int) -> None:
