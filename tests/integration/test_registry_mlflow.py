@@ -272,7 +272,7 @@ def test_the_scorer_names_a_feature_that_is_missing(tmp_path, first):
     kept = register(FolderRegistry(tmp_path), detector(), first)
     scorer = _load_pyfunc(str(kept.report.saved_to))
     columns = {name: first.test.x[:5, at] for at, name in enumerate(first.study.features)}
-    np.testing.assert_array_equal(scorer.predict(columns), first.scores.ensemble[:5])
+    np.testing.assert_array_equal(scorer.predict(columns), first.served.score(first.test.x[:5]).ensemble)
     del columns["spent"]
     with pytest.raises(DataError, match="'spent' that is missing"):
         scorer.predict(columns)

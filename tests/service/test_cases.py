@@ -168,10 +168,10 @@ def test_a_verdict_becomes_a_label_and_a_correction_another(desktop):
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, None),
+        ({}, "verdict"),
         ({"verdict": "frod"}, "verdict"),
         ({"verdict": "good", "reason": "card_stolen"}, "reason"),
-        ({"verdit": "x"}, None),
+        ({"verdit": "x"}, "verdit"),
     ],
 )
 def test_a_verdict_that_is_none_is_422(desktop, body, field):
@@ -308,7 +308,7 @@ def test_a_second_opinion_is_asked_given_and_withdrawn(burst):
     assert burst.client.delete(f"{path}/opinion").json()["opinion"] is None
     assert burst.post(f"{path}/opinion", of="role:cook").status_code == 422
     Users(burst.work.cases.database).add("ana", "a long enough password", ["analyst"], who="local")
-    assert burst.client.get("/cases/colleagues").json() == {"users": ["ana"], "roles": ["administrator", "analyst"]}
+    assert burst.client.get("/cases/colleagues").json() == {"users": ["ana"], "roles": ["administrator", "analyst", "labeler"]}
     unknown = burst.post(f"{path}/opinion", of="bob")
     assert (unknown.status_code, "ana" in unknown.json()["detail"]) == (422, True)
     assert burst.post(f"{path}/opinion", of="ana").status_code == 200

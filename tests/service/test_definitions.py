@@ -147,7 +147,7 @@ def test_an_evaluation_says_of_every_threshold_what_the_test_says(run, trained):
     found, kept = evaluation(run, trained), trained.trained
     score, test = kept.scores.ensemble, kept.test
     assert (found["rows"]["test"], found["fraud"]["test"]) == (len(test), test.frauds)
-    assert found["thresholds"] == pytest.approx(kept.ensemble.thresholds)
+    assert found["thresholds"] == pytest.approx(kept.served.thresholds)
     for row in found["table"]:
         above = score >= row["at"]
         assert (row["flagged"], row["frauds"]) == (above.sum(), test.fraud[above].sum())

@@ -13,6 +13,7 @@ from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.audit import AuditLog
+from penstock.cases.policy import CasePolicy
 from penstock.cases.queues import Filter, page
 from penstock.cases.store import Cases
 from penstock.cli import run as penstock
@@ -68,6 +69,7 @@ def shop():
         rules=[Rule("large", "amount > 100", then="review", reason="{amount} with {card}, after {card_before}")],
         policy=Policy(),
         personal=["card", "email"],
+        cases=CasePolicy(grouped=False),
     )
 
 

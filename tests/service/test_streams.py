@@ -144,7 +144,7 @@ def test_the_first_detector_that_has_the_source_is_taken_or_the_one_that_is_name
         (b'{"detector":"nope"}', 422, "detector"),
         (b'{"source":"/etc/passwd"}', 422, "source"),
         (b'{"source":"../short"}', 422, "source"),
-        (b'{"path":"/etc/passwd"}', 422, None),
+        (b'{"path":"/etc/passwd"}', 422, "path"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_with_the_field(scene, engine, body, status, fault):

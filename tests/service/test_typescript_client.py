@@ -47,7 +47,8 @@ def test_the_receiver_of_the_page_about_webhooks_compiles_and_takes_what_is_sign
     (folder / "src" / "receiver.ts").write_text(code.replace('"penstock-client"', '"./index.js"'))
     run(str(TOOLS / "tsc"), cwd=folder)
     secret, now_s = signing.new_secret(), int(time.time())
-    body = '{"id": "evt_1", "type": "penstock.case.decided", "data": {"transaction_id": "tx1", "verdict": "good"}}'
+    data = {"transaction_id": "tx1", "verdict": "good", "transactions": ["tx1"]}
+    body = json.dumps({"id": "evt_1", "type": "penstock.case.decided", "data": data})
     signed = [signing.headers([each], "evt_1", now_s, body.encode()) for each in (secret, secret, signing.new_secret())]
     script = f"""
         import {{ receive }} from "./receiver.js";

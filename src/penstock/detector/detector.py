@@ -322,8 +322,22 @@ class Detector:
 
     def _version(self) -> str:
         parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]
-        parts += [repr(self.models), repr(self.policy), self.plan.rules.version, repr(self.label), str(self.dedupe_us)]
+        parts += [
+            _declared_models(self.models),
+            repr(self.policy),
+            self.plan.rules.version,
+            repr(self.label),
+            str(self.dedupe_us),
+        ]
         return fingerprint("\n".join([*parts, *self.policy.version]))[:12]
+
+
+def _declared_models(models: Sequence[Model]) -> str:
+    """The declarations of models as version 0.1 wrote them, so that its decisions keep their version.
+
+    Options that it did not have are left out where they are not used; it grew 200 trees where their number is open.
+    """
+    return re.sub(r", (forbid=\[\]|monotone=\{\})", "", repr(models)).replace("trees=None", "trees=200")
 
 
 def _declaring_folder() -> Path:

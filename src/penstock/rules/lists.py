@@ -59,18 +59,21 @@ def read_listed(text: str, place: str) -> list[Listed]:
         DataError: there is no column `value`, or a line cannot be read; names the line.
     """
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    header = [name.strip().lower() for name in next(rows, [])]
-    unknown = [name for name in header if name not in COLUMNS]
-    if "value" not in header or unknown:
-        what = f"does not know {', '.join(map(repr, unknown))}" if unknown else "needs a column `value`"
-        raise DataError(f"{place}: a list {what}; its first line names some of: {', '.join(COLUMNS)}")
-    width, where = len(header), [header.index(name) if name in header else -1 for name in COLUMNS]
-    cells_of = itemgetter(*where)  # the last cell is made here, and is empty
-    return [
-        _listed(cells_of([*row, ""] if len(row) == width else _filled(row, width)), f"{place}, line {rows.line_num}")
-        for row in rows
-        if any(row)
-    ]
+    try:
+        header = [name.strip().lower() for name in next(rows, [])]
+        unknown = [name for name in header if name not in COLUMNS]
+        if "value" not in header or unknown:
+            what = f"does not know {', '.join(map(repr, unknown))}" if unknown else "needs a column `value`"
+            raise DataError(f"{place}: a list {what}; its first line names some of: {', '.join(COLUMNS)}")
+        width, where = len(header), [header.index(name) if name in header else -1 for name in COLUMNS]
+        cells_of = itemgetter(*where)  # the last cell is made here, and is empty
+        return [
+            _listed(cells_of([*row, ""] if len(row) == width else _filled(row, width)), f"{place}, line {rows.line_num}")
+            for row in rows
+            if any(row)
+        ]
+    except csv.Error as error:
+        raise DataError(f"{place}, line {rows.line_num}: this is no CSV: {error}") from error
 
 
 def _filled(row: list[str], width: int) -> list[str]:

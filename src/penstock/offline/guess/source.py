@@ -60,7 +60,7 @@ def source(
     without = without or {}
     parts = [
         _head(guessed, file, path),
-        _imports(guessed),
+        _imports(guessed, further),
         _event(guessed),
         _left_out(guessed),
         _recorded(guessed),
@@ -91,7 +91,7 @@ def _head(guessed: Guessed, file: str, path: str) -> Iterator[str]:
     yield '"""'
 
 
-def _imports(guessed: Guessed) -> Iterator[str]:
+def _imports(guessed: Guessed, further: Further | None) -> Iterator[str]:
     steps = guessed.time.every is not None
     yield "from datetime import UTC, datetime" if steps else "from datetime import datetime"
     yield ""
@@ -100,7 +100,7 @@ def _imports(guessed: Guessed) -> Iterator[str]:
     if conversions:
         yield "import polars as pl"
     yield ""
-    names = {"Detector", "Policy", "derive"} | ({"Entity"} if guessed.keys else set())
+    names = {"Detector", "Policy", "derive"} | ({"Entity"} if guessed.keys or (further and further.entities) else set())
     names |= {"Label", "LogisticRegression", "XGBoost"} if guessed.label is not None else set()
     names |= {"Rule"} if list(rule_lines(guessed)) else set()
     yield f"from penstock import {', '.join(sorted(names, key=_sorted_as_imports))}"

@@ -49,10 +49,11 @@ def document(app: FastAPI, routes: Iterable[Route], events: Mapping[str, type | 
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
         if "422" in operation["responses"]:  # FastAPI describes its validation error, which no route answers
             operation["responses"]["422"] = refusal(422)
-        operation["responses"] |= {str(code): refusal(code) for code in (414, 431)}
     for route in declared:
         if route.events is not None:
             _add_events(found["paths"], route, events, events_of)
+    for operation in (operation for path in found["paths"].values() for operation in path.values()):
+        operation["responses"] |= {str(code): refusal(code) for code in (414, 431)}
     found["tags"] = [{"name": name, "description": about} for name, about in _TAGS.items()]
     found["paths"] = dict(sorted(found["paths"].items(), key=lambda item: (item[0] != "/predict", item[0])))
     return found
