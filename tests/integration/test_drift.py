@@ -196,7 +196,16 @@ def test_scores_of_other_models_are_not_counted(settings, models):
     assert counted[-3:].tolist() == [0, 0, 0]
 
 
-def test_a_service_that_begins_empty_as_training_did_is_judged_from_its_first_day(models, tmp_path):
+@pytest.fixture
+def measured(tmp_path_factory):
+    """A folder of models that are served as they were measured, and their version."""
+    folder = tmp_path_factory.mktemp("measured")
+    done = trained(detector(), ALL.filter(pl.col("timestamp") < LIVE), refit=False)
+    return folder, register(FolderRegistry(folder), detector(), done).report.model_version
+
+
+def test_a_service_that_begins_empty_as_training_did_is_judged_from_its_first_day(measured, tmp_path):
+    models = measured
     with Engine(detector(), models=models[0], data=tmp_path, clock=SetClock(NOW)) as engine:
         engine.decide_many(ALL.filter((pl.col("timestamp") >= LIVE) & (pl.col("timestamp") < LIVE + timedelta(days=1))))
         engine.ledger.flush()
