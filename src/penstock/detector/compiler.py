@@ -13,6 +13,7 @@ from penstock.features import Aggregate, Derived, Entity
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan, Stream, compile_entity
+from penstock.features.vocabulary import KINDS, SCANNED
 from penstock.messages import Column, Layout, Type
 from penstock.rules import RuleSet
 
@@ -167,7 +168,7 @@ class Compiler:
         )
 
     def _type(self, feature: Aggregate) -> Type:
-        return self.layout[feature.field].type if feature.kind in ("last", "first") and feature.field else Type.NUMBER
+        return self.layout[feature.field].type if KINDS[feature.kind].gives_field and feature.field else Type.NUMBER
 
     def _definition(self, feature: Aggregate) -> str:
         parts: list[object] = [feature.kind, feature.field, feature.window_us, feature.delay_us, feature.where, feature.current]
@@ -179,6 +180,7 @@ class Compiler:
             feature.entity.fields,
             feature.entity.roles,
         ]
+        parts += [feature.rank, feature.values_read] if feature.kind in SCANNED else []
         return repr(parts) + self.prints.get(feature.field or "", "")
 
     def _check_aggregate(self, feature: Aggregate) -> None:
@@ -212,13 +214,11 @@ class Compiler:
             )
             hint = f" It is {what}." if what else did_you_mean(feature.field, known)
             raise DeclarationError(f"{place}: there is no field {feature.field!r} to aggregate.{hint}")
-        if feature.kind in ("sum", "mean", "std", "min", "max") and self.layout[feature.field].type not in (
-            Type.NUMBER,
-            Type.BOOLEAN,
-        ):
+        computes = KINDS[feature.kind].field == "numbers"
+        if computes and self.layout[feature.field].type not in (Type.NUMBER, Type.BOOLEAN):
             type_ = self.layout[feature.field].type.value
             raise DeclarationError(
-                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, last or first, or a"
+                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, mode, last or first, or a"
                 f" number: {', '.join(numbers)}"
             )
         self._check_currency(feature, place)
@@ -226,7 +226,7 @@ class Compiler:
     def _check_currency(self, feature: Aggregate, place: str) -> None:
         """Sums over mixed currencies mean nothing."""
         moneys = [f for f in self.detector.features if isinstance(f, Money) and f.amount == feature.field]
-        if moneys and feature.kind in ("sum", "mean", "std", "min", "max"):
+        if moneys and KINDS[feature.kind].field == "numbers":
             raise DeclarationError(
                 f"{place}: {feature.field} is in the currency that {moneys[0].currency} says, so a {feature.kind} would mix "
                 f"currencies; aggregate {moneys[0].name!r}, which is converted to {moneys[0].to}"

@@ -26,9 +26,9 @@ from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
-from penstock.features.entity import REMEMBERED
 from penstock.features.kernel.words import STATE_FORMAT
 from penstock.features.ratio import Ratio
+from penstock.features.vocabulary import KINDS
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type
 from penstock.models import Model
@@ -352,7 +352,7 @@ def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> lis
     containing = {
         f.name: f
         for f in features
-        if isinstance(f, Aggregate) and f.current and not f.delay and f.field and f.kind not in (*REMEMBERED, "distinct")
+        if isinstance(f, Aggregate) and f.current and not f.delay and KINDS[f.kind].field == "numbers"
     }
     expressions = [(f"feature {f.name!r}", f.sql) for f in features if isinstance(f, Derived)]
     expressions += [(f"rule {rule.name!r}", rule.when) for rule in rules]
