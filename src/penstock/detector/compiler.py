@@ -218,8 +218,8 @@ class Compiler:
         if computes and self.layout[feature.field].type not in (Type.NUMBER, Type.BOOLEAN):
             type_ = self.layout[feature.field].type.value
             raise DeclarationError(
-                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, mode, last or first, or a"
-                f" number: {', '.join(numbers)}"
+                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, mode, last or first, "
+                f"or a number: {', '.join(numbers)}"
             )
         self._check_currency(feature, place)
 

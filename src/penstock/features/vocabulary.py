@@ -8,8 +8,9 @@ from penstock.features.kernel import words as k
 class Kind(NamedTuple):
     """A kind of aggregate.
 
-    op: the kernel's opcode. field: nothing, numbers or any values are aggregated. looks: over a window; back `within` a time, or for ever, at earlier
-    events alone; or over the current session. whole: it can look at all of history. gives_field: it has the type of its field.
+    op: the kernel's opcode. field: nothing, numbers or any values are aggregated. looks: over a window; back `within` a time,
+    or for ever, at earlier events alone; or over the current session. whole: it can look at all of history. gives_field: it has
+    the type of its field.
     """
 
     op: int
