@@ -102,7 +102,8 @@ def test_only_who_may_decide_has_the_buttons_and_the_keys_for_it(page, closed, r
     page.goto(f"{closed}/console/queue?case={waiting[0]['id']}")
     page.get_by_role("article", name=f"Case of {waiting[0]['transaction_id']}").wait_for()
     may = role == "analyst"
-    expect(page.get_by_role("button", name="Legitimate")).to_have_count(int(may))
+    verdicts = page.get_by_role("button", name="Legitimate")  # one for the case, and one for each of several transactions
+    expect(verdicts.first).to_be_visible() if may else expect(verdicts).to_have_count(0)
     expect(page.get_by_role("button", name="Get next")).to_have_count(int(may))
     expect(page.get_by_text("verdicts are for analysts")).to_have_count(int(not may))
     before = page.locator("article").get_attribute("aria-label")
@@ -141,6 +142,7 @@ def test_a_wrong_password_is_said_and_signing_out_ends_the_session(page, closed,
 
 def test_an_administrator_adds_changes_and_keeps_out_users_and_makes_and_revokes_keys(page, closed, browser, shots):
     sign_in(page, closed, "root")
+    account(page).wait_for()
     page.goto(f"{closed}/console/operations?tab=access")
     page.get_by_role("button", name="Add a user…").click()
     page.get_by_label("Name", exact=True).fill("ben")
@@ -183,6 +185,7 @@ def test_the_last_administrator_cannot_be_kept_out(page, closed):
         root.patch("/users/a.administrator", json={"disabled": True}).raise_for_status()
     page.expected.append("409")
     sign_in(page, closed, "root")
+    account(page).wait_for()
     page.goto(f"{closed}/console/operations?tab=access")
     page.get_by_role("button", name="Change root").click()
     page.get_by_label("Keep root out").check()
