@@ -233,8 +233,11 @@ NO_WIDER = "document.documentElement.scrollWidth <= innerWidth"
 
 
 def test_a_burst_is_one_case_whose_transactions_get_verdicts_of_their_own(page, batcher, shots, axe):
-    wait_until(lambda: [each for each in batcher.cases() if each["transactions"] > 1], within_s=120)
-    case = max(batcher.cases(), key=lambda each: each["transactions"])
+    def bursts():  # that nobody holds: a case of another analyst offers no verdicts
+        return [each for each in batcher.cases() if each["transactions"] > 1 and each["state"] == "open"]
+
+    wait_until(bursts, within_s=120)
+    case = max(bursts(), key=lambda each: each["transactions"])
     page.goto(f"{batcher.url}/console/queue?case={case['id']}")
     members = page.get_by_role("region", name="Transactions of this case")
     members.get_by_role("button", name="Legitimate: ").first.click()
