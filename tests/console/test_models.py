@@ -130,3 +130,32 @@ def test_the_page_of_drift_says_what_there_is(page, server, shots, axe):
     page.get_by_text("There is no drift report yet").or_(page.get_by_role("table", name="Drift by column")).first.wait_for()
     axe(page)
     shots(page, "models-drift")
+
+
+def test_a_column_of_drift_opens_its_distribution_and_those_without_data_are_hidden(page, server, shots, axe):
+    def column(name, state, bins=(), days=()):
+        figures = dict.fromkeys(("psi", "js", "limit", "lasting", "recent_limit", "unseen"), 0.25)
+        lists = {"models": [], "rules": [], "bins": list(bins), "days": list(days), "missing": [0, 0.1]}
+        more = {"ks": None, "recent": None, "ageing": False, "importance": {}, "rows": 900, "kind": "number"}
+        return {"name": name, "state": state, **figures, **lists, **more}
+
+    bins = [{"label": "up to 10", "training": 0.75, "live": 0.25}, {"label": "above 10", "training": 0.25, "live": 0.75}]
+    whole = column("amount", "drifted", bins, [{"day": "2026-01-05", "rows": 900, "psi": 0.5}])
+    report = {
+        **{"detector": "banking", "model_version": "1", "made_at": "2026-01-06T00:00:00Z", "rows": 900, "judged": True},
+        **{"reference": "training of version 1", "reference_days": ["2025-12-01", "2025-12-31"], "since": None, "until": None},
+        **{"findings": [], "estimate": {}, "truth": [], "notes": []},
+        "columns": [column("amount", "drifted"), column("hour", "few")],
+    }
+    page.route("**/detectors/*/drift", lambda route: route.fulfill(json=report))
+    page.route("**/detectors/*/drift/amount", lambda route: route.fulfill(json=whole))
+    page.goto(f"{server.url}/console/models?tab=drift")
+    table = page.get_by_role("table", name="Drift by column")
+    expect(table.get_by_role("row")).to_have_count(2)
+    page.get_by_role("button", name="Show 1 column without enough data").click()
+    expect(table.get_by_role("row")).to_have_count(3)
+    table.get_by_role("row", name="drifted").get_by_text("drifted").click()
+    distribution = page.get_by_role("region", name="Distribution of amount")
+    expect(distribution.get_by_role("row", name="up to 10 75.0 % 25.0 %")).to_be_visible()
+    axe(page)
+    shots(page, "models-drift-column")

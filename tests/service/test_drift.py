@@ -76,7 +76,8 @@ def test_the_newest_look_has_everything_that_a_page_needs(play, engine, tmp_path
     engine.ledger.flush()
 
     async def look(client, _drift):
-        answer = await until(client, 200)
+        await until(client, 200)
+        answer = await client.get("/detectors/paid/drift", params={"detail": True})
         return answer, (await client.get("/metrics")).text
 
     answer, metrics = play(look, every_s=0.01)
@@ -91,6 +92,26 @@ def test_the_newest_look_has_everything_that_a_page_needs(play, engine, tmp_path
     assert f'penstock_drift_alarms{{detector="paid"}} {len(report.alarms):.1f}' in metrics
     names = {line.split("{")[0] for line in metrics.splitlines() if line.startswith(("penstock_drift", "penstock_estimated"))}
     assert names == {f"penstock_drift_{name}" for name in ("psi", "limit", "missing_share", "alarms", "looked_at")}
+
+
+def test_a_page_gets_columns_without_bins_and_days_and_those_of_one_when_it_asks(play, engine, tmp_path):
+    make_reference(Settings(data=tmp_path), ALONE, read(ALL.filter(HALF), ALONE))
+    engine.decide_many(ALL.filter(~HALF))
+    engine.ledger.flush()
+
+    async def look(client, drift):
+        short = (await until(client, 200)).json()
+        whole = (await client.get("/detectors/paid/drift?detail=true")).json()
+        one, unknown = [await client.get(f"/detectors/paid/drift/{name}") for name in ("amount", "amuont")]
+        return short, whole, one.json(), unknown
+
+    short, whole, one, unknown = play(look, every_s=0.01)
+    assert [column | {"bins": [], "days": []} for column in whole["columns"]] == short["columns"]
+    assert one in whole["columns"]
+    assert one["bins"]
+    assert one["days"]
+    assert unknown.status_code == 404
+    assert "amount" in unknown.json()["detail"]
 
 
 def test_metrics_are_as_many_as_there_are_columns_however_much_is_decided(play, engine, tmp_path):

@@ -3,8 +3,9 @@
 import contextlib
 import json
 import re
+import threading
 from collections import Counter
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 import pytest
@@ -292,19 +293,39 @@ def test_a_service_without_rules_of_alerting_tells_nobody(serve):
 # ---------------------------------------------------------------- reports
 
 
+def days_of(client, path):
+    """The listed days, as soon as they are counted."""
+    return wait_until(lambda: (listed := done(client.get(path)))["computed_at"] and listed)["reports"]
+
+
+def test_the_list_of_days_is_answered_while_they_are_counted(serve, monkeypatch):
+    may_end = threading.Event()
+
+    def count(*_, **__):
+        may_end.wait(30)
+        return [(date(2026, 1, 5), 3)]
+
+    monkeypatch.setattr(reports, "decided_days", count)
+    with serve() as client:
+        assert done(client.get("/reports")) == {"reports": [], "computed_at": None}
+        may_end.set()
+        [day] = days_of(client, "/reports")
+        assert (day["date"], day["decisions"]) == ("2026-01-05", 3)
+
+
 def test_a_day_is_reported_as_facts_and_as_a_page(serve):
     with serve() as client:
-        assert done(client.get("/reports")) == {"reports": []}
+        assert days_of(client, "/reports") == []
     with serve() as client:
         days = Counter(client.post("/predict", json=payment(number)).json()["decided_at"][:10] for number in range(3))
-        assert {each["date"]: each["decisions"] for each in done(client.get("/reports"))["reports"]} == days
+        assert {each["date"]: each["decisions"] for each in days_of(client, "/reports")} == days
         today = max(days)
         facts = done(client.get(f"/reports/{today}"))
         assert (facts["by"], facts["figures"]["decisions"]["day"]) == ("decided", days[today])
         assert client.get(f"/reports/{today}?by=event").status_code == 404
         assert client.get("/reports?by=whenever").status_code == 422
         day = {"date": "2026-01-05", "detector": "mine", "decisions": 3, "finished": True}
-        assert done(client.get("/reports?by=event")) == {"reports": [day]}
+        assert days_of(client, "/reports?by=event") == [day]
         facts = done(client.get("/reports/2026-01-05?by=event"))
         assert (facts["detector"], facts["by"], facts["figures"]["decisions"]["day"]) == ("mine", "event", 3)
         page = client.get("/reports/2026-01-05?by=event&format=html")

@@ -500,6 +500,7 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
     assert set(document["paths"]) == {
         "/predict",
         "/detectors/{name}/drift",
+        "/detectors/{name}/drift/{column}",
         "/detectors/fake/predict",
         "/detectors/fake/transactions",
         "/transaction/{transaction_id}/status",

@@ -264,6 +264,7 @@ class _Composition:
         )
         self.verdicts = None if parts.cases is None else Verdicts(parts.cases, router)
         self.board = None if parts.operating is None else Board(router, parts.operating, self.rules)
+        self.reports = None if parts.operating is None else Reports(router, parts.operating.settings)
 
     def _tried(self, name: str, newer: NewerTrial) -> FollowerTask:
         """Follows the trials of a detector; a promotion is in force as soon as the trial has ended."""
@@ -277,7 +278,8 @@ class _Composition:
             background.following += [each.run for each in followers.values()]
         background.always.append(self.drifting.run)
         background.closing += [self.replays.close, self.backtests.close, *(each.close for each in self.features.values())]
-        background.closing += [each.close for each in (self.administration, self.trials, self.drifting) if each is not None]
+        computing = (self.administration, self.reports, self.trials, self.drifting)
+        background.closing += [each.close for each in computing if each is not None]
         background.always += [each.run for each in (self.verdicts, self.board) if each is not None]
         if self.given.access is not None:
             background.always.append(self.given.access.follow)
@@ -300,12 +302,13 @@ class _Composition:
             self.administration,
             self.verdicts,
             self.board,
+            self.reports,
         ]
         if given.trials is not None:
             found.append(Models(router, self.challengers))
         if operating is not None:
             quarantine = Quarantine(router, operating.office)
-            found += [quarantine, Resubmission(router, quarantine), Deliveries(operating), Reports(router, operating.settings)]
+            found += [quarantine, Resubmission(router, quarantine), Deliveries(operating)]
             found += [UsersAndKeys(operating.office, given.access), Audit(operating.office), SavedViews(operating.office)]
         return {type(part): part for part in found if part is not None}
 

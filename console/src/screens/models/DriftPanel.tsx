@@ -1,13 +1,16 @@
 import { Link } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
+import { useState } from "react";
 import { ApiProblem, type Schemas } from "~/api/client";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
+import { cx } from "~/ui/styles";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
-import { count, percent, UNKNOWN, words } from "~/words/numbers";
-import { useDrift } from "./queries";
+import { count, percent, plural, UNKNOWN, words } from "~/words/numbers";
+import { useDrift, useDriftOfColumn } from "./queries";
 
 type Report = Schemas["DriftReport"];
 type Column = Schemas["ColumnDrift"];
@@ -35,22 +38,104 @@ export function DriftPanel({ name }: { name: string }) {
       {(report) => (
         <>
           <Findings report={report} />
-          <Panel
-            title="Per feature and score"
-            about={`${count(report.rows)} live rows against ${report.reference}; PSI above its limit, beyond what days, chance and age explain, is drift.`}
-            flush
-          >
-            <Table
-              exported
-              label="Drift by column"
-              rows={report.columns}
-              columns={COLUMNS}
-              id={(column) => column.name}
-            />
-          </Panel>
+          <Columns report={report} name={name} />
         </>
       )}
     </Asked>
+  );
+}
+
+/** The columns; those that cannot be judged wait behind a button. */
+function Columns({ report, name }: { report: Report; name: string }) {
+  const [all, setAll] = useState(false);
+  const [open, setOpen] = useState<string>();
+  const judged = report.columns.filter((column) => column.state === "drifted" || column.state === "stable");
+  const shown = all || judged.length === 0 ? report.columns : judged;
+  const hidden = report.columns.length - shown.length;
+  return (
+    <Panel
+      title="Per feature and score"
+      about={`${count(report.rows)} live events vs. training data (${report.reference}). A column has drifted when its PSI stays above its limit.`}
+      flush
+      actions={
+        hidden > 0 && <Button onClick={() => setAll(true)}>Show {plural(hidden, "column")} without enough data</Button>
+      }
+    >
+      <Table
+        exported
+        label="Drift by column"
+        rows={shown}
+        columns={COLUMNS}
+        id={(column) => column.name}
+        onOpen={(column) => setOpen(column.name === open ? undefined : column.name)}
+        chosen={(column) => column.name === open}
+      />
+      {open && <OfColumn name={name} column={open} madeAt={report.made_at} />}
+    </Panel>
+  );
+}
+
+/** Training and live side by side, bin by bin, and the index day by day. */
+function OfColumn({ name, column, madeAt }: { name: string; column: string; madeAt: string }) {
+  const asked = useDriftOfColumn(name, column, madeAt);
+  return (
+    <section aria-label={`Distribution of ${words(column)}`} className="border-t p-4">
+      <Asked of={asked} height={220}>
+        {(found) => (
+          <div className="grid gap-6 lg:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+            <Bins column={found} />
+            <div className="flex flex-col gap-2">
+              <h3 className="font-medium">PSI by day (UTC), limit {found.limit.toFixed(2)}</h3>
+              <Days column={found} />
+            </div>
+          </div>
+        )}
+      </Asked>
+    </section>
+  );
+}
+
+function Bins({ column }: { column: Column }) {
+  const most = Math.max(...column.bins.flatMap((bin) => [bin.training, bin.live]), 1e-9);
+  return (
+    <table className="w-full text-left">
+      <caption className="pb-2 text-left font-medium">{words(column.name)}: share of events by value</caption>
+      <thead className="text-soft text-xs">
+        <tr>
+          <th scope="col" className="py-1 font-medium">
+            Value
+          </th>
+          <th scope="col" className="py-1 font-medium">
+            Training
+          </th>
+          <th scope="col" className="py-1 font-medium">
+            Live
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {column.bins.map((bin) => (
+          <tr key={bin.label} className="border-t">
+            <td className="py-1 pr-3">{bin.label}</td>
+            <Share of={bin.training} most={most} colour="bg-line" />
+            <Share of={bin.live} most={most} colour="bg-accent" />
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Share({ of, most, colour }: { of: number; most: number; colour: string }) {
+  return (
+    <td className="py-1 pr-3">
+      <span className="flex items-center gap-2">
+        <span aria-hidden className="h-3 flex-1">
+          <span className={cx("block h-full rounded-sm", colour)} style={{ width: `${(100 * of) / most}%` }} />
+        </span>
+        <span className="figure w-16 text-right">{percent(of)}</span>
+      </span>
+    </td>
   );
 }
 
@@ -60,7 +145,7 @@ function Findings({ report }: { report: Report }) {
       title={report.findings.length ? "Findings" : "Nothing has drifted"}
       about={
         <>
-          Looked at <Time at={report.made_at} form="full" />
+          Measured <Time at={report.made_at} form="full" />
         </>
       }
     >
@@ -161,12 +246,6 @@ const COLUMNS: ColumnDef<Column, unknown>[] = [
       return `${percent(live)} (${percent(training)})`;
     },
   },
-  {
-    id: "days",
-    header: "By day",
-    enableSorting: false,
-    cell: ({ row }) => <Days column={row.original} />,
-  },
 ];
 
 function Days({ column }: { column: Column }) {
@@ -175,11 +254,12 @@ function Days({ column }: { column: Column }) {
     <span
       role="img"
       aria-label={`PSI by day: ${column.days.map((day) => day.psi.toFixed(3)).join(", ")}`}
-      className="flex h-5 w-24 items-end gap-px"
+      className="flex h-24 items-end gap-px border-b"
     >
-      {column.days.slice(-24).map((day) => (
+      {column.days.map((day) => (
         <span
           key={day.day}
+          title={`${day.day}: ${day.psi.toFixed(3)}`}
           className={day.psi > column.limit ? "flex-1 bg-block" : "flex-1 bg-accent"}
           style={{ height: `${Math.max(4, (100 * day.psi) / highest)}%` }}
         />

@@ -67,6 +67,17 @@ export function useDrift(name: string) {
   });
 }
 
+/** One column with its bins and days, of the same measurement as the report. */
+export function useDriftOfColumn(name: string, column: string, madeAt: string) {
+  return useQuery({
+    queryKey: ["drift", name, column, madeAt],
+    queryFn: async () =>
+      say(
+        await api.GET("/detectors/{name}/drift/{column}", { params: { path: { name, column } } }),
+      ) as Schemas["ColumnDrift"],
+  });
+}
+
 /** What can be done with a version. rollback: its trial ends; undo: of the champion, its promotion. */
 export type Step =
   | { kind: "shadow"; note: string }

@@ -3,10 +3,11 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { ExternalLink } from "lucide-react";
 import { useState } from "react";
 import { api, BASE, type Schemas, say } from "~/api/client";
-import { Asked, Empty } from "~/ui/Asked";
+import { Asked, Empty, Waiting } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
+import { Time } from "~/ui/Time";
 import { plural } from "~/words/numbers";
 
 type Day = Schemas["ReportDay"];
@@ -17,25 +18,39 @@ export function ReportsTab() {
   const days = useQuery({
     queryKey: ["reports", detector],
     staleTime: 60_000,
+    refetchInterval: ({ state }) => (state.data?.computed_at === null ? 1_000 : false),
     queryFn: async () => say(await api.GET("/reports", { params: { query: { detector } } })),
   });
   return (
     <Asked
       of={days}
       height={420}
-      empty={({ reports }) =>
-        reports.length === 0 && (
+      empty={({ reports, computed_at }) =>
+        reports.length === 0 &&
+        (computed_at === null ? (
+          <Waiting height={420} />
+        ) : (
           <Panel>
             <Empty title="No day to report yet">A day appears here with its first decision.</Empty>
           </Panel>
-        )
+        ))
       }
     >
-      {({ reports }) => {
+      {({ reports, computed_at }) => {
         const chosen = reports.find((day) => idOf(day) === id) ?? reports[0];
         return (
           <div className="grid gap-4 lg:grid-cols-[18rem_minmax(0,1fr)]">
-            <Panel title="Days" about="UTC, by the time of the decisions" flush className="self-start">
+            <Panel
+              title="Days"
+              about={
+                <>
+                  UTC, by the time of the decisions; counted{" "}
+                  {computed_at ? <Time at={computed_at} form="full" /> : "in part so far"}
+                </>
+              }
+              flush
+              className="self-start"
+            >
               <ul className="max-h-56 overflow-y-auto lg:max-h-[70vh]">
                 {reports.map((day) => (
                   <Line key={idOf(day)} day={day} here={day === chosen} />
@@ -72,7 +87,7 @@ function Line({ day, here }: { day: Day; here: boolean }) {
             {day.detector}, {plural(day.decisions, "decision")}
           </span>
         </span>
-        {!day.finished && <Badge tone="info">goes on</Badge>}
+        {!day.finished && <Badge tone="info">in progress</Badge>}
       </Link>
     </li>
   );

@@ -1,4 +1,4 @@
-"""Result types of a drift report: the body of `GET /detectors/{name}/drift` and `penstock drift --json`."""
+"""Result types of a drift report: the body of `GET /detectors/{name}/drift?detail=true` and `penstock drift --json`."""
 
 from datetime import date, datetime
 from typing import Literal

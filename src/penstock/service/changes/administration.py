@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
-from penstock.errors import BundleError, DataError, DeclarationError, PenstockError, did_you_mean
+from penstock.errors import BundleError, DataError, DeclarationError, did_you_mean
 from penstock.governance.administration import RuleAdministration
 from penstock.governance.approvals import ApprovalService, Approve
 from penstock.governance.challengers import Challengers
@@ -15,13 +17,14 @@ from penstock.ledger.archive import Archive
 from penstock.offline.backtest.fires import Fires, fires
 from penstock.service.changes.followers import FollowerTask
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.computed import Computed, ComputedValues
 from penstock.service.http.problems import RequestRefused
 
 T = TypeVar("T")
 
 FIRES_DAYS = 1.0
-FIRES_WITHIN_S = 2.0
-"""How many days back firings of rules are counted for the list of rules, and the time limit in seconds."""
+FIRES_WITHIN_S = 60.0
+"""How many days back firings of rules are counted for the list of rules, in the background, and the time limit in seconds."""
 
 
 class CurrentRevision(NamedTuple):
@@ -45,11 +48,13 @@ class Administration:
         features: Mapping[str, FeatureActivation],
         challengers: Mapping[str, Challengers],
         settings: Settings,
+        clock: Clock = system_clock,
     ) -> None:
         self._admins, self._router, self._followers, self._settings = admin, router, followers, settings
         self._features, self._challengers = features, challengers
         self.testing = asyncio.Lock()
         self._archives: dict[str, Archive] = {}
+        self._fires = ComputedValues[Mapping[str, Fires]](clock)
 
     def of(self, name: str) -> RuleAdministration:
         """The rule and list services of a detector.
@@ -125,21 +130,19 @@ class Administration:
         versions = served.engine.active.format.versions
         return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
 
-    async def fires(self, name: str) -> Mapping[str, Fires] | None:
-        """How often rules fired lately; None if unknown, or if counting takes too long."""
+    def fires(self, name: str) -> Computed[Mapping[str, Fires]] | None:
+        """How often rules fired lately, as counted last; None if unknown. Never waits for a count."""
         served = self._router.get(name)
         if served is None or served.not_ready is not None:
             return None
         if name not in self._archives:
             self._archives[name] = Archive(served.engine.ledger, self._settings.data / "archive")
-        limited = _Limited(self._archives[name])
-        try:
-            return await asyncio.to_thread(fires, limited, name, FIRES_DAYS, now_us=served.engine.clock())
-        except PenstockError:  # too much is recorded, or it cannot be read: rules are shown without counts
-            return None
+        count = partial(fires, _Limited(self._archives[name]), name, FIRES_DAYS, now_us=served.engine.clock())
+        return self._fires.newest(name, served.engine.ledger.durable_position, count)
 
     async def close(self) -> None:
-        """Release the read connections."""
+        """Wait for a running count, and release the read connections."""
+        await self._fires.close()
         for archive in self._archives.values():
             await asyncio.to_thread(archive.close)
 

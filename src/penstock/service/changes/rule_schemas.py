@@ -14,6 +14,7 @@ from penstock.governance.rules import RuleBody, RuleState, StoredRule, differenc
 from penstock.governance.versions import CANDIDATE, in_state
 from penstock.offline.backtest.fires import Fires
 from penstock.rules.checks import Finding
+from penstock.service.http.computed import Computed
 from penstock.service.http.requests import filled
 
 Note = Annotated[str, Meta(max_length=2000)]
@@ -172,8 +173,8 @@ class FiresForm(msgspec.Struct):
 
 class RuleForm(msgspec.Struct):
     """A rule. state: of its active version, else of its candidate, else of its newest. active, candidate: the acting
-    version, and the one in trial. newest: the last one written. pending: ids of requests that wait. fires: null if
-    unknown.
+    version, and the one in trial. newest: the last one written. pending: ids of requests that wait. fires: as counted last,
+    in the background; null until then.
     """
 
     name: str
@@ -192,7 +193,7 @@ class RuleForm(msgspec.Struct):
 
 class RuleList(msgspec.Struct):
     """The rules of a detector. in_force, lists: what decisions name now as `versions.rules` and `versions.lists`, where the
-    engine is here. fires_days: the number of days counted in `fires`.
+    engine is here. fires_days: the number of days counted in `fires`; fires_at: as of when, null until they are counted.
     """
 
     detector: str
@@ -201,6 +202,7 @@ class RuleList(msgspec.Struct):
     in_force: str | None
     lists: str | None
     fires_days: float
+    fires_at: str | None
     rules: list[RuleForm]
 
 
@@ -320,7 +322,7 @@ def version_forms(known: Sequence[StoredRule]) -> dict[int, RuleVersion]:
 def rule_form(
     known: Sequence[StoredRule],
     findings: Sequence[Finding] = (),
-    fired: Mapping[str, Fires] | None = None,
+    fired: Computed[Mapping[str, Fires]] | None = None,
     pending: Sequence[Request] = (),
 ) -> RuleForm:
     """The response form of a rule, from all its versions."""
@@ -339,7 +341,7 @@ def rule_form(
         candidate=None if tried is None else forms[tried.version],
         newest=forms[newest.version],
         warnings=[filled(FindingForm, each) for each in findings],
-        fires=None if fired is None else _fires(newest.name, tried, fired),
+        fires=None if fired is None else _fires(newest.name, tried, fired.value),
         pending=[request.id for request in pending if request.kind == "rule" and request.name == newest.name],
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
+from penstock.clock import iso
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine.rule_preview import Evaluate, on_event, on_recorded
@@ -130,7 +131,7 @@ _EXPORTED = {200: {"description": "One rule a line.", "content": _LINES}, 404: r
 async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> RuleList:
     """All rules: state, since when, author of the last change, warnings, and how often they fired lately."""
     admin = administration.of(name)
-    fired = await administration.fires(name)
+    fired = administration.fires(name)
 
     def found() -> RuleList:
         rules = by_name(admin.rules.versions())
@@ -138,7 +139,8 @@ async def listed(administration: Administration, /, name: str, *, archived: bool
         forms = [rule_form(known, admin.findings(rule), fired, waiting) for rule, known in rules.items()]
         kept = [form for form in forms if archived or form.state != "archived"]
         now = administration.in_force(name)
-        return RuleList(name, admin.rules.revision(), admin.rules.four_eyes, now.rules, now.lists, FIRES_DAYS, kept)
+        at = None if fired is None else iso(fired.at_us)
+        return RuleList(name, admin.rules.revision(), admin.rules.four_eyes, now.rules, now.lists, FIRES_DAYS, at, kept)
 
     return await administration.look(found)
 
@@ -155,7 +157,7 @@ async def export(administration: Administration, /, name: str) -> Response:
 async def one(administration: Administration, /, name: str, rule: str) -> RuleHistory:
     """A rule with all versions, newest first, their changes, and its requests."""
     admin = administration.of(name)
-    fired = await administration.fires(name)
+    fired = administration.fires(name)
 
     def found() -> RuleHistory:
         known = _known(administration, name, rule)

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Annotated
 
+from fastapi import Query
+from msgspec.structs import replace
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from penstock.engine import Engine
+from penstock.errors import NotFound, did_you_mean
 from penstock.identity.roles import Right
 from penstock.metrics import Families
-from penstock.offline.drift.result import DriftReport
+from penstock.offline.drift.result import ColumnDrift, DriftReport
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
@@ -41,7 +45,7 @@ class Drifting(Collector):
         return [engine for engine in open_ if isinstance(engine, Engine)]
 
     def newest(self, name: str) -> DriftReport:
-        """The newest report of a detector.
+        """The newest report of a detector, whole.
 
         Raises:
             RequestRefused: 404 no such detector, 409 it has no reference, 503 it has not been measured yet.
@@ -80,6 +84,25 @@ route = Routes("records")
 
 
 @route("GET", "/detectors/{name}/drift", Right.READ, refuses=(404, 409))
-async def drift(drifting: Drifting, /, name: str) -> DriftReport:
+async def drift(
+    drifting: Drifting,
+    /,
+    name: str,
+    *,
+    detail: Annotated[bool, Query(description="Include bins and days of every column, some 3 kB each.")] = False,
+) -> DriftReport:
     """The drift of live decisions from the models' training data, as of the newest measurement."""
-    return drifting.newest(name)
+    report = drifting.newest(name)
+    if detail:
+        return report
+    columns = [replace(column, bins=[], days=[]) for column in report.columns]
+    return replace(report, columns=columns)
+
+
+@route("GET", "/detectors/{name}/drift/{column}", Right.READ, refuses=(404, 409))
+async def drift_of_column(drifting: Drifting, /, name: str, column: str) -> ColumnDrift:
+    """One input or score, with its bins and days, as of the newest measurement."""
+    columns = {each.name: each for each in drifting.newest(name).columns}
+    if column not in columns:
+        raise NotFound(f"no column {column[:100]!r} of {name!r} is measured.{did_you_mean(column, columns)}")
+    return columns[column]

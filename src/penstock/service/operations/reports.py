@@ -1,4 +1,4 @@
-"""`/reports`: daily reports as JSON or as a page, computed on request from what is known then."""
+"""`/reports`: daily reports as JSON or as a page. A report is computed on request; the list of days in the background."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ import msgspec
 from fastapi import Path, Query, Response
 from msgspec import Meta
 
-from penstock.clock import Clock, from_us, system_clock
+from penstock.clock import Clock, from_us, iso, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError
@@ -19,6 +19,7 @@ from penstock.identity.roles import Right
 from penstock.offline.daily import By, Report, page
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
+from penstock.service.http.computed import ComputedValues
 from penstock.service.http.operation import answer, text_content
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, json_answer
@@ -55,28 +56,38 @@ class ReportDay(msgspec.Struct, frozen=True):
 
 
 class ReportList(msgspec.Struct, frozen=True):
-    """Days with decisions, newest first; each report is computed on request."""
+    """Days with decisions, newest first; each report is computed on request. The list is computed in the background, and again
+    when more was decided.
+    """
 
     reports: Annotated[list[ReportDay], Meta(description="Newest first.")]
+    computed_at: Annotated[
+        str | None, Meta(description="As of when; of several detectors the oldest. null: not all are counted yet, ask again.")
+    ]
 
 
 class Reports:
-    """Computes reports, one at a time, and caches each for a moment. Used on the event loop."""
+    """Computes reports, one at a time, and caches each for a moment; counts days beside. Used on the event loop."""
 
     def __init__(self, router: DetectorRouter, settings: Settings, clock: Clock = system_clock) -> None:
         self._router, self._settings, self._clock = router, settings, clock
         self._kept: dict[object, tuple[float, Any]] = {}
         self._making = asyncio.Lock()
+        self._days = ComputedValues[list[tuple[date, int]]](clock)
+        self.close = self._days.close
 
-    async def days(self, detector: str | None, by: By) -> list[ReportDay]:
-        """The days with decisions."""
-        today = from_us(self._clock()).date()
-        found = []
+    def days(self, detector: str | None, by: By) -> ReportList:
+        """The days with decisions, as they were counted last; never waits for a count."""
+        now_us = self._clock()
+        today, found, as_of = from_us(now_us).date(), [], [now_us]
         for engine in _engines(self._router.chosen(detector)):
-            name, look = engine.detector.name, partial(decided_days, self._settings, engine, by=by, clock=self._clock)
-            counted = await self._fresh((name, by), look)
-            found += [ReportDay(day.isoformat(), name, count, day < today) for day, count in counted]
-        return sorted(found, key=lambda each: (each.date, each.detector), reverse=True)
+            name, count = engine.detector.name, partial(decided_days, self._settings, engine, by=by, clock=self._clock)
+            counted = self._days.newest((name, by), engine.ledger.durable_position, count)
+            as_of.append(0 if counted is None else counted.at_us)
+            days = [] if counted is None else counted.value
+            found += [ReportDay(day.isoformat(), name, decided, day < today) for day, decided in days]
+        found.sort(key=lambda each: (each.date, each.detector), reverse=True)
+        return ReportList(found, iso(min(as_of)) if min(as_of) else None)
 
     async def of(self, day: date, detector: str | None, by: By) -> tuple[Report, str]:
         """The report of a day, and its page.
@@ -131,8 +142,8 @@ _JSON_OR_PAGE["content"] |= text_content("text/html")
 
 @route("GET", "/reports", Right.READ, refuses=(404,))
 async def listed(reports: Reports, /, detector: DetectorName = None, by: _By = "decided") -> ReportList:
-    """The days with decisions, newest first."""
-    return ReportList(await reports.days(detector, by))
+    """The days with decisions, newest first, as they were counted last."""
+    return reports.days(detector, by)
 
 
 @route("GET", "/reports/{day}", Right.READ, answers="DailyReport", refuses=(404,), responses={200: _JSON_OR_PAGE})
