@@ -142,9 +142,19 @@ def test_a_column_of_drift_opens_its_distribution_and_those_without_data_are_hid
     bins = [{"label": "up to 10", "training": 0.75, "live": 0.25}, {"label": "above 10", "training": 0.25, "live": 0.75}]
     whole = column("amount", "drifted", bins, [{"day": "2026-01-05", "rows": 900, "psi": 0.5}])
     report = {
-        **{"detector": "banking", "model_version": "1", "made_at": "2026-01-06T00:00:00Z", "rows": 900, "judged": True},
-        **{"reference": "training of version 1", "reference_days": ["2025-12-01", "2025-12-31"], "since": None, "until": None},
-        **{"findings": [], "estimate": {}, "truth": [], "notes": []},
+        "detector": "banking",
+        "model_version": "1",
+        "made_at": "2026-01-06T00:00:00Z",
+        "rows": 900,
+        "judged": True,
+        "reference": "training of version 1",
+        "reference_days": ["2025-12-01", "2025-12-31"],
+        "since": None,
+        "until": None,
+        "findings": [],
+        "estimate": {},
+        "truth": [],
+        "notes": [],
         "columns": [column("amount", "drifted"), column("hour", "few")],
     }
     page.route("**/detectors/*/drift", lambda route: route.fulfill(json=report))
