@@ -11,18 +11,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from penstock import Engine
+from penstock import Engine, replay
 from penstock.alerts.alert import alert_of
 from penstock.cli import run
-from penstock.clock import to_us
+from penstock.clock import from_us, to_us
 from penstock.config import Settings
 from penstock.errors import BundleError, DataError
 from penstock.ledger import FileLedger
+from penstock.models import load_bundle
 from penstock.models.reference import REFERENCE, read_reference
 from penstock.offline.daily import page as daily_page
 from penstock.offline.datasets import read
 from penstock.offline.drift.page import page
+from penstock.offline.drift.report import Reporter
 from penstock.offline.drift.result import DriftReport
+from penstock.offline.drift.sketch import HOUR_US, DecisionColumns, Sketch
 from penstock.offline.drift.watch import Watch
 from penstock.offline.registry import FolderRegistry, register
 from penstock.testing import SetClock
@@ -109,13 +112,61 @@ def test_a_bundle_says_what_its_models_were_trained_on(models):
     assert reference.expected["fraud_rate"] == pytest.approx(reference.expected["known_fraud_rate"], rel=0.5)
 
 
-def test_scores_of_a_reference_are_of_days_that_the_models_did_not_learn_from(models):
+def test_a_reference_holds_the_scores_that_the_served_models_give_and_the_quality_of_those_that_had_not_seen_the_test(models):
+    """Bins cut for other fits of the same models hold other shares of what the served ones give, though nobody changed."""
     folder, version = models
-    score = read_reference(folder / "paid" / version).columns[-3]
+    reference, served = read_reference(folder / "paid" / version), load_bundle(folder / "paid" / version)
+    begins = {part: datetime.fromisoformat(served.manifest["training"]["periods"][part][0]) for part in ("valid", "test")}
+    recorded = ALL.filter(pl.col("timestamp") < LIVE)
+    given = replay(detector(), recorded, served).filter(pl.col("timestamp") >= begins["valid"])
+    for column, name in zip(reference.columns[-3:], ("score", "score_logistic_regression", "score_xgboost"), strict=True):
+        placed = column.place(given[name].to_numpy())
+        assert np.sum(column.days, axis=0).tolist() == np.bincount(placed, minlength=column.bins).tolist()
+    assert reference.expected["rows"] == len(recorded.filter(pl.col("timestamp") >= begins["test"]))
+    assert REFERENCE in served.manifest["files"]
+
+
+def test_scores_of_models_that_serve_as_they_were_measured_are_of_days_that_they_did_not_learn_from():
+    """These begin late, with full windows: a service that begins empty is judged by its scores when its own have filled."""
+    done = trained(detector(), ALL.filter(pl.col("timestamp") < LIVE), refit=False)
+    score = done.reference.columns[-3]
     first_known = next(at for at, day in enumerate(score.days) if sum(day))
-    manifest = json.loads((folder / "paid" / version / "manifest.json").read_text())
-    assert START + timedelta(days=first_known + 1) > datetime.fromisoformat(manifest["training"]["periods"]["valid"][0])
-    assert REFERENCE in manifest["files"]
+    assert START + timedelta(days=first_known + 1) > from_us(done.report.periods.valid_from)
+    reporter, sketch = Reporter(detector(), done.reference, done.ensemble), Sketch(done.reference.columns)
+    first = to_us(LIVE) // HOUR_US
+    sketch.add(DecisionColumns(to_us(LIVE) + np.arange(24) * HOUR_US, {}, {}, {"fraud_probability": np.full(24, 0.9)}))
+    begins, began = (
+        column(reporter.report(sketch, now_us=0, begun_us=begun, stop=first + 24), "fraud_probability").state
+        for begun in (to_us(LIVE), to_us(LIVE - timedelta(days=1)))
+    )
+    assert (begins, began) == ("filling", "drifted")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_days_like_those_of_training_raise_nothing_about_the_scores_of_refitted_models(seed):
+    """Also where trees give most payments one of a few values; that amounts four times as high move scores is still found."""
+    frame = events(9000, seed=seed, days=30)
+    done = trained(detector(), frame.filter(pl.col("timestamp") < LIVE))
+    later = pl.col("timestamp") >= LIVE
+    higher = frame.with_columns(pl.when(later).then(pl.col("amount") * 4).otherwise("amount").alias("amount"))
+    reporter = Reporter(detector(), done.reference, done.served)
+    quiet, moved = ([_scores_moved(reporter, done, each, day) for day in range(10)] for each in (frame, higher))
+    assert quiet == [set()] * 10
+    assert all("fraud_probability" in drifted for drifted in moved)
+
+
+def _scores_moved(reporter, done, frame, day):
+    """The scores that drifted on one day after LIVE, by state that has filled."""
+    since = LIVE + timedelta(days=day)
+    given = replay(detector(), frame, done.served)
+    given = given.filter((pl.col("timestamp") >= since) & (pl.col("timestamp") < since + timedelta(days=1)))
+    scores = {name: given[name].to_numpy() for name in ("score_logistic_regression", "score_xgboost")}
+    sketch = Sketch(done.reference.columns)
+    times = given["timestamp"].dt.epoch("us").to_numpy()
+    sketch.add(DecisionColumns(times, {}, {}, {"fraud_probability": given["score"].to_numpy(), **scores}))
+    stop = to_us(since + timedelta(days=1)) // HOUR_US
+    report = reporter.report(sketch, now_us=0, begun_us=to_us(START), stop=stop)
+    return {each.name for each in report.columns if each.state == "drifted"}
 
 
 # ---------------------------------------------------------------- what was recorded
@@ -196,16 +247,7 @@ def test_scores_of_other_models_are_not_counted(settings, models):
     assert counted[-3:].tolist() == [0, 0, 0]
 
 
-@pytest.fixture
-def measured(tmp_path_factory):
-    """A folder of models that are served as they were measured, and their version."""
-    folder = tmp_path_factory.mktemp("measured")
-    done = trained(detector(), ALL.filter(pl.col("timestamp") < LIVE), refit=False)
-    return folder, register(FolderRegistry(folder), detector(), done).report.model_version
-
-
-def test_a_service_that_begins_empty_as_training_did_is_judged_from_its_first_day(measured, tmp_path):
-    models = measured
+def test_a_service_that_begins_empty_as_training_did_is_judged_from_its_first_day(models, tmp_path):
     with Engine(detector(), models=models[0], data=tmp_path, clock=SetClock(NOW)) as engine:
         engine.decide_many(ALL.filter((pl.col("timestamp") >= LIVE) & (pl.col("timestamp") < LIVE + timedelta(days=1))))
         engine.ledger.flush()

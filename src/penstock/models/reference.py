@@ -95,8 +95,8 @@ class Reference(msgspec.Struct, frozen=True):
 
     data: its name. days: dates (UTC), the oldest first. ages_d: for how many days events had been recorded when the first
     of these days began, and when the last one ended: windows fill in that time. columns: inputs and scores. importance: of
-    each input for the ensemble and for every member, as shares. expected: what its calibrated scores say of rows that it
-    did not learn from; see `penstock.offline.drift.estimate`.
+    each input for the ensemble and for every member, as shares. expected: what calibrated scores say of rows that they were
+    not learned from; see `penstock.offline.drift.estimate`.
     """
 
     data: str
@@ -106,6 +106,16 @@ class Reference(msgspec.Struct, frozen=True):
     importance: dict[str, dict[str, float]] = {}
     expected: dict[str, float | None] = {}
     format: int = FORMAT
+
+    def youngest_d(self, column: Column) -> float:
+        """For how many days events had been recorded when the first day with rows of the column began.
+
+        >>> scores = Column("fraud_probability", "score", edges=[0.5], days=[[0, 0, 0], [0, 9, 1]])
+        >>> Reference("r", ["2026-01-01", "2026-01-02"], (3.0, 5.0), [scores]).youngest_d(scores)
+        4.0
+        """
+        counted = [any(day) for day in column.days]
+        return self.ages_d[0] + (counted.index(True) if True in counted else 0)
 
     def as_bytes(self) -> bytes:
         """The file."""

@@ -23,7 +23,7 @@ from penstock.models import Ensemble, Model, metrics
 from penstock.models.reference import Reference
 from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, accepted, read
-from penstock.offline.drift.reference import reference_of
+from penstock.offline.drift.reference import Unlearned, reference_of
 from penstock.offline.evaluation import as_plain, evaluation_of
 from penstock.offline.folds import Fold, Folds, held_out, in_time_order, learn
 from penstock.offline.leaks import Leak, check_accepted, leaks_of
@@ -194,13 +194,16 @@ class _Job:
             return in_time_order(parts["train"], recipe.folds, features)
         return held_out(parts["train"], parts["valid"], features, period=rows.take(split.masks(rows.time_us)["train"]))
 
-    def _reference(self, rows: Rows, split: Split, ensemble: Ensemble, fresh: Sequence[str] = ("valid", "test")) -> Reference:
-        """Everything recorded up to the test's end. fresh: the parts that the models have not learned from."""
+    def _reference(self, rows: Rows, split: Split, ensemble: Ensemble, stand_in: Ensemble | None = None) -> Reference:
+        """Everything recorded up to the test's end, scored from the validation on. stand_in: has not learned from the test."""
         masks = split.masks(rows.time_us)
-        after = rows.time_us[np.any([masks[part] for part in fresh], axis=0)]
-        until = rows.time_us <= after.max()
+        until = rows.time_us <= rows.time_us[masks["valid"] | masks["test"]].max()
         within = rows if until.all() else rows.take(until)
-        return reference_of(self.detector, ensemble, within, within.time_us >= after.min(), Path(self.recorded.name).name)
+        judged, tested = (
+            within.time_us >= rows.time_us[mask].min() for mask in (masks["valid"] | masks["test"], masks["test"])
+        )
+        unlearned = None if stand_in is None else Unlearned(stand_in, tested)
+        return reference_of(self.detector, ensemble, within, judged, Path(self.recorded.name).name, stand_in=unlearned)
 
     def refitted(self, rows: Rows, split: Split, models: Sequence[Model], trained: Trained) -> Trained:
         """The same with models to serve that are fitted again on all labelled history."""
@@ -223,7 +226,7 @@ class _Job:
             trained,
             served=again.ensemble,
             report=replace(report, refit=said, notes=[*report.notes, again.note]),
-            reference=self._reference(rows, split, again.stand_in, ("test",)),
+            reference=self._reference(rows, split, again.ensemble, again.stand_in),
         )
 
     def _history(self, rows: Rows, split: Split, judge: Rows, features: tuple[str, ...], *, before_test: bool = False) -> Fold:

@@ -91,12 +91,12 @@ def test_a_state_that_still_fills_is_not_compared_with_one_that_was_full(history
 
 @pytest.mark.slow
 def test_thirty_quiet_days_with_models_raise_no_alarm_and_another_population_moves_scores():
-    """Every hour, with the scores of the models that banking declares and what is estimated from them."""
+    """Every hour, with the scores of the models as they serve, fitted again, and what is estimated from these."""
     frame = payments(a_day=1000, days=91, seed=5)
     trained = run(detector, frame.filter(pl.col("timestamp") < LIVE))
     assert trained.reference is not None
     quiet = decided(frame, trained)
-    reporter = Reporter(detector, trained.reference, trained.ensemble)
+    reporter = Reporter(detector, trained.reference, trained.served)
     reports = [report for _, report in hourly(reporter, quiet)]
     assert len(reports) >= 30 * 24
     assert [finding.text for report in reports for finding in report.alarms] == []
@@ -108,11 +108,11 @@ def test_thirty_quiet_days_with_models_raise_no_alarm_and_another_population_mov
 
 def decided(frame, trained):
     """The sketch of what the models decided after LIVE."""
-    found = replay(detector, frame, trained.ensemble).join(frame.select("transaction_id", "amount"), on="transaction_id")
+    found = replay(detector, frame, trained.served).join(frame.select("transaction_id", "amount"), on="transaction_id")
     live = found.filter(pl.col("timestamp") >= LIVE)
     sketch = Sketch(trained.reference.columns, review_at=0.2)
     floats = {name: live[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in detector.plan.inputs}
-    scores = {f"score_{name}": live[f"score_{name}"].to_numpy() for name in trained.ensemble.names}
+    scores = {f"score_{name}": live[f"score_{name}"].to_numpy() for name in trained.served.names}
     time_us = live["timestamp"].cast(pl.Int64).to_numpy()
     sketch.add(DecisionColumns(time_us, floats, {}, {"fraud_probability": live["score"].to_numpy(), **scores}))
     return sketch

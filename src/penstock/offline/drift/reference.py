@@ -1,7 +1,7 @@
 """Construction of a drift reference from training rows or from a recorded file."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,31 +23,60 @@ DAYS = 28
 """Of how many days, the newest: four whole weeks, in which windows have filled as far as they will."""
 
 
-def reference_of(detector: Detector, ensemble: Ensemble, rows: Rows, fresh: NDArray[np.bool_], data: str) -> Reference:
-    """The reference of an ensemble.
+class Unlearned(NamedTuple):
+    """Models, and which rows they have not learned from."""
+
+    ensemble: Ensemble
+    rows: NDArray[np.bool_]
+
+
+def reference_of(
+    detector: Detector,
+    ensemble: Ensemble,
+    rows: Rows,
+    scored: NDArray[np.bool_],
+    data: str,
+    *,
+    stand_in: Unlearned | None = None,
+) -> Reference:
+    """The reference of an ensemble that serves.
+
+    Its distribution of scores is always its own, also where it was fitted again and has learned from these rows. Two fits of
+    the same trees give most payments other values within the same few thousandths, so that bins cut for one hold other
+    shares of the other. That is more than learned rows differ from later ones, of which the label delay has some: how far
+    days of the reference lie apart is part of the limits of drift. Quality is expected from rows that nobody learned from.
 
     Args:
         detector: the one that the models belong to.
-        ensemble: scores the fresh rows.
+        ensemble: scores the rows.
         rows: everything that was recorded, whether its truth is known or not; texts not encoded yet.
-        fresh: the rows that the ensemble has not learned from. Scores are taken of these alone, since a model is
-            surer about its training rows than about any later ones.
+        scored: the rows whose scores count, in days that follow one another.
         data: the name of what was recorded.
+        stand_in: shows what quality to expect; the ensemble does, on the scored rows, where it has not learned from them.
     """
     found = reference_of_inputs(detector, rows, data)
     first, days = _first_day(rows), len(found.days)
-    chosen = rows.take((rows.time_us // DAY_US >= first) & fresh)
-    unknown = {name: Encoding({}, np.nan, None) for name in chosen.texts}
-    encoded = chosen.encoded({**unknown, **ensemble.encodings}, detector.plan.inputs)
-    x = encoded.x[:, [detector.plan.inputs.index(name) for name in ensemble.features]]
+    newest = rows.time_us // DAY_US >= first
+    chosen = _encoded(detector, rows.take(newest & scored), ensemble)
     day = (chosen.time_us // DAY_US - first).astype(np.int64)
-    scores = scores_of(ensemble, x)
+    scores = scores_of(ensemble, chosen.x)
+    judge, judged, score = ensemble, chosen, scores[SCORE]
+    if stand_in is not None:
+        judge, judged = stand_in.ensemble, _encoded(detector, rows.take(newest & stand_in.rows), stand_in.ensemble)
+        score = scores_of(judge, judged.x)[SCORE]
     return msgspec.structs.replace(
         found,
         columns=[*found.columns, *(_score(name, score, day, days) for name, score in scores.items())],
-        importance=_importance(ensemble, x, scores[SCORE]),
-        expected=_expected(detector, ensemble, scores[SCORE], encoded.fraud),
+        importance=_importance(ensemble, chosen.x, scores[SCORE]),
+        expected=_expected(detector, judge, score, judged.fraud),
     )
+
+
+def _encoded(detector: Detector, rows: Rows, ensemble: Ensemble) -> Rows:
+    """The rows with the inputs of the ensemble alone."""
+    unknown = {name: Encoding({}, np.nan, None) for name in rows.texts}
+    encoded = rows.encoded({**unknown, **ensemble.encodings}, detector.plan.inputs)
+    return encoded.only(detector.plan.inputs, ensemble.features)
 
 
 def reference_of_inputs(detector: Detector, rows: Rows, data: str) -> Reference:

@@ -41,7 +41,8 @@ class Reporter:
         self._compared = Compared(reference)
         found = reaches(detector)
         self._reach_d = np.array([self._reach(column, found) / DAY_US for column in reference.columns])
-        self._ageing = self._reach_d > reference.ages_d[0]
+        self._youngest_d = np.array([reference.youngest_d(column) for column in reference.columns])
+        self._ageing = self._reach_d > self._youngest_d
         labels = over_labels(detector)
         self._against_before = self._ageing & np.array([column.name not in labels for column in reference.columns])
         self._reads = _readers(detector, reference.columns)
@@ -145,7 +146,7 @@ class Reporter:
     def _state(self, at: int, moved: Moved, age_d: float | None, *, judged: bool) -> State:
         if not moved.counts[at].sum():
             return "absent"
-        if age_d is not None and age_d < min(self._reach_d[at], self._reference.ages_d[0]):
+        if age_d is not None and age_d < min(self._reach_d[at], self._youngest_d[at]):
             return "filling"
         if judged and moved.drifted[at]:
             return "drifted"
