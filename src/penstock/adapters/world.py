@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
-from penstock.offline.simulate import Profile, Simulator, attack_shares, submitted
+from penstock.offline.simulate import Profile, Simulator, all_attacks, submitted
 
 PEOPLE = 25_000
 HISTORY = timedelta(days=30)
@@ -109,7 +109,7 @@ class LiveWorld:
         def beginning(name: str) -> Callable[[], list[str]]:
             return lambda: self.begin(name)
 
-        return {name: beginning(name) for name in attack_shares(self.profile, None)}
+        return {name: beginning(name) for name in all_attacks(self.profile)}
 
     def begin(self, name: str) -> list[str]:
         """Begin an attack now; the ids of its payments, which come among those of others within half a minute.

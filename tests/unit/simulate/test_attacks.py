@@ -11,10 +11,12 @@ from penstock.detectors.ecommerce.profile import profile as ecommerce
 from penstock.detectors.mobile_money.profile import profile as mobile_money
 from penstock.detectors.payments.profile import profile as by_users
 from penstock.errors import ConfigurationError
-from penstock.offline.simulate import Profile, Simulator, attack_shares, known
+from penstock.offline.simulate import Profile, Simulator, all_attacks, attack_shares, known, simulate
 from penstock.offline.simulate.cities import distance_km
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+RINGS = {"quiet_farm": by_users, "synthetic_identities": ecommerce, "rotating_mules": mobile_money}
+"""Attacks on request, each with a profile that has it."""
 PROFILES = [banking, card, ecommerce, mobile_money, by_users]
 
 
@@ -55,7 +57,7 @@ def test_there_are_six_with_cards_and_four_with_wallets():
         "velocity_burst",
     ]
     assert list(attack_shares(mobile_money, None)) == ["cash_out_burst", "collecting_scam", "mule_chain", "wallet_drain"]
-    assert set(known()) == {*attack_shares(banking, None), *attack_shares(mobile_money, None)}
+    assert set(known()) == {*attack_shares(banking, None), *attack_shares(mobile_money, None), *RINGS}
 
 
 def test_attacks_on_wallets_do_not_happen_where_there_are_none():
@@ -175,3 +177,56 @@ def test_a_cash_out_burst_empties_one_wallet_at_agents(seed):
     assert frauds["nameOrig"].n_unique() == 1
     assert set(frauds["type"]) == {"CASH_OUT"}
     assert len(frauds) >= 3
+
+
+@pytest.mark.parametrize("name", RINGS)
+def test_rings_take_place_where_they_are_named_alone(name):
+    profile = RINGS[name]
+    assert name not in attack_shares(profile, None)
+    assert name in all_attacks(profile)
+    made = simulate(profile, events=6_000, seed=2, fraud_rate=0.02, attacks=[name])
+    assert set(made["attack"].drop_nulls()) == {name}
+    with pytest.raises(ConfigurationError, match=f"banking knows no attack '{name}'"):
+        simulate(banking, events=10, attacks=[name])
+
+
+def calm(frame: pl.DataFrame, key: str) -> int:
+    """The most purchases of one key within an hour; a purchase that is tried again within minutes counts once."""
+    moments = frame.sort("timestamp").filter((pl.col("timestamp").diff().over(key) > timedelta(minutes=30)).fill_null(True))
+    return most_within(moments, key, "1d")
+
+
+def test_a_quiet_farm_uses_each_device_with_two_accounts_and_no_key_is_busy(seed):
+    frauds, everything = attack("quiet_farm", by_users, seed=seed)
+    shared = frauds.group_by("device_id").agg(pl.col("user_id").n_unique())
+    assert shared.filter(pl.col("device_id").is_not_null())["user_id"].max() == 2
+    assert frauds.group_by("user_id").agg(pl.col("device_id").n_unique())["device_id"].max() >= 2
+    assert calm(frauds, "user_id") <= 2
+    assert spans(frauds) > timedelta(days=20)
+    honest = everything.filter(pl.col("attack").is_null())
+    assert frauds["amount"].median() < 2.5 * honest["amount"].median()
+
+
+def test_rotating_mules_send_to_two_others_days_apart(seed):
+    frauds = wallets("rotating_mules", seed)
+    assert set(frauds["type"]) == {"TRANSFER"}
+    receivers = frauds.group_by("nameDest").agg(pl.col("nameOrig").n_unique())["nameOrig"]
+    assert receivers.max() == 2
+    assert receivers.mean() > 1.5
+    assert calm(frauds, "nameDest") <= 2
+    passed_on = frauds.filter(pl.col("nameOrig").is_in(frauds["nameDest"].implode()))
+    assert len(passed_on) >= len(frauds) / 2
+
+
+def test_synthetic_identities_share_each_part_with_others_but_never_both(seed):
+    frauds, everything = attack("synthetic_identities", ecommerce, seed=seed)
+    assert frauds.group_by("device_id", "ip_address").agg(pl.col("user_id").n_unique())["user_id"].max() == 1
+    for part in ("device_id", "ip_address"):
+        assert frauds.group_by(part).agg(pl.col("user_id").n_unique())["user_id"].max() == 3
+    first = (
+        everything.filter(pl.col("user_id").is_in(frauds["user_id"].implode()))
+        .sort("purchase_time")
+        .group_by("user_id")
+        .first()
+    )
+    assert first["attack"].null_count() == len(first)

@@ -121,5 +121,6 @@ profile = Profile(
     high=(1400.0, 9000.0),
     online_share=0.35,
     large_first_share=0.0,
+    on_request={"quiet_farm": 0.2, "synthetic_identities": 0.2},
 )
 """A card pays eight times in five days, some 55 in one currency, a third of it online."""

@@ -76,5 +76,6 @@ profile = Profile(
         "impossible_travel": 0.08,
         "velocity_burst": 0.17,
     },
+    on_request={"quiet_farm": 0.2, "synthetic_identities": 0.2},
 )
 """A person buys some three times in a month, for about 34; every fourth purchase is somebody's only one."""

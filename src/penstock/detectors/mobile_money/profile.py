@@ -53,5 +53,6 @@ profile = Profile(
     spending=(8000.0, 0.8),
     smallest=50.0,
     attacks={"cash_out_burst": 0.15, "collecting_scam": 0.25, "mule_chain": 0.25, "wallet_drain": 0.35},
+    on_request={"rotating_mules": 0.25},
 )
 """An account moves money six times in five days: payments of some 8,000, transfers and withdrawals about ten times that."""

@@ -65,5 +65,6 @@ profile = Profile(
     spending=(45.0, 0.7),
     high=(1200.0, 7500.0),
     online_share=0.45,
+    on_request={"quiet_farm": 0.2, "synthetic_identities": 0.2},
 )
 """A user pays three times in two days, some 45 in one currency, nearly half of it online."""

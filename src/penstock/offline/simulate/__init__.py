@@ -9,6 +9,6 @@ simulator.batch(1000); simulator.attack("card_testing")
 from penstock.offline.simulate.attacks import Attack, known
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.simulator import EXTRA, Simulator, simulate, submitted
-from penstock.offline.simulate.traffic import attack_shares
+from penstock.offline.simulate.traffic import all_attacks, attack_shares
 
-__all__ = ["EXTRA", "Attack", "Profile", "Simulator", "attack_shares", "known", "simulate", "submitted"]
+__all__ = ["EXTRA", "Attack", "Profile", "Simulator", "all_attacks", "attack_shares", "known", "simulate", "submitted"]

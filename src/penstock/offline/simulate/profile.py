@@ -5,7 +5,7 @@ attacks) is shared; a profile scales it and names the columns of the detector's 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -39,6 +39,7 @@ class Profile:
     splurge_share: payments several times as high as usual. strangers_sigma: how much more the logarithm of what guests
         pay varies.
     attacks: name -> share of all frauds; None takes every attack in its usual share.
+    on_request: attacks that take place only where they are named -> share, in proportion to that of the others.
     """
 
     name: str
@@ -63,3 +64,4 @@ class Profile:
     splurge_share: float = 0.006
     strangers_sigma: float = 0.95
     attacks: Mapping[str, float] | None = None
+    on_request: Mapping[str, float] = field(default_factory=dict)

@@ -75,6 +75,17 @@ class Scene:
         cities, rng = np.full(n, city), self.rng
         return self.world.people.ip(self.strangers(n), np.full(n, self.at_us), cities, rng.random(n))
 
+    def home_ips(self, city: int, n: int) -> Numbers:
+        """Addresses of households in that city."""
+        return self.world.people.ip(self.strangers(n), np.full(n, self.at_us), np.full(n, city), np.zeros(n))
+
+    def at_home(self, person: Numbers, time_us: Numbers) -> dict[str, Any]:
+        """Place and address of people who pay from where they live."""
+        people = self.world.people
+        lat, long = people.home(person)
+        ip = people.ip(person, time_us, people.city(person), self.rng.random(len(person)))
+        return {"lat": np.round(lat, 4), "long": np.round(long, 4), "ip": ip}
+
     def equipment(self, city: int, person: Numbers) -> dict[str, Numbers]:
         """Device and address of each payment: one for all, or in some attacks a false one for each account's visit."""
         n = len(person)
@@ -124,6 +135,10 @@ class Scene:
         gaps = self.rng.exponential(mean_gap_s * SECOND_US, n)
         gaps[:1] = 0.0
         return np.asarray(self.at_us + np.cumsum(gaps)).astype(np.int64)
+
+    def spread_us(self, n: int, days: float) -> Numbers:
+        """So many instants within some days from the beginning on, in no order."""
+        return np.asarray(self.at_us + (self.rng.random(n) * days * DAY_US)).astype(np.int64)
 
     def frauds(self, time_us: Numbers, person: Numbers, **columns: Any) -> Payments:
         """Payments of this attack; accounts are as old as they are unless `signup_us` says otherwise."""

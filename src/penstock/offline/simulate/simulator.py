@@ -15,7 +15,7 @@ from penstock.offline.simulate.payments import Payments, joined, payments
 from penstock.offline.simulate.people import MOST_RESIDENTS
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US
-from penstock.offline.simulate.traffic import Traffic, attack_shares
+from penstock.offline.simulate.traffic import Traffic, all_attacks
 from penstock.offline.simulate.world import World
 
 _DAYS = 30
@@ -122,7 +122,7 @@ class Simulator:
         Raises:
             ConfigurationError: an attack that does not exist.
         """
-        known = attack_shares(self.profile, None)
+        known = all_attacks(self.profile)
         if name not in known:
             raise ConfigurationError(f"there is no attack {name!r} on {self.profile.name}; known: {', '.join(known)}")
         attack = self._traffic.attack(name, self._now_us, self._turn, strength)

@@ -104,15 +104,21 @@ def _label(stretch: Payments, fraud_rate: float, rng: np.random.Generator) -> No
 
 
 def attack_shares(profile: Profile, names: Sequence[str] | None) -> Mapping[str, float]:
-    """The share of each requested attack; they sum to 1.
+    """The share of each requested attack; they sum to 1. None: of those that take place without being requested.
 
     Raises:
         ConfigurationError: an attack that the profile does not know.
     """
     usual = profile.attacks or {name: attack.share for name, attack in attack_modules.known().items() if attack.share}
+    every = {**usual, **profile.on_request}
     for name in names or ():
-        if name not in usual:
-            raise ConfigurationError(f"{profile.name} knows no attack {name!r}.{did_you_mean(name, usual)}")
-    chosen = {name: usual[name] for name in (usual if names is None else names)}
+        if name not in every:
+            raise ConfigurationError(f"{profile.name} knows no attack {name!r}.{did_you_mean(name, every)}")
+    chosen = {name: every[name] for name in (usual if names is None else names)}
     total = sum(chosen.values())
     return {name: share / total for name, share in chosen.items()}
+
+
+def all_attacks(profile: Profile) -> list[str]:
+    """Every attack that can be begun on a profile, those on request last."""
+    return [*attack_shares(profile, None), *profile.on_request]
