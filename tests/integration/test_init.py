@@ -227,6 +227,15 @@ def test_an_existing_file_is_not_overwritten_without_force(tmp_path, capsys):
     assert "class Payment" in out.read_text()
 
 
+def test_a_missing_file_is_named_before_an_existing_detector(tmp_path, capsys):
+    out = tmp_path / "mine.py"
+    out.write_text("# mine\n")
+    assert run(["init", str(tmp_path / "missing.csv"), "--out", str(out), "--no-train"]) != 0
+    told = capsys.readouterr().err
+    assert "missing.csv" in told
+    assert "--force" not in told
+
+
 def test_a_file_without_a_label_gives_a_detector_of_rules_that_says_so(tmp_path, capsys):
     file = tmp_path / "file.csv"
     recorded_shapes.unlabelled().write_csv(file)

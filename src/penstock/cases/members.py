@@ -6,7 +6,7 @@ is judged one by one: its cases have no subject.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,8 +29,16 @@ def members(database: Database, case_id: str) -> list[Member]:
     return [read_member(row) for row in rows]
 
 
-def place(transaction: Transaction, new: NewCase, now: int, who: str = "penstock") -> Case | None:
-    """Put a decision into the open case of its subject, or open one; returns an opened case.
+class Placed(NamedTuple):
+    """A decision in its case. opened: the case was opened for it. case: as it was before, if it was there."""
+
+    given: NewCase
+    case: Case
+    opened: bool
+
+
+def place(transaction: Transaction, new: NewCase, now: int, who: str = "penstock") -> Placed | None:
+    """Put a decision into the open case of its subject, or open one; None if the decision is in a case already.
 
     A transaction has one case, however often it is passed.
     """
@@ -47,7 +55,7 @@ def place(transaction: Transaction, new: NewCase, now: int, who: str = "penstock
             "INSERT INTO case_keys (entity, key, case_id, n) VALUES (:entity, :key, :id, :n) ON CONFLICT DO NOTHING",
             {"id": case.id, "entity": key.entity, "key": key.key, "n": n},
         )
-    return None if found else case
+    return Placed(new, case, opened=found is None)
 
 
 def case_of(where: Database | Transaction, detector: str, transaction_id: str) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 from penstock import audit
 from penstock.cases.case import QUEUE, Case, Happening, Key, Known, NewCase, PendingVerdict, check_verdict
 from penstock.cases.history import UNLOCKED, change, check_free, check_note, check_opinion, find, optional, record
-from penstock.cases.members import case_of, due_us, give, learn, place, undo
+from penstock.cases.members import Placed, case_of, due_us, give, learn, place, undo
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
 from penstock.clock import Clock, system_clock
 from penstock.database.sqlite import Database, Transaction
@@ -65,17 +65,17 @@ class Cases:
         opened: Sequence[NewCase],
         known: Sequence[Known] = (),
         checksum: int | None = None,
-        also: Callable[[Transaction, list[Case], int], None] = lambda _transaction, _new, _now: None,
+        also: Callable[[Transaction, list[Placed], int], None] = lambda _transaction, _new, _now: None,
     ) -> int:
         """Open or extend cases and store external outcomes, together with the followed position of the ledger.
 
         A transaction has one case, however often it is passed. checksum: of the record before the position. also: called
-        with the transaction, the new cases and the time before it commits. Returns the number of new cases.
+        with the transaction, the placed decisions and the time before it commits. Returns the number of new cases.
         """
         now = self.clock()
         with self.database.write() as transaction:
             placed = (place(transaction, each, now) for each in opened)
-            new = [case for case in placed if case is not None]
+            new = [each for each in placed if each is not None]
             for each in known:
                 learn(transaction, each)
             transaction.run(
@@ -84,7 +84,7 @@ class Cases:
                 {"log": log, "position": position, "checksum": checksum},
             )
             also(transaction, new, now)
-        return len(new)
+        return sum(each.opened for each in new)
 
     def follow_again(self, log: str, has_label: Callable[[str, str], bool]) -> None:
         """Follow a restored ledger from its beginning; verdicts without a label in it are submitted again.
@@ -108,13 +108,13 @@ class Cases:
         check_note(note)
         with self.database.write() as transaction:
             now = self.clock()
-            before = case_of(transaction, new.detector, new.transaction_id)
-            place(transaction, new, now, who)
+            placed = place(transaction, new, now, who)
             known = case_of(transaction, new.detector, new.transaction_id) or ""
             case = find(transaction, known, now)
-            if before is None:
+            if placed is not None:
+                action = "cases.open" if placed.opened else "cases.add"
                 details = {"detector": new.detector, "transaction": new.transaction_id}
-                audit.note(transaction, who=who, action="cases.open", subject=f"cases/{known}", details=details, at_us=now)
+                audit.note(transaction, who=who, action=action, subject=f"cases/{known}", details=details, at_us=now)
             if note is not None:
                 record(transaction, known, who, "note", now, {"text": note})
             return case

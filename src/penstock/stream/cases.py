@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Case, Key, Known, NewCase, expected_loss
+from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.cases.members import Placed
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import Database
@@ -115,10 +116,10 @@ class CaseSink:
             self._kept_s = now_s
 
     def _announce(
-        self, events: Sequence[Event], interest: Interest, transaction: Transaction, new: Sequence[Case], now_us: int
+        self, events: Sequence[Event], interest: Interest, transaction: Transaction, new: Sequence[Placed], now_us: int
     ) -> None:
         if self._webhooks is not None:
-            cases = (webhook_events.opened(case, now_us) for case in new)
+            cases = (webhook_events.placed(each, now_us) for each in new)
             self._webhooks.outbox.add(transaction, [*events, *(event for event in cases if interest.wants(event))])
 
     def _events(self, records: Sequence[tuple[int, Record]], interest: Interest) -> Iterator[Event]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.audit import Entry
-from penstock.cases.case import Case
+from penstock.cases.members import Placed
 from penstock.cases.policy import PRIORITIES
 from penstock.clock import iso
 from penstock.engine import Engine
@@ -20,10 +20,12 @@ from penstock.messages import Action, Record
 DECISION = "penstock.decision.made"
 LABEL = "penstock.label.received"
 CASE_OPENED = "penstock.case.opened"
+TRANSACTION_ADDED = "penstock.case.transaction_added"
 TEST = "penstock.webhook.test"
 
 _CASES = {
     "open": CASE_OPENED,
+    "add": TRANSACTION_ADDED,
     "take": "penstock.case.assigned",
     "assign": "penstock.case.assigned",
     "opinion": "penstock.case.assigned",
@@ -94,25 +96,28 @@ def labels_of(record: Record) -> Iterator[Event]:
         )
 
 
-def opened(case: Case, at_us: int) -> Event:
-    """The event of a case that the engine opened."""
+def placed(new: Placed, at_us: int) -> Event:
+    """The event of a decision that the engine put into a case, which it opened or which was open."""
+    case, given = new.case, new.given
     data = {
         "case_id": case.id,
-        "transaction_id": case.transaction_id,
+        "transaction_id": given.transaction_id,
         "detector": case.detector,
-        "action": "open",
+        "action": "open" if new.opened else "add",
         "actor": "penstock",
-        "origin": case.origin,
-        "decision": case.decision,
-        "fraud_probability": case.score,
-        "expected_loss": case.expected_loss,
-        "currency": case.currency,
+        "origin": given.origin,
+        "decision": given.decision,
+        "fraud_probability": given.score,
+        "expected_loss": given.expected_loss,
+        "currency": given.currency,
         "queue": case.queue,
         "priority": PRIORITIES[case.priority],
         "due_at": None if case.due_us is None else iso(case.due_us),
         "subject": case.subject,
     }
-    return _event(CASE_OPENED, ("case", case.id), detector=case.detector, subject=case.id, at_us=at_us, data=data)
+    kind = CASE_OPENED if new.opened else TRANSACTION_ADDED
+    key = ("case", case.id) if new.opened else ("case", case.id, given.transaction_id)
+    return _event(kind, key, detector=case.detector, subject=case.id, at_us=at_us, data=data)
 
 
 def type_of(entry: Entry) -> str | None:
@@ -140,6 +145,8 @@ def of_audit(entry: Entry, case: tuple[str, str] | None = None) -> Event | None:
         subject = entry.subject.removeprefix("cases/")
         detector, transaction_id = case or (None, None)
         data |= {"case_id": subject, "detector": detector, "transaction_id": transaction_id} | _chosen(details, _CASE_DETAILS)
+        if action == "add":
+            data["transaction_id"] = details["transaction"]
         if action in ("verdict", "undo"):
             data.setdefault("transactions", [transaction_id])  # those that the verdict is about
     else:

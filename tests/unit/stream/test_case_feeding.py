@@ -1,5 +1,6 @@
 """Cases follow from the ledger: each review once, a sample by id, whatever stops in between."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -53,10 +54,10 @@ def make(cases=CasePolicy(grouped=False)):
 class Shop:
     """An engine in memory, and cases beside it."""
 
-    def __init__(self):
+    def __init__(self, cases=CasePolicy(grouped=False)):
         self.clock = SetClock(START)
         self.ledger = MemoryLedger()
-        self.engine = Engine(make(), ledger=self.ledger, clock=self.clock)
+        self.engine = Engine(make(cases), ledger=self.ledger, clock=self.clock)
         self.cases = Cases(SqliteDatabase(), clock=self.clock)
 
     def decide(self, first, last):
@@ -247,6 +248,30 @@ def test_every_decision_and_label_is_announced_before_the_case_that_follows_from
     assert opened == [case.id for case in sorted(shop.all(), key=lambda case: int(case.transaction_id[1:]))]
     for case in shop.all():
         assert found.index(("decision.made", case.transaction_id)) < found.index(("case.opened", case.id))
+
+
+def test_a_transaction_that_joins_a_case_is_announced_once_with_its_own_figures():
+    shop = Shop(CasePolicy())
+    webhooks = Webhooks(shop.cases.database, lambda *_: Answer(200, "200 OK"), clock=shop.clock)
+    webhooks.endpoints.add("https://shop.example/", Changes(), who="ana")
+    sink = CaseSink(shop.cases, "log", {"shop": shop.engine}.get, sample=0.0, webhooks=webhooks)
+    shop.decide(0, 30)
+    shop.follow(sink)
+    shop.cases.follow_again("log", lambda *_: True)
+    shop.follow(sink)
+    joined = [json.loads(each.event.body) for each in webhooks.outbox.after(0, 1000) if "transaction_added" in each.event.type]
+    expected = [
+        (case.id, member.transaction_id, member.decision, member.expected_loss)
+        for case in shop.all()
+        for member in members(shop.cases.database, case.id)[1:]
+    ]
+    told = [
+        (each["subject"], *(each["data"][name] for name in ("transaction_id", "decision", "expected_loss"))) for each in joined
+    ]
+    assert expected
+    assert sorted(told) == sorted(expected)
+    assert {(each["type"], each["data"]["action"]) for each in joined} == {("penstock.case.transaction_added", "add")}
+    shop.engine.close()
 
 
 def test_events_cases_and_the_position_are_stored_together_or_not_at_all(shop, announced, monkeypatch):

@@ -3,7 +3,7 @@ import { oneOf } from "~/app/search";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
 import { Analysts } from "./Analysts";
-import { ORDERS, STATES, WHOSE } from "./cases";
+import { ORDERS, type Order, STATES, WHOSE } from "./cases";
 import { Desk } from "./Desk";
 import { Queues } from "./Queues";
 import { Workload } from "./Workload";
@@ -14,17 +14,26 @@ const VIEWS = [
   { value: "workload", name: "Workload" },
 ] as const;
 
+const ORDER_WORDS: Record<Order, string> = {
+  expected_loss: "Sorted by expected loss (amount x fraud probability).",
+  priority: "Sorted by priority, then by expected loss.",
+  due: "Sorted by due time, the next one first.",
+  oldest: "Sorted by age, the oldest first.",
+  newest: "Sorted by age, the newest first.",
+};
+
 /** Decisions that wait for a person, the most at stake first: looked at, held by one at a time, decided, the next. */
 export function QueuePage() {
   const { view, queue, state, order, detector, whose } = useSearch({ from: "/queue" });
   const navigate = useNavigate();
+  const chosenOrder = oneOf(ORDERS, order) ?? "expected_loss";
   const show = VIEWS.find((each) => each.value === view)?.value ?? "cases";
   const set = (to: Record<string, string | undefined>) =>
     void navigate({ to: "/queue", search: (kept) => ({ ...kept, ...to }) });
   return (
     <Page
       title="Review queue"
-      about="Sorted by expected loss (amount x fraud probability)."
+      about={show === "cases" ? ORDER_WORDS[chosenOrder] : undefined}
       actions={
         <Choice
           label="View"
@@ -46,7 +55,7 @@ export function QueuePage() {
               queue,
               detector,
               state: oneOf(STATES, state) ?? "undecided",
-              order: oneOf(ORDERS, order) ?? "expected_loss",
+              order: chosenOrder,
               whose: oneOf(WHOSE, whose) ?? "all",
             }}
             onFilter={(to) => set({ ...to, case: undefined })}

@@ -2,21 +2,87 @@ import { useQuery } from "@tanstack/react-query";
 import type { ColumnDef } from "@tanstack/react-table";
 import { useState } from "react";
 import { api, type Schemas, say } from "~/api/client";
+import { useMay } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
+import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
+import { TextField } from "~/ui/Field";
+import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { count, percent, words } from "~/words/numbers";
 import { duration } from "~/words/times";
+import { setDue, useQueues } from "./cases";
 
 type Load = Schemas["AnalystLoad"];
 type Ages = Schemas["QueueAges"];
+type Queue = Schemas["QueueForm"];
 
 const SPANS = [
   { value: "1", name: "Today" },
   { value: "7", name: "7 d" },
   { value: "30", name: "30 d" },
 ] as const;
+
+/** Within how long the new cases of each queue are due. */
+function DueTimes() {
+  const queues = useQueues();
+  const may = useMay();
+  const mayChange = may("approve") || may("administer");
+  const [changed, setChanged] = useState<Queue>();
+  const columns: ColumnDef<Queue, unknown>[] = [
+    { header: "Queue", accessorKey: "queue", cell: ({ row }) => words(row.original.queue) },
+    {
+      header: "Due within",
+      accessorKey: "due_minutes",
+      meta: right,
+      cell: ({ row: { original } }) =>
+        original.due_minutes === null ? "no due time" : duration(60 * original.due_minutes),
+    },
+    {
+      id: "change",
+      header: "",
+      enableSorting: false,
+      meta: right,
+      cell: ({ row: { original } }) => mayChange && <Button onClick={() => setChanged(original)}>Set due time…</Button>,
+    },
+  ];
+  return (
+    <Panel flush title="Due times" about="Of cases that come into a queue from now on.">
+      <Asked of={queues} height={120}>
+        {(data) => <Table label="Due times" rows={data.queues} columns={columns} id={(row) => row.queue} />}
+      </Asked>
+      {changed && <DueDialog of={changed} onClose={() => setChanged(undefined)} />}
+    </Panel>
+  );
+}
+
+function DueDialog({ of, onClose }: { of: Queue; onClose: () => void }) {
+  const submit = async (given: FormData) => {
+    const hours = part(given, "hours");
+    await setDue(of.queue, hours === undefined ? null : Math.round(60 * Number(hours)));
+  };
+  return (
+    <FormDialog
+      title={`Due time of ${words(of.queue)}`}
+      about="Cases that are in the queue already keep theirs."
+      onClose={onClose}
+      onSubmit={submit}
+      action="Set due time"
+    >
+      <TextField
+        label="Due within, in hours"
+        name="hours"
+        type="number"
+        min="0.25"
+        step="0.25"
+        defaultValue={of.due_minutes === null ? "" : String(of.due_minutes / 60)}
+        hint="Empty: no due time."
+        autoFocus
+      />
+    </FormDialog>
+  );
+}
 
 /** What each analyst has to do and gets done, and how old the cases of each queue are. */
 export function Workload() {
@@ -42,7 +108,7 @@ export function Workload() {
               rows={data.analysts}
               columns={LOAD}
               id={(row) => row.analyst}
-              empty={<Empty title="Nobody has open cases or gave a verdict in this time" />}
+              empty={<Empty title="No open cases and no verdicts in this time" />}
             />
           )}
         </Asked>
@@ -61,6 +127,7 @@ export function Workload() {
           )}
         </Asked>
       </Panel>
+      <DueTimes />
     </>
   );
 }

@@ -123,6 +123,12 @@ export async function note(id: string, text: string): Promise<Case> {
   return worded(id, async () => say(await api.POST("/cases/{case_id}/note", { ...at(id), body: { text } })));
 }
 
+/** Set within how many minutes cases that come into a queue are due; null: never. */
+export async function setDue(queue: string, due_minutes: number | null): Promise<void> {
+  say(await api.PUT("/cases/queues/{queue}", { params: { path: { queue } }, body: { due_minutes } }));
+  await queries.invalidateQueries({ queryKey: ["queues"] });
+}
+
 /** Which cases a verdict over many means. */
 export type Meant = { ids: string[] } | { filter: Partial<Schemas["Filter"]> };
 

@@ -49,6 +49,8 @@ def command(
     from penstock.offline.guess import guess, source
 
     name = _name(out)
+    if not file.exists():
+        guess(file)  # says so, and which files there are
     if out.exists() and not force:
         raise click.UsageError(f"{out} exists; choose another name with --out, or overwrite it with --force")
     chosen = settings_from(models=models, max_refused=max_refused)
