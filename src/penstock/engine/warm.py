@@ -53,10 +53,19 @@ def warm_up(engine: Engine) -> None:
 
 def compile_features() -> None:
     """Compile the feature kernel, more than half of all there is to compile."""
+    _load(_small())
+
+
+def compile_links() -> None:
+    """Compile the kernels of linked features, which few detectors have; the feature kernel is compiled before."""
+    _load(_small(linked=True))
+
+
+def _load(detector: Detector) -> None:
     import polars as pl
 
     event = {"transaction_id": ["1"], "timestamp": ["2026-01-01T00:00:00Z"], "customer_id": ["c"], "amount": [1.5]}
-    with Engine(_small(linked=True)) as small:
+    with Engine(detector) as small:
         small.load(small.reader.read_frame(pl.DataFrame(event)))
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import penstock
 from penstock import detectors
-from penstock.engine.warm import compile_decisions, compile_features
+from penstock.engine.warm import compile_decisions, compile_features, compile_links
 from penstock.errors import MissingExtra
 from penstock.features.kernel.rare import address_of_rare
 from penstock.models.bundle_store import versions
@@ -42,9 +42,11 @@ def main(arguments: Sequence[str]) -> None:
     match arguments:
         case ["kernels"]:
             compile_common()
-            side_by_side(["kernels", "rare"], ["kernels", "engine"])  # of parts that are in the cache now
+            side_by_side(["kernels", "rare"], ["kernels", "engine"], ["kernels", "links"])  # of parts that are in the cache now
         case ["kernels", "features"]:
             compile_features()
+        case ["kernels", "links"]:
+            compile_links()
         case ["kernels", "others"]:
             compile_decisions()
             compile_models()
@@ -145,11 +147,14 @@ def train_one(detector: str, folder: Path, events: int) -> None:
 
 
 def train_challenger(folder: Path, events: int) -> None:
-    """Train the demo's detector once more, on other events: the version that is tried in the demo's history."""
-    _train(DEMONSTRATED, folder, events, seed=0)
+    """Train the demo's detector once more, on fewer and other events: the version that is tried in the demo's history.
+
+    Without a refit: it only scores in shadow, and a start waits for it.
+    """
+    _train(DEMONSTRATED, folder, events // 2, seed=0, refit=False)
 
 
-def _train(detector: str, folder: Path, events: int, *, seed: int) -> tuple[Any, Any]:
+def _train(detector: str, folder: Path, events: int, *, seed: int, refit: bool = True) -> tuple[Any, Any]:
     """Train as declared, and keep the bundle; the detector, and what it was trained on."""
     from penstock.adapters.simulated import Simulation
     from penstock.offline.train import Options, keep, run
@@ -159,7 +164,7 @@ def _train(detector: str, folder: Path, events: int, *, seed: int) -> tuple[Any,
     frame = Simulation(profile, events=events, days=DAYS, seed=seed).frame()
     # As declared: tuning takes many times as long. The simulator makes no field that is known only afterwards, so an input that
     # separates the classes in few events is no leak.
-    options = Options(trials=0, accept_inputs=list(declared.plan.inputs))
+    options = Options(trials=0, accept_inputs=list(declared.plan.inputs), refit=refit)
     keep(declared, run(declared, frame, options), folder)
     return declared, frame
 
