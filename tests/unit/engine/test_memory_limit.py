@@ -183,25 +183,33 @@ def _traffic(engine: Engine, *, seed: int = 3, batches: int = 160) -> list[dict]
     return found
 
 
-@pytest.mark.parametrize("limit", [None, 1 / 1024, LIMIT, 64 / 1024])
-@pytest.mark.parametrize("snapshot", [True, False])
-def test_a_restart_comes_to_the_same_state_whatever_the_limit_is_then(tmp_path, limit, snapshot):
-    """What stayed out is recorded: a log is read again as it was written, from its beginning or from a snapshot in between."""
-    engine = Engine(declared(), data=tmp_path / "first", memory_limit_gb=1 / 1024, clock=Clock())
+@pytest.fixture(scope="module", params=[True, False], ids=["snapshot", "log"])
+def killed(request, tmp_path_factory):
+    """A data folder as a crash leaves it, after traffic beyond the budget; its digest and clocks."""
+    folder = tmp_path_factory.mktemp("limited")
+    engine = Engine(declared(), data=folder / "first", memory_limit_gb=1 / 1024, clock=Clock())
     found = _traffic(engine, batches=80)
     assert {answer["degraded"] is None for answer in found} == {True, False}
-    if snapshot:
+    if request.param:
         engine.recovery.snapshot()
         engine.recovery.writing.result()
         found += [decide(engine, payment(10**6 + i, minutes=170, who=f"z{i}", device_id=f"z{i}"))[0] for i in range(2000)]
         assert {answer["degraded"] is None for answer in found[-2000:]} == {True, False}
     engine.ledger.flush()
-    digest, clocks = engine.pipeline.state.digest(), (engine.pipeline.state.clock_us, engine.pipeline.state.pace_us)
-    killed = shutil.copytree(tmp_path / "first", tmp_path / "killed")  # before a snapshot is written at the end
+    state = engine.pipeline.state
+    left = shutil.copytree(folder / "first", folder / "killed")  # before a snapshot is written at the end
+    expected = state.digest(), state.clock_us, state.pace_us
     engine.close()
-    with Engine(declared(), data=killed, memory_limit_gb=limit, clock=Clock()) as again:
-        assert again.pipeline.state.digest() == digest
-        assert (again.pipeline.state.clock_us, again.pipeline.state.pace_us) == clocks
+    return left, expected
+
+
+@pytest.mark.parametrize("limit", [None, 1 / 1024, LIMIT, 64 / 1024])
+def test_a_restart_comes_to_the_same_state_whatever_the_limit_is_then(tmp_path, killed, limit):
+    """What stayed out is recorded: a log is read again as it was written, from its beginning or from a snapshot in between."""
+    folder, expected = killed
+    with Engine(declared(), data=shutil.copytree(folder, tmp_path / "again"), memory_limit_gb=limit, clock=Clock()) as again:
+        state = again.pipeline.state
+        assert (state.digest(), state.clock_us, state.pace_us) == expected
 
 
 def test_decisions_from_before_during_and_after_are_verified(tmp_path):
