@@ -1,5 +1,7 @@
 """What runs inside Spark, run without it: shuffles are sorts here, and everything else is the very code of the workers."""
 
+import logging
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from penstock.adapters.spark.scan import Cutting, Merging, Opening, Reading
 from penstock.adapters.spark.shuffle import Shuffle
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.state_cache import StateCache
+from penstock.adapters.spark.stream import wait
 
 BUCKETS, SIZE, PLACES = 3, 100, (0, 1, 2)
 
@@ -123,3 +126,26 @@ def test_a_bucket_saved_and_restored_goes_on_as_if_nothing_had_been(tmp_path):
             restore(again, save(other))
             assert pack(one.run(found)).equals(pack(again.run(found)))
             other = again
+
+
+PY4J = "There was an exception while executing the Python Proxy on the Python Side."
+
+
+class Interrupted:
+    """In the place of a query in the middle of a micro-batch: py4j logs what its Python function raises when it is stopped."""
+
+    def __init__(self, *, active: bool) -> None:
+        self.isActive = active
+
+    def stop(self):
+        logging.getLogger("py4j.clientserver").error(PY4J)
+
+
+@pytest.mark.parametrize(("asked", "told"), [(True, []), (False, [PY4J])], ids=["asked to stop", "by itself"])
+def test_a_micro_batch_that_is_dropped_on_request_is_no_failure_in_the_log(asked, told, caplog):
+    stop = threading.Event()
+    if asked:
+        stop.set()
+    with caplog.at_level(logging.WARNING, "py4j"):  # as a session sets it; restored afterwards
+        wait(Interrupted(active=asked), stop)
+    assert caplog.messages == told

@@ -142,6 +142,8 @@ def wait(query: "StreamingQuery", stop: threading.Event) -> None:
     try:
         while not stop.is_set() and query.isActive:
             query.awaitTermination(1)  # a call at a time: a signal's handler must not talk to Java in the middle of one
+        if stop.is_set():  # the micro-batch that is dropped ends by an exception, which py4j logs with its traceback
+            logging.getLogger("py4j").setLevel(logging.CRITICAL)
         query.stop()
     except StreamingQueryException as error:
         raise BrokerError(f"the stream ended: {error}") from error
