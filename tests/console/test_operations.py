@@ -67,6 +67,23 @@ def test_a_refused_event_can_be_edited_as_json_and_dismissed_with_a_reason(page,
     page.get_by_role("list", name="Refused events").get_by_text("-5").first.wait_for()
 
 
+def test_all_events_of_a_cause_are_dismissed_with_their_count_and_a_reason(page, console, shots, axe):
+    numbers = [refuse(console, transaction_id=f"bulk{n}", amount=-90 - n) for n in range(3)]
+    page.goto(f"{console}/console/operations?tab=quarantine")
+    cause = page.get_by_role("list", name="Causes").get_by_role("listitem").filter(has_text="amount").first
+    cause.get_by_role("button", name="Dismiss all…").wait_for()
+    shots(page, "operations-quarantine-causes")
+    axe(page)
+    cause.get_by_role("button", name="Dismiss all…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason", exact=True).fill("the shop mended its client")
+    dialog.get_by_role("button", name="Dismiss 3 events").click()
+    page.get_by_text("3 events dismissed").wait_for()
+    assert {(became(console, number)["state"], became(console, number)["reason"]) for number in numbers} == {
+        ("dismissed", "the shop mended its client")
+    }
+
+
 def test_what_is_masked_stays_masked_and_is_not_sent_so(page, console):
     number = refuse(console, transaction_id="wrong3", amount="4111111111111111x")
     page.goto(f"{console}/console/operations?tab=quarantine&id={number}")

@@ -120,6 +120,41 @@ def test_a_refused_event_is_dismissed_with_a_reason(serve):
         assert [event["state"] for event in done(client.get("/quarantine?state=dismissed"))["events"]] == ["dismissed"]
 
 
+def test_all_events_of_a_cause_are_sent_again_or_dismissed_and_later_ones_stay(serve):
+    with serve() as client:
+        for number in range(3):
+            refuse(client, payment(number, amount=-1.0 - number))
+        refuse(client, {"transaction_id": "t9"})
+        first, other = done(client.get("/quarantine/causes"))["causes"]
+        assert (first["detector"], first["count"], first["whole"], other["count"]) == ("mine", 3, 3, 1)
+        chosen = {name: first[name] for name in ("detector", "cause")} | {"until": first["newest_at"], "reason": "a test"}
+        refuse(client, payment(3, amount=-7.0))
+        assert done(client.post("/quarantine/resubmit", json=chosen)) == {"handled": 0, "refused": 3, "skipped": 0}
+        assert done(client.post("/quarantine/dismiss", json=chosen)) == {"handled": 3, "refused": 0, "skipped": 0}
+        assert [each["count"] for each in done(client.get("/quarantine/causes?detector=mine"))["causes"]] == [1, 1]
+        states = Counter(each["state"] for each in done(client.get("/quarantine"))["events"])
+        assert states == {"dismissed": 3, "waiting": 2}
+        assert client.post("/quarantine/dismiss", json=chosen | {"until": "soon"}).status_code == 422
+
+
+def test_whole_events_of_a_cause_are_sent_as_they_are_kept_the_oldest_first(serve, monkeypatch):
+    sent = []
+
+    async def send(self, event, body, who):
+        sent.append(json.loads(body)["transaction_id"])
+
+    monkeypatch.setattr(quarantine.Resubmission, "send", send)
+    with serve() as client:
+        for number in range(3):
+            refuse(client, payment(number, amount=-1.0))
+        refuse(client, payment(4, amount=-1.0, customer_id="4111111111111111"))
+        [cause] = done(client.get("/quarantine/causes"))["causes"]
+        assert (cause["count"], cause["whole"]) == (4, 3)
+        chosen = {"detector": "mine", "cause": cause["cause"], "until": cause["newest_at"], "reason": "mended"}
+        assert done(client.post("/quarantine/resubmit", json=chosen)) == {"handled": 3, "refused": 0, "skipped": 1}
+        assert sent == ["t0", "t1", "t2"]
+
+
 def test_an_informing_event_goes_where_it_came_from(serve):
     login = {"type": "Login", "transaction_id": "l1", "timestamp": NOW, "customer_id": "c1"}
     with serve() as client:

@@ -1,7 +1,8 @@
 """`/quarantine`: refused events, to be inspected, corrected and sent again, or dismissed."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,11 +22,15 @@ from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import DetectorName, filled, raw_body, who
+from penstock.service.http.requests import DetectorName, filled, parse_instant, raw_body, who
 from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.service.records.pagination import MergedCursor, is_number, tables_of
 
 _AT_ONCE = 200
+_NEWEST = 5000
+"""The newest refused events, which are counted by cause and handled together."""
+
+_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\d[\w.:+-]*")
 _LABEL = "label: "
 """Prefix of the cause of a label that a worker refused."""
 
@@ -84,12 +89,64 @@ class Resubmitted(msgspec.Struct, frozen=True):
     decision: Annotated[Decision | None, Meta(description="The decision, where there is one.")]
 
 
+class RefusedCause(msgspec.Struct, frozen=True):
+    """Waiting events that were refused for one cause, values aside."""
+
+    detector: Annotated[str | None, Meta(description="For which they were meant.")]
+    cause: Annotated[str, Meta(description="The cause, with `...` in the place of values.")]
+    count: Annotated[int, Meta(description="How many of the newest 5,000 refused events wait for this cause.")]
+    whole: Annotated[int, Meta(description="How many of them are neither masked nor cut, so that they can be sent again.")]
+    newest_at: Annotated[str, Meta(description="When the newest was refused: `until` of a change of all of them.")]
+
+
+class RefusedCauses(msgspec.Struct, frozen=True):
+    """The causes of waiting events, the most frequent first."""
+
+    causes: Annotated[list[RefusedCause], Meta(description="The most frequent first.")]
+
+
+class EventsOfCause(msgspec.Struct, forbid_unknown_fields=True):
+    """Waiting events of one cause, as `GET /quarantine/causes` lists it. until: later ones are left alone."""
+
+    detector: str | None
+    cause: Annotated[str, Meta(max_length=4000)]
+    until: str
+    reason: Reason
+
+
+class CauseHandled(msgspec.Struct, frozen=True):
+    """The result of a change of all events of a cause."""
+
+    handled: Annotated[int, Meta(description="How many are resubmitted or dismissed now.")]
+    refused: Annotated[int, Meta(description="How many were refused again, and wait on.")]
+    skipped: Annotated[
+        int, Meta(description="How many cannot be sent as they are kept, or were handled meanwhile.")
+    ]
+
+
 _CUT, _MASKS = b"...[cut]", (b"[personal]", b"****")
 
 
 def id_of(event: Quarantined) -> str:
     """The id of a refused event."""
     return event_id(event.detector, event.received_us, event.cause, event.body)
+
+
+def cause_of(event: Quarantined) -> str:
+    """The cause without the values that it names, by which events are grouped."""
+    return _VALUE.sub("...", event.cause)
+
+
+def _masked(event: Quarantined) -> bool:
+    return any(mask in event.body for mask in _MASKS)
+
+
+def _is_cut(event: Quarantined) -> bool:
+    return len(event.body) >= LONGEST_KEPT and event.body.endswith(_CUT)
+
+
+def _is_whole(event: Quarantined) -> bool:
+    return not _masked(event) and not _is_cut(event)
 
 
 def _refused(event: Quarantined, handled: QuarantineAction | None) -> RefusedEvent:
@@ -100,8 +157,8 @@ def _refused(event: Quarantined, handled: QuarantineAction | None) -> RefusedEve
         id=id_of(event),
         detector=event.detector or None,
         body=event.body.decode(errors="replace"),
-        cut=len(event.body) >= LONGEST_KEPT and event.body.endswith(_CUT),
-        masked=any(mask in event.body for mask in _MASKS),
+        cut=_is_cut(event),
+        masked=_masked(event),
         state="waiting" if handled is None else handled.outcome,
         handled_by=None if handled is None else handled.who,
         handled_at=None if handled is None else iso(handled.at_us),
@@ -138,6 +195,41 @@ class Quarantine:
         kept = sum(tables.quarantine_count(detector) for tables in places.tables)
         lost = sum(served.engine.totals.quarantine_lost for served in among if served.not_ready is None)
         return QuarantinePage(shown, places.following(fetch), kept, lost)
+
+    def causes(self, among: Sequence[ServedDetector], detector: str | None) -> list[RefusedCause]:
+        """The causes of waiting events, the most frequent first."""
+        by: dict[tuple[str, str], list[Quarantined]] = {}
+        for event in self._waiting(among, detector):
+            by.setdefault((event.detector, cause_of(event)), []).append(event)
+        found = [
+            RefusedCause(name or None, cause, len(some), sum(_is_whole(each) for each in some), iso(some[0].received_us))
+            for (name, cause), some in by.items()
+        ]
+        return sorted(found, key=lambda each: (-each.count, each.detector or "", each.cause))
+
+    def of_cause(self, among: Sequence[ServedDetector], chosen: EventsOfCause) -> list[Quarantined]:
+        """The waiting events of a cause, newest first.
+
+        Raises:
+            RequestRefused: 422, `until` is no instant.
+        """
+        until_us, name = parse_instant(chosen.until, "until") or 0, chosen.detector or ""
+        waiting = self._waiting(among, chosen.detector)
+        return [
+            each
+            for each in waiting
+            if each.received_us <= until_us and each.detector == name and cause_of(each) == chosen.cause
+        ]
+
+    def _waiting(self, among: Sequence[ServedDetector], detector: str | None) -> Iterator[Quarantined]:
+        def fetch(tables: Tables, most: int, below: int | None) -> list[Quarantined]:
+            return tables.quarantined(detector, limit=most, before=below)
+
+        places, seen = MergedCursor(tables_of(among), None), 0
+        while seen < _NEWEST and (events := places.next(fetch, _received_us, _AT_ONCE)):
+            seen += len(events)
+            handled = self.handled.of(sorted({id_of(event) for event in events}))
+            yield from (event for event in events if id_of(event) not in handled)
 
     def one(self, event: str) -> RefusedEvent:
         """One event.
@@ -178,6 +270,17 @@ class Quarantine:
         details = {"detector": found.detector, "cause": found.cause}
         return _refused(found, self.handled.put(event, who, "dismissed", reason=reason, details=details))
 
+    def dismiss_all(self, events: Sequence[Quarantined], who: str, reason: str) -> CauseHandled:
+        """Dismiss events, without those that are handled meanwhile."""
+        handled = 0
+        for event in events:
+            try:
+                self.dismiss(id_of(event), who, reason)
+                handled += 1
+            except RequestRefused:
+                continue
+        return CauseHandled(handled, 0, len(events) - handled)
+
 
 class Resubmission:
     """Sends corrected events again, by the path of the refused ones."""
@@ -202,6 +305,20 @@ class Resubmission:
             return _refused(refused, put)
 
         return Resubmitted(await asyncio.to_thread(kept), outcome, transaction_id, decision)
+
+    async def send_all(self, events: Sequence[Quarantined], who: str) -> CauseHandled:
+        """Send events as they are kept, the oldest first; those that are refused again, or handled meanwhile, stay."""
+        handled = refused = skipped = 0
+        for event in reversed(events):
+            if not _is_whole(event):
+                skipped += 1
+                continue
+            try:
+                await self.send(id_of(event), event.body, who)
+                handled += 1
+            except RequestRefused:
+                refused += 1
+        return CauseHandled(handled, refused, skipped)
 
     def _served_by(self, refused: Quarantined, body: bytes) -> ServedDetector:
         if refused.detector:
@@ -262,6 +379,34 @@ async def page(
 ) -> QuarantinePage:
     """Refused events, newest first, with their errors."""
     return await asyncio.to_thread(quarantine.page, router.chosen(detector), limit, before, detector, state)
+
+
+@route("GET", "/quarantine/causes", Right.READ | Right.OPERATE, refuses=(404,))
+async def causes(router: DetectorRouter, quarantine: Quarantine, /, detector: DetectorName = None) -> RefusedCauses:
+    """Waiting events by cause, the most frequent first."""
+    return RefusedCauses(await asyncio.to_thread(quarantine.causes, router.chosen(detector), detector))
+
+
+@route("POST", "/quarantine/resubmit", Right.DECIDE | Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
+async def resubmit_all(
+    router: DetectorRouter, quarantine: Quarantine, resubmission: Resubmission, /, request: Request, body: Body[EventsOfCause]
+) -> CauseHandled:
+    """Send all waiting events of a cause again as they were, after what refused them was mended."""
+    events = await asyncio.to_thread(quarantine.of_cause, [*router.values()], await body)
+    return await resubmission.send_all(events, who(request))
+
+
+@route("POST", "/quarantine/dismiss", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
+async def dismiss_all(
+    router: DetectorRouter, quarantine: Quarantine, /, request: Request, body: Body[EventsOfCause]
+) -> CauseHandled:
+    """Dismiss all waiting events of a cause, with one reason."""
+    chosen, by = await body, who(request)
+
+    def dismissed() -> CauseHandled:
+        return quarantine.dismiss_all(quarantine.of_cause([*router.values()], chosen), by, chosen.reason)
+
+    return await asyncio.to_thread(dismissed)
 
 
 @route("GET", "/quarantine/{event_id}", Right.READ | Right.OPERATE, refuses=(404,))

@@ -9,6 +9,7 @@ import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
 import { count, plural } from "~/words/numbers";
+import { Causes } from "./Causes";
 import { EventPanel } from "./EventPanel";
 import { type Refused, STATES, useRefused } from "./refused";
 
@@ -30,67 +31,70 @@ export function QuarantineTab() {
   const open = (event: string | undefined) =>
     void navigate({ to: "/operations", search: (kept) => ({ ...kept, id: event }) });
   return (
-    <div className="grid items-start gap-4 lg:grid-cols-[minmax(300px,26rem)_minmax(0,1fr)]">
-      <Panel
-        flush
-        title="Refused events"
-        about={
-          last &&
-          `${count(last.kept)} kept${last.lost ? `; ${count(last.lost)} came too fast to be kept since the start` : ""}`
-        }
-        className={cx(id !== undefined && "max-lg:hidden")}
-      >
-        <div className="px-4 pb-3">
-          <Choice
-            label="State"
-            options={CHOICES}
-            value={shown ?? "all"}
-            onChange={(value) =>
-              void navigate({
-                to: "/operations",
-                search: (kept) => ({ ...kept, state: value === "waiting" ? undefined : value, id: undefined }),
-              })
-            }
-          />
-        </div>
-        <Asked
-          of={list}
-          height={300}
-          empty={() =>
-            events.length === 0 && (
-              <Empty title={shown === "waiting" ? "Nothing waits in quarantine" : "None"}>
-                An event comes here when a field is missing or says what it cannot.
-              </Empty>
-            )
+    <>
+      {id === undefined && <Causes detector={detector} />}
+      <div className="grid items-start gap-4 lg:grid-cols-[minmax(300px,26rem)_minmax(0,1fr)]">
+        <Panel
+          flush
+          title="Refused events"
+          about={
+            last &&
+            `${count(last.kept)} kept${last.lost ? `; ${count(last.lost)} came too fast to be kept since the start` : ""}`
           }
+          className={cx(id !== undefined && "max-lg:hidden")}
         >
-          {() => (
-            <ul aria-label="Refused events" className="lg:max-h-[65vh] lg:overflow-y-auto">
-              {events.map((event) => (
-                <Line key={event.id} event={event} here={event.id === id} onOpen={() => open(event.id)} />
-              ))}
-              {list.hasNextPage && (
-                <li className="p-3 text-center">
-                  <Button onClick={() => void list.fetchNextPage()}>Older events</Button>
+          <div className="px-4 pb-3">
+            <Choice
+              label="State"
+              options={CHOICES}
+              value={shown ?? "all"}
+              onChange={(value) =>
+                void navigate({
+                  to: "/operations",
+                  search: (kept) => ({ ...kept, state: value === "waiting" ? undefined : value, id: undefined }),
+                })
+              }
+            />
+          </div>
+          <Asked
+            of={list}
+            height={300}
+            empty={() =>
+              events.length === 0 && (
+                <Empty title={shown === "waiting" ? "Nothing waits in quarantine" : "None"}>
+                  An event appears here when it fails validation.
+                </Empty>
+              )
+            }
+          >
+            {() => (
+              <ul aria-label="Refused events" className="lg:max-h-[65vh] lg:overflow-y-auto">
+                {events.map((event) => (
+                  <Line key={event.id} event={event} here={event.id === id} onOpen={() => open(event.id)} />
+                ))}
+                {list.hasNextPage && (
+                  <li className="p-3 text-center">
+                    <Button onClick={() => void list.fetchNextPage()}>Older events</Button>
+                  </li>
+                )}
+                <li className="px-2 py-1 text-right">
+                  <ExportCsv label="Refused events" rows={events} />
                 </li>
-              )}
-              <li className="px-2 py-1 text-right">
-                <ExportCsv label="Refused events" rows={events} />
-              </li>
-            </ul>
-          )}
-        </Asked>
-      </Panel>
-      {id === undefined ? (
-        <Panel className="max-lg:hidden">
-          <Empty title="No event is chosen">
-            {events.length > 0 ? `Choose one of ${plural(events.length, "event")} to see what is wrong with it.` : ""}
-          </Empty>
+              </ul>
+            )}
+          </Asked>
         </Panel>
-      ) : (
-        <EventPanel key={id} id={id} onBack={() => open(undefined)} />
-      )}
-    </div>
+        {id === undefined ? (
+          <Panel className="max-lg:hidden">
+            <Empty title="No event is chosen">
+              {events.length > 0 ? `Choose one of ${plural(events.length, "event")} to see what is wrong with it.` : ""}
+            </Empty>
+          </Panel>
+        ) : (
+          <EventPanel key={id} id={id} onBack={() => open(undefined)} />
+        )}
+      </div>
+    </>
   );
 }
 

@@ -49,6 +49,28 @@ export async function dismiss(id: string, reason: string): Promise<void> {
   lookAgain();
 }
 
+export type Cause = Schemas["RefusedCause"];
+
+/** Waiting events by cause. */
+export function useCauses(detector: string | undefined) {
+  return useQuery({
+    queryKey: ["quarantine", "causes", { detector }],
+    refetchInterval: EVERY_MS,
+    queryFn: async () => say(await api.GET("/quarantine/causes", { params: { query: { detector } } })),
+  });
+}
+
+/** Resubmit or dismiss all waiting events of a cause that the list counted. */
+export async function handleAll(
+  how: "resubmit" | "dismiss",
+  { detector, cause, newest_at }: Cause,
+  reason: string,
+): Promise<Schemas["CauseHandled"]> {
+  const done = say(await api.POST(`/quarantine/${how}`, { body: { detector, cause, until: newest_at, reason } }));
+  lookAgain();
+  return done;
+}
+
 function lookAgain(): void {
   void queries.invalidateQueries({ queryKey: ["quarantine"] });
 }
