@@ -76,6 +76,19 @@ def test_an_alert_leads_to_why_in_one_click(page, console):
     page.get_by_role("region", name="Decision", exact=True).wait_for()
 
 
+def test_alerts_of_a_rule_about_a_subject_are_acknowledged_together_by_a_person(page, console, shots, axe):
+    opened(page, console)
+    page.get_by_role("button", name="velocity burst").click()
+    alert = page.locator("[data-alert]").filter(has=page.get_by_role("button", name="Acknowledge")).first
+    alert.wait_for(timeout=240_000)
+    alert.get_by_role("button", name="Acknowledge").click()
+    page.locator("[data-alert]").filter(has_text="Acknowledged by local").first.wait_for()
+    kept = [each["acknowledged"] for each in get(f"{console}/alerts/deliveries?limit=200").json()["alerts"]]
+    assert {each["by"] for each in kept if each} == {"local"}
+    axe(page)
+    shots(page, "live-alerts")
+
+
 def test_the_stream_moves_until_it_is_paused_and_shows_then_what_waited(page, console):
     opened(page, console)
     first = newest(page)

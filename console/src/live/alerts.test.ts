@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { KEPT, withMore } from "./alerts";
+import { grouped, KEPT, withMore } from "./alerts";
 import type { LiveAlert } from "./feed";
 
 const alert = (number: number) => ({ number, key: `k${number}` }) as LiveAlert;
@@ -24,5 +24,17 @@ describe("alerts", () => {
   it("stay the same object where nothing is new", () => {
     const some = withMore(none, [alert(1)]);
     expect(withMore(some, [alert(1)])).toBe(some);
+  });
+
+  it("are grouped by rule and subject, the newest group first", () => {
+    const about = (number: number, rule: string, merchant: string) =>
+      ({ ...alert(number), rule, detector: "banking", about: { merchant } }) as LiveAlert;
+    const groups = grouped([
+      about(4, "burst", "a"),
+      about(3, "burst", "b"),
+      about(2, "rate", "a"),
+      about(1, "burst", "a"),
+    ]);
+    expect(groups.map((group) => group.alerts.map((each) => each.number))).toEqual([[4, 1], [3], [2]]);
   });
 });

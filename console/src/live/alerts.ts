@@ -21,6 +21,25 @@ export function withMore(alerts: Alerts, more: readonly LiveAlert[]): Alerts {
   return { newest: [...sorted, ...alerts.newest].slice(0, KEPT), told: alerts.told + fresh.length };
 }
 
+/** Alerts of one rule about one subject. */
+export interface AlertGroup {
+  key: string;
+  /** Newest first. */
+  alerts: readonly [LiveAlert, ...LiveAlert[]];
+}
+
+/** The alerts by rule and subject, the group with the newest alert first. */
+export function grouped(alerts: readonly LiveAlert[]): AlertGroup[] {
+  const groups = new Map<string, [LiveAlert, ...LiveAlert[]]>();
+  for (const alert of alerts) {
+    const key = JSON.stringify([alert.detector, alert.rule, Object.entries(alert.about ?? {}).sort()]);
+    const known = groups.get(key);
+    if (known) known.push(alert);
+    else groups.set(key, [alert]);
+  }
+  return [...groups].map(([key, some]) => ({ key, alerts: some }));
+}
+
 let alerts: Alerts = { newest: [], told: 0 };
 const listeners = new Set<() => void>();
 

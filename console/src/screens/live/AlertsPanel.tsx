@@ -1,26 +1,39 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { BellRing } from "lucide-react";
-import { useAlerts } from "~/live/alerts";
+import { useMemo } from "react";
+import { api, type Schemas, say } from "~/api/client";
+import { queries } from "~/api/queries";
+import { type AlertGroup, grouped, useAlerts } from "~/live/alerts";
 import type { LiveAlert } from "~/live/feed";
-import { Empty } from "~/ui/Asked";
+import { alertOf } from "~/screens/operations/alerts/alert";
+import { useMay } from "~/session/session";
+import { Empty, told } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
+import { sayDone } from "~/ui/said";
 import { Time } from "~/ui/Time";
-import { plural, value, words } from "~/words/numbers";
+import { count, plural, value, words } from "~/words/numbers";
 
-const SHOWN = 30;
+const SHOWN = 50;
 const TONES = { info: "info", warning: "warn", critical: "bad" } as const;
 
-/** What was raised, newest first; one click leads to why. */
+/** The newest alerts by rule and subject; one click leads to why, another acknowledges them. */
 export function AlertsPanel({ detector, className }: { detector: string | undefined; className?: string }) {
-  const { newest, told } = useAlerts();
-  const own = newest.filter((each) => !detector || each.detector === detector).slice(0, SHOWN);
+  const { newest, told: raised } = useAlerts();
+  const own = grouped(newest.filter((each) => !detector || each.detector === detector).slice(0, SHOWN));
+  const acknowledged = useAcknowledged(detector);
+  const may = useMay();
+  const mayAcknowledge = may("label") || may("approve") || may("administer") || may("operate");
   return (
     <Panel
       title="Alerts"
       about={
-        <span data-alerts-told={told}>
-          {told > SHOWN ? `The newest ${SHOWN} of ${plural(told, "alert")}` : `${plural(told, "alert")}, newest first`}
+        <span data-alerts-told={raised}>
+          {raised > SHOWN
+            ? `The newest ${SHOWN} of ${plural(raised, "alert")}, by rule and subject`
+            : `${plural(raised, "alert")}, by rule and subject`}
         </span>
       }
       className={className}
@@ -31,8 +44,8 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
         tabIndex={0}
         className="-mx-4 h-[344px] overflow-y-auto"
       >
-        {own.map((alert) => (
-          <Alert key={alert.number} alert={alert} />
+        {own.map((group) => (
+          <Group key={group.key} group={group} acknowledged={acknowledged} mayAcknowledge={mayAcknowledge} />
         ))}
         {own.length === 0 && (
           <li>
@@ -48,12 +61,23 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
   );
 }
 
-function Alert({ alert }: { alert: LiveAlert }) {
+interface GroupProps {
+  group: AlertGroup;
+  acknowledged: ReadonlyMap<string, Acknowledged>;
+  mayAcknowledge: boolean;
+}
+
+/** The newest alert of a rule about a subject, how many there were, and who acknowledged them. */
+function Group({ group, acknowledged, mayAcknowledge }: GroupProps) {
+  const [alert] = group.alerts;
+  const open = group.alerts.filter((each) => !acknowledged.has(each.key));
+  const by = acknowledged.get(alert.key);
   return (
     <li className="border-b px-4 py-2 last:border-0" data-alert={alert.number}>
       <p className="flex items-center gap-2 text-xs">
         <Badge tone={TONES[alert.severity]}>{alert.severity}</Badge>
         <span className="min-w-0 flex-1 truncate text-soft">{words(alert.rule)}</span>
+        {group.alerts.length > 1 && <Badge>{plural(group.alerts.length, "alert")}</Badge>}
         <span className="text-soft">
           <Time at={alert.at} />
         </span>
@@ -61,8 +85,49 @@ function Alert({ alert }: { alert: LiveAlert }) {
       <p className="mt-1 break-words">
         {alert.text} <Why alert={alert} />
       </p>
+      {by && open.length === 0 ? (
+        <p className="mt-1 text-soft text-xs">
+          Acknowledged by {by.by}, <Time at={by.at} />
+        </p>
+      ) : (
+        mayAcknowledge && (
+          <Button className="mt-1" onClick={() => void acknowledge(open)}>
+            {open.length > 1 ? `Acknowledge ${count(open.length)}` : "Acknowledge"}
+          </Button>
+        )
+      )}
     </li>
   );
+}
+
+type Acknowledged = Schemas["AcknowledgedForm"];
+
+/** Who acknowledged which of the newest alerts. */
+function useAcknowledged(detector: string | undefined): ReadonlyMap<string, Acknowledged> {
+  const { data } = useQuery({
+    queryKey: ["deliveries", "acknowledged", detector],
+    refetchInterval: 10_000,
+    retry: false,
+    queryFn: async () => say(await api.GET("/alerts/deliveries", { params: { query: { detector, limit: 50 } } })),
+  });
+  return useMemo(() => {
+    const found = (data?.alerts ?? []).flatMap(({ alert, acknowledged }) =>
+      acknowledged ? [[alertOf(alert).key, acknowledged] as const] : [],
+    );
+    return new Map(found);
+  }, [data]);
+}
+
+async function acknowledge(alerts: readonly LiveAlert[]): Promise<void> {
+  try {
+    for (const { key } of alerts) {
+      say(await api.POST("/alerts/{key}/acknowledge", { params: { path: { key } }, body: { note: null } }));
+    }
+    sayDone(`${plural(alerts.length, "alert")} acknowledged.`);
+  } catch (error) {
+    sayDone(told(error));
+  }
+  await queries.invalidateQueries({ queryKey: ["deliveries"] });
 }
 
 /** Where it is explained: the transaction that raised it; where a figure of the service did, that figure. */

@@ -119,9 +119,7 @@ class CauseHandled(msgspec.Struct, frozen=True):
 
     handled: Annotated[int, Meta(description="How many are resubmitted or dismissed now.")]
     refused: Annotated[int, Meta(description="How many were refused again, and wait on.")]
-    skipped: Annotated[
-        int, Meta(description="How many cannot be sent as they are kept, or were handled meanwhile.")
-    ]
+    skipped: Annotated[int, Meta(description="How many cannot be sent as they are kept, or were handled meanwhile.")]
 
 
 _CUT, _MASKS = b"...[cut]", (b"[personal]", b"****")
