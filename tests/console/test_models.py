@@ -87,6 +87,17 @@ def test_dragging_a_threshold_changes_what_it_would_have_meant_and_nothing_else(
     shots(page, "models-evaluation")
 
 
+def test_an_evaluation_links_the_card_of_a_version_that_has_one(page, server):
+    known = get(f"{server.url}/detectors/banking/models").json()["versions"]
+    newest = max(known, key=lambda each: each["created_at"])["version"]
+    page.goto(f"{server.url}/console/models?tab=evaluation&version={newest}")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Model card").click()
+    card = opened.value
+    expect(card.get_by_role("heading", level=1)).to_have_text(f"Model card of banking, version {newest}")
+    expect(card.get_by_role("heading", name="Limits")).to_be_visible()
+
+
 def test_thresholds_that_the_policy_declares_are_not_offered_to_be_applied(page, server):
     page.goto(f"{server.url}/console/models?tab=evaluation")
     page.get_by_text("The detector's policy declares those in force").wait_for()

@@ -201,6 +201,41 @@ def test_other_thresholds_keep_the_test_and_an_unknown_version_is_404(run, train
     assert "no model version" in evaluation(run, trained, "none", status=404)["detail"]
 
 
+def test_a_version_has_a_card_as_values_and_as_a_page(run, trained):
+    version = trained.trained.report.model_version
+    place = f"/detectors/small/models/{version}/card"
+
+    async def scene():
+        settings = Settings(data=trained.folder)
+        with Engine(trained.detector, models=trained.trained.ensemble) as engine:
+            app = create_app({"small": MicroBatcher.of(engine, settings)}, settings)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+                browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+                asked = ((place, {}), (f"{place}?format=html", {}), (place, browser), (f"{place}?format=json", browser))
+                answers = [await client.get(path, headers=headers) for path, headers in asked]
+                return answers, await client.get(place.replace(version, "none"))
+
+    (plain, page, browsed, asked), unknown = run(scene())
+    card = plain.json()
+    assert (card["version"], card["detector"]) == (version, "small")
+    assert card["served"]["refit"]
+    assert card["limits"]
+    assert (page.text, asked.json()) == (browsed.text, card)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert f"Model card of small, version {version}" in page.text
+    assert (unknown.status_code, "no model version" in unknown.json()["detail"]) == (404, True)
+
+
+def test_a_version_that_was_made_without_a_card_says_so(run, trained, monkeypatch):
+    monkeypatch.setattr("penstock.offline.trained.card_of", lambda *_: None)
+    version = keep(trained.detector, run_training(trained.detector), trained.folder / "models").report.model_version
+    with Engine(trained.detector, models=trained.trained.ensemble) as engine:
+        found = told(run, engine, f"/detectors/small/models/{version}/card", trained.folder, status=404)
+    assert "has no card" in found["detail"]
+    assert "penstock train small" in found["detail"]
+
+
 def test_what_is_kept_of_a_large_test_is_bounded_and_dense_where_thresholds_lie():
     chance = np.random.default_rng(0)
     score, fraud = chance.random(50_000), (chance.random(50_000) < 0.01).astype(float)

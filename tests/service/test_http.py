@@ -526,6 +526,7 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/labels/csv",
         "/context/{transaction_id}",
         "/detectors/{name}/definition",
+        "/detectors/{name}/models/{version}/card",
         "/detectors/{name}/models/{version}/evaluation",
         "/insights/distributions",
         "/insights/impact",

@@ -4,6 +4,7 @@
                                /members/<name>/...   each member's numbers: JSON and .npy, no pickle
                                /reference.json       binned training distributions; see `penstock.models.reference`
                                /evaluation.json      test results at many thresholds; see `penstock.offline.evaluation`
+                               /card.json            the model card; see `penstock.offline.stages.card`
 
 A bundle is written under a temporary name and renamed, so it appears atomically, and never changes afterwards. Its version
 is a digest of its content without the time it was made: the same training gives the same one.
@@ -32,6 +33,9 @@ if TYPE_CHECKING:  # imported where a bundle is written or loaded: reading a man
 FORMAT = 1
 """The manifest's form. A newer one is refused; an older one that can no longer be read would be, too."""
 
+CARD = "card.json"
+"""The model card; bundles that were made before 2026-11-25 have none."""
+
 EVALUATION = "evaluation.json"
 """What is kept of the test; bundles that were made before 2026-11-22 have none."""
 
@@ -48,8 +52,8 @@ class About:
 
     created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event as
     it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what later
-    traffic is compared with; evaluation: what is kept of the test; files of their own. lookups: the columns that the
-    detector looked up in files, and the names of these.
+    traffic is compared with; evaluation: what is kept of the test; card: for people; files of their own. lookups: the
+    columns that the detector looked up in files, and the names of these.
     """
 
     detector: str
@@ -60,6 +64,7 @@ class About:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
     evaluation: Mapping[str, Any] | None = None
+    card: Mapping[str, Any] | None = None
     lookups: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,8 +97,9 @@ def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
     members = [_export(folder, part) for part in ensemble.parts]
     if about.reference is not None:
         (folder / REFERENCE).write_bytes(about.reference.as_bytes())
-    if about.evaluation is not None:
-        (folder / EVALUATION).write_text(json.dumps(_plain(about.evaluation)))
+    for name, kept in ((EVALUATION, about.evaluation), (CARD, about.card)):
+        if kept is not None:
+            (folder / name).write_text(json.dumps(_plain(kept)))
     content = _plain(
         {
             "format": FORMAT,
@@ -251,11 +257,24 @@ def read_evaluation(folder: Path) -> bytes | None:
     Raises:
         BundleError: there is no bundle, or it was changed.
     """
+    return _read_kept(folder, EVALUATION)
+
+
+def read_card_bytes(folder: Path) -> bytes | None:
+    """The model card of a bundle, as JSON, or None; `penstock.offline.stages.card` reads it.
+
+    Raises:
+        BundleError: there is no bundle, or it was changed.
+    """
+    return _read_kept(folder, CARD)
+
+
+def _read_kept(folder: Path, name: str) -> bytes | None:
     manifest = read_manifest(folder)
-    if EVALUATION not in manifest["files"]:
+    if name not in manifest["files"]:
         return None
-    _check_seal(folder / EVALUATION, manifest["files"][EVALUATION], RETRAIN.format(detector=manifest["detector"]))
-    return (folder / EVALUATION).read_bytes()
+    _check_seal(folder / name, manifest["files"][name], RETRAIN.format(detector=manifest["detector"]))
+    return (folder / name).read_bytes()
 
 
 def _check_seal(path: Path, seal: Mapping[str, Any], again: str) -> None:

@@ -12,6 +12,22 @@ if TYPE_CHECKING:
 ABSENT = "\N{EN DASH}"
 """Stands for an unknown value."""
 
+NAMES = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "recall_at_fpr_0.001": "recall at 0.1 % false positives",
+    "recall_at_fpr_0.01": "recall at 1 % false positives",
+    "recall_at_fpr_0.05": "recall at 5 % false positives",
+    "card_precision_at_100": "card precision@100",
+    "value_detection_rate": "value detection rate",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+}
+"""The names of figures, in the order of pages."""
+
 
 def render(template: str, **values: Any) -> str:
     """A self-contained page: no scripts, no external resources. Every value is escaped, unless the template says `safe`."""
@@ -30,7 +46,9 @@ def _environment() -> "Environment":
         undefined=StrictUndefined,
     )
     formats: tuple[Callable[..., str], ...] = (number, percent, interval, money, count, milliseconds, minute, anchor, said)
-    found.globals |= {each.__name__: each for each in formats} | {"ABSENT": ABSENT, "LEAST_KNOWN": LEAST_KNOWN}
+    found.globals |= {each.__name__: each for each in formats}
+    found.globals |= {"ABSENT": ABSENT, "LEAST_KNOWN": LEAST_KNOWN, "NAMES": NAMES}
+    found.filters["minute_of"] = minute
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from penstock.clock import Clock, iso, system_clock
 from penstock.errors import ConfigurationError
 from penstock.models import About, Ensemble, load_bundle, metrics, save
 from penstock.models.bundle import read_evaluation
+from penstock.offline.stages.card import read_card, with_thresholds
 from penstock.outcomes import Rate, known_rate
 
 Vector = NDArray[np.float64]
@@ -243,7 +245,8 @@ def rewrite(
 
 def _saved(changed: Ensemble, old: Ensemble, models_dir: Path, clock: Clock) -> str:
     manifest = old.manifest
-    kept = read_evaluation(Path(models_dir) / manifest["detector"] / str(old.version))
+    folder = Path(models_dir) / manifest["detector"] / str(old.version)
+    kept, card = read_evaluation(folder), read_card(folder)
     about = About(
         detector=manifest["detector"],
         created_at=iso(clock()),
@@ -252,6 +255,7 @@ def _saved(changed: Ensemble, old: Ensemble, models_dir: Path, clock: Clock) -> 
         training={**manifest["training"], "thresholds_of": old.version},
         metrics=manifest["metrics"],
         evaluation=None if kept is None else json.loads(kept),
+        card=None if card is None else msgspec.to_builtins(with_thresholds(card, changed.thresholds)),
         lookups=manifest.get("lookups", {}),
     )
     version = save(changed, Path(models_dir), about).version

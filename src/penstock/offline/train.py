@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -221,7 +222,9 @@ class _Job:
             choice=self.options.choice,
             seed=self.options.seed,
         )
-        said = {**again.as_json(), "thresholds_in_force": measure.in_force(self.detector, again.ensemble)}
+        in_force = measure.in_force(self.detector, again.ensemble)
+        expected = msgspec.to_builtins(thresholds.rates(again.scored, in_force))
+        said = {**again.as_json(), "thresholds_in_force": in_force, "expected": expected}
         return replace(
             trained,
             served=again.ensemble,

@@ -18,6 +18,7 @@ from penstock.offline.folds import Folds
 from penstock.offline.leaks import Leak
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
+from penstock.offline.stages.card import card_of
 from penstock.outcomes import Rate
 
 Figures = dict[str, float | None]
@@ -175,6 +176,7 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         },
         reference=trained.reference,
         evaluation=trained.evaluation,
+        card=msgspec.to_builtins(card_of(detector, ensemble, report.as_json(), trained.recorded)),
         lookups=lookups_of(detector.features),
     )
     saved = save(ensemble, folder, about)

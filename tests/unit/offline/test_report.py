@@ -16,12 +16,12 @@ from tests.integration.paid import START, detector, events, trained
 from penstock import Detector, Entity, Label, LogisticRegression, cli
 from penstock.messages import Action
 from penstock.models import metrics
+from penstock.offline.pages import NAMES
 from penstock.offline.replay import replay
 from penstock.offline.report import investigate, page, plots
 from penstock.offline.report.curves import EDGES, distribution, precision_recall, reliability, roc
 from penstock.offline.report.importance import importance
 from penstock.offline.report.intervals import intervals
-from penstock.offline.report.page import NAMES
 from penstock.outcomes import wilson
 
 
@@ -238,6 +238,28 @@ def test_the_page_says_every_figure_treatment_and_mistake(result, findings, text
         assert f"<th scope=row>{treatment}</th>" in text
     for mistake in (*findings.decided.missed, *findings.decided.stopped):
         assert f"<code>{mistake['id']}</code>" in text
+
+
+def test_the_page_shows_segments_with_their_disparity_and_inputs_that_add_nothing(text):
+    frame = events(9000)
+    result = trained(frame=frame, useless="name", segments=("channel",))
+    told = page(investigate(detector(), result, frame))
+    assert Reader(told).open == []
+    groups, useless = result.report.segments["channel"], result.report.useless
+    assert set(groups) == {"web", "shop", "unknown"}
+    for name, group in groups.items():
+        apart = group["disparity"]
+        assert f"<th scope=row>{name}</th><td>{group['rows']:,}</td><td>{group['frauds']:,}</td>" in told
+        assert f"{apart['ratio']:.2f} ({apart['low']:.2f} to {apart['high']:.2f})" in told
+    assert useless["useless"]
+    for name in useless["useless"]:
+        worth = useless["inputs"][name]
+        assert (
+            f"<th scope=row>{name}</th><td>{worth['loss']:.4f}</td><td>{worth['low']:.4f} to {worth['high']:.4f}</td>" in told
+        )
+    assert f"{len(useless['useless'])} of {len(useless['inputs'])} inputs add no more than noise" in told
+    assert "No segments were given" in text
+    assert "Nobody looked" in text
 
 
 def test_what_comes_from_data_is_escaped(result):

@@ -1,6 +1,8 @@
 import { useNavigate } from "@tanstack/react-router";
+import { ExternalLink } from "lucide-react";
 import { useMemo } from "react";
 import type { AlignedData } from "uplot";
+import { BASE } from "~/api/client";
 import { unitCurves } from "~/charts/curve";
 import { Plot } from "~/charts/Plot";
 import { Asked } from "~/ui/Asked";
@@ -47,7 +49,7 @@ export function EvaluationPanels({
             <Notes found={found} />
             <div className="grid gap-4 xl:grid-cols-2">
               <Figures found={found} />
-              <About found={found} />
+              <About name={name} found={found} />
               {found.precision_recall && <PrecisionRecall points={found.precision_recall} />}
               {found.calibration && <Calibration bins={found.calibration} />}
             </div>
@@ -124,10 +126,15 @@ function decimals(value: number | null | undefined): string {
   return value == null ? UNKNOWN : value.toFixed(4);
 }
 
-function About({ found }: { found: Evaluation }) {
+function About({ name, found }: { name: string; found: Evaluation }) {
   const parts = ["train", "valid", "test"].filter((part) => part in found.rows);
   return (
-    <Panel title="Training" about={found.data ? `on ${found.data}` : undefined} flush>
+    <Panel
+      title="Training"
+      about={found.data ? `on ${found.data}` : undefined}
+      actions={found.card && <CardLink name={name} version={found.version} />}
+      flush
+    >
       <table className="w-full text-left">
         <thead className="border-b text-soft text-xs">
           <tr>
@@ -159,6 +166,15 @@ function About({ found }: { found: Evaluation }) {
         .
       </p>
     </Panel>
+  );
+}
+
+function CardLink({ name, version }: { name: string; version: string }) {
+  const page = `${BASE}/detectors/${encodeURIComponent(name)}/models/${version}/card?format=html`;
+  return (
+    <a href={page} target="_blank" rel="noreferrer" className="flex items-center gap-1 text-accent underline">
+      Model card <ExternalLink aria-hidden size={14} />
+    </a>
   );
 }
 

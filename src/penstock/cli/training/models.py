@@ -1,17 +1,19 @@
 """`penstock models`: model versions, promotion and rollback."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from penstock.cli.changes.lifecycle import approvals, say_request
-from penstock.cli.options import print_json, say, show_table
+from penstock.cli.options import as_json, print_json, say, settings, show_table
 from penstock.cli.training.model_options import challengers, file_of, found_version, open_models, where, who, why
 from penstock.cli.training.model_trials import rollout, shadow
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
     from penstock.offline.registry import Entry, Registry
+    from penstock.offline.stages.card import ModelCard
 
 
 @click.group()
@@ -81,6 +83,32 @@ def show(version: str, detector: str | None, as_json: bool, **flags: str | None)
     show_table(figures, head, right=range(1, len(head)))
     for note in manifest["notes"]:
         click.echo(f"note: {note}")
+
+
+@command.command()
+@click.argument("detector")
+@click.argument("version", default="champion", required=False, metavar="[VERSION]")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it as a page.")
+@settings("data", "models", "registry", "office")
+@as_json
+def card(detector: str, version: str, html: Path | None, as_json: bool, **flags: str | None) -> None:
+    """The model card of a version, or of the champion: data, figures with intervals, thresholds, segments, limits."""
+    import msgspec
+
+    from penstock.errors import BundleError
+    from penstock.offline.stages.card import no_card, page, read_card
+
+    registry, entry, _ = found_version(version, detector, flags)
+    found = read_card(registry.fetch(entry.detector, entry.version))
+    if found is None:
+        raise BundleError(no_card(entry.detector, entry.version))
+    if html is not None:
+        html.write_text(page(found))
+        say(f"written: {html}")
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    elif html is None:
+        _show_card(found)
 
 
 @command.command()
@@ -218,6 +246,34 @@ def thresholds(
 
 
 # ---------------------------------------------------------------- helpers
+
+
+def _show_card(card: "ModelCard") -> None:
+    """Print a card in short."""
+    import msgspec
+
+    from penstock.cli.training.train import show_segments
+    from penstock.outcomes import said
+
+    served, at = card.served, card.thresholds
+    how = "fitted again on all labelled history" if served.refit else "fitted on the training events"
+    click.echo(f"{card.detector} {card.version}, made at {card.created_at}, on {card.data.file}")
+    click.echo(f"{how}: {served.rows:,} events, {served.frauds:,} frauds, {' to '.join(each[:10] for each in served.period)}")
+    click.echo(f"the figures are of {card.figures_of}")
+    rows = [
+        (each.name, _figure(each.value), "" if each.low is None else f"{each.low:.4f} to {each.high:.4f}")
+        for each in card.figures
+    ]
+    show_table(rows, ["on the test", "ensemble", "95 % interval"], right={1, 2})
+    click.echo(f"review from {at.review_at:.4g}, block from {at.block_at:.4g}, {at.expected_on}")
+    for name, rate in (at.expected or {}).items():
+        click.echo(f"{name.replace('_', ' ')}: {said(rate)}")
+    for name, groups in card.segments.items():
+        show_segments(name, msgspec.to_builtins(groups))
+    for limit in card.limits:
+        click.echo(f"limit: {limit}")
+    for note in card.notes:
+        click.echo(f"note: {note}")
 
 
 def _make_champion(

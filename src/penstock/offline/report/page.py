@@ -3,26 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.offline.pages import ABSENT, minute, money, percent, render
+from penstock.offline.pages import ABSENT, NAMES, interval, minute, money, number, percent, render
 from penstock.offline.report.findings import Findings
 from penstock.offline.report.plots import plots
 from penstock.offline.trained import Figures, Report
-
-NAMES = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "recall_at_fpr_0.001": "recall at 0.1 % false positives",
-    "recall_at_fpr_0.01": "recall at 1 % false positives",
-    "recall_at_fpr_0.05": "recall at 5 % false positives",
-    "card_precision_at_100": "card precision@100",
-    "value_detection_rate": "value detection rate",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "brier": "Brier score",
-    "ece": "expected calibration error",
-}
-"""The names of figures, in the order of the page."""
 
 COMPARED = ("average_precision", "roc_auc", "recall_at_fpr_0.01", "card_precision_at_100", "brier", "ece")
 """Figures by which alternatives are compared."""
@@ -61,6 +45,7 @@ def page(findings: Findings, pictures: Mapping[str, str] | None = None) -> str:
         members={"ensemble": report.test, **report.members},
         shares={"ensemble": "", **{name: percent(share) for name, share in report.weights.items()}},
         raised=_raised(report),
+        useless=_useless(report),
         decisions=_decisions(findings),
         folds={fold["periods"]["test"][0][:10]: fold["test"] for fold in report.folds},
         apart=None if report.apart is None else _apart(report.apart),
@@ -99,6 +84,13 @@ def _raised(report: Report) -> list[str]:
         for name, each in report.treatments.items()
     }
     return [name for name, treatment in best.items() if treatment != "none"]
+
+
+def _useless(report: Report) -> list[list[str]]:
+    """Of inputs that add nothing, the least valuable first: the loss by permuting them, and its interval."""
+    found = report.useless or {"useless": [], "inputs": {}}
+    worths = [(name, found["inputs"][name]) for name in found["useless"]]
+    return [[name, number(worth["loss"]), interval((worth["low"], worth["high"]))] for name, worth in worths]
 
 
 def _decisions(findings: Findings) -> list[list[str]]:

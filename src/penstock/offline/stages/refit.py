@@ -34,12 +34,16 @@ class Predicted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refit:
-    """The models that serve; the stand-in, which has not learned from the test; what both rest on."""
+    """The models that serve; the stand-in, which has not learned from the test; what both rest on.
+
+    scored: the predicted rows with the scores that thresholds were chosen on.
+    """
 
     ensemble: Ensemble
     stand_in: Ensemble
     history: Rows
     predicted: Rows
+    scored: Scored
 
     @property
     def note(self) -> str:
@@ -97,7 +101,7 @@ def refit(
     scored = Scored(served.scores_of(raw).ensemble, rows.fraud, rows.amount, validated.days + tested.days)
     chosen = thresholds.choose(choice, scored)
     stand_in = _ensemble(before, standing, calibrations, at_test, notes)
-    return Refit(served.with_thresholds(chosen), stand_in.with_thresholds(chosen), history.fit, rows)
+    return Refit(served.with_thresholds(chosen), stand_in.with_thresholds(chosen), history.fit, rows, scored)
 
 
 def _raw(members: Sequence[Member], rows: Rows) -> NDArray[np.float64]:

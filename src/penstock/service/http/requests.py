@@ -145,6 +145,15 @@ def is_own(origins: Sequence[str], host: str) -> bool:
     return all(host != "" and origin.partition("://")[2].lower() == host.lower() for origin in origins)
 
 
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
 def json_response(body: bytes, status: int = 200) -> Response:
     """A response whose body is JSON already."""
     return Response(body, status_code=status, media_type="application/json")
@@ -153,6 +162,11 @@ def json_response(body: bytes, status: int = 200) -> Response:
 def json_answer(found: Any, status: int = 200) -> Response:
     """Any value as JSON."""
     return json_response(msgspec.json.encode(found), status)
+
+
+def page_answer(html: str) -> Response:
+    """A page as an answer: it contains its styles and pictures, runs no scripts, and may be framed by the console."""
+    return Response(html, media_type="text/html", headers=_PAGE_HEADERS)
 
 
 def filled(form: type[T], source: object, **more: Any) -> T:

@@ -22,7 +22,7 @@ from penstock.service.decide.port import ServedDetector
 from penstock.service.http.computed import ComputedValues
 from penstock.service.http.operation import answer, text_content
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import DetectorName, json_answer
+from penstock.service.http.requests import DetectorName, json_answer, page_answer
 from penstock.service.http.route import Routes
 from penstock.wiring.reports.daily import decided_days, report_of
 
@@ -35,15 +35,6 @@ FRESH_S = 60.0
 
 _KEPT = 32
 """Maximum of cached reports."""
-
-_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
-    "base-uri 'none'; form-action 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
-"""The page contains its styles and pictures, runs no scripts, and may be framed by the console."""
 
 
 class ReportDay(msgspec.Struct, frozen=True):
@@ -157,4 +148,4 @@ async def one(
 ) -> Response:
     """The report of a day: counts, money, frauds caught and missed, reasons, latency, compared with the week before."""
     report, html = await reports.of(day, detector, by)
-    return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else json_answer(report.as_json())
+    return page_answer(html) if form == "html" else json_answer(report.as_json())

@@ -1,24 +1,27 @@
-"""`GET /detectors/{name}/models/{version}/evaluation`: the evaluation of a model version, from its training."""
+"""`GET /detectors/{name}/models/{version}/evaluation` and `/card`: a model version as its training measured it."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from fastapi import Query, Request, Response
 from msgspec import Meta
 
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import BundleError, MissingExtra, RegistryError
 from penstock.identity.roles import Right
+from penstock.models.bundle import CARD, read_manifest
 from penstock.models.bundle import read_evaluation as kept_evaluation
-from penstock.models.bundle import read_manifest
 from penstock.offline.evaluation import Evaluation, read_evaluation
 from penstock.offline.measure import in_force_of
+from penstock.offline.stages.card import ModelCard, no_card, page, read_card
 from penstock.outcomes import known_rate
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.operation import answer, text_content
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import filled
+from penstock.service.http.requests import filled, json_answer, page_answer
 from penstock.service.http.route import Routes
 from penstock.wiring.registries import open_registry
 
@@ -111,6 +114,7 @@ class ModelEvaluation(msgspec.Struct):
     days: Annotated[float | None, Meta(description="How many days of traffic the test stands for; null: see `reason`.")]
     total_amount: Annotated[float | None, Meta(description="What the rows of the test are worth; null where they do not say.")]
     fraud_amount: Annotated[float | None, Meta(description="What its frauds are worth; null where they do not say.")]
+    card: Annotated[bool, Meta(description="Whether it has a model card.")]
     reason: Annotated[str | None, Meta(description="Why curves and table are missing; null where they are there.")]
     notes: Annotated[list[str], Meta(description="What is worth knowing before believing the figures.")]
 
@@ -152,6 +156,7 @@ def evaluation_of(settings: Settings, detector: Detector, version: str) -> Model
         days=None if found is None else found.days,
         total_amount=None if found is None else found.amount,
         fraud_amount=None if found is None else found.fraud_amount,
+        card=CARD in manifest["files"],
         reason=NOT_KEPT if found is None else None,
         notes=list(manifest.get("notes") or []),
     )
@@ -199,12 +204,58 @@ def _table(found: Evaluation) -> list[ThresholdRow]:
     ]
 
 
+def card_of(settings: Settings, detector: str, version: str) -> ModelCard:
+    """The model card of a version. Waits for a disk or a network.
+
+    Raises:
+        RequestRefused: 404 there is no such version, or it has no card; 503 the registry does not answer.
+    """
+    try:
+        card = read_card(open_registry(settings).fetch(detector, version))
+    except BundleError as error:
+        raise RequestRefused(404, str(error)) from None
+    except (RegistryError, MissingExtra) as error:
+        raise RequestRefused(503, str(error)) from None
+    if card is None:
+        raise RequestRefused(404, no_card(detector, version))
+    return card
+
+
 # ---------------------------------------------------------------- routes
 
 route = Routes("models")
+
+_CARD = answer(ModelCard)
+_CARD["content"] |= text_content("text/html")
 
 
 @route("GET", "/detectors/{name}/models/{version}/evaluation", Right.READ, refuses=(404,))
 async def evaluation(router: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
     """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
     return await asyncio.to_thread(evaluation_of, settings, router.named(name).engine.detector, version)
+
+
+@route("GET", "/detectors/{name}/models/{version}/card", Right.READ, answers=ModelCard, refuses=(404,), responses={200: _CARD})
+async def card(
+    router: DetectorRouter,
+    settings: Settings,
+    /,
+    name: str,
+    version: str,
+    request: Request,
+    form: Annotated[
+        Literal["json", "html"] | None,
+        Query(alias="format", description="Values, or a page; unless given, a page where the header Accept prefers one."),
+    ] = None,
+) -> Response:
+    """The model card of a version: data, figures with intervals, thresholds, segments with disparity, and limits."""
+    found = await asyncio.to_thread(card_of, settings, router.named(name).engine.detector.name, version)
+    if form is None and _prefers_page(request.headers.get("accept", "")):
+        form = "html"
+    return page_answer(await asyncio.to_thread(page, found)) if form == "html" else json_answer(found)
+
+
+def _prefers_page(accept: str) -> bool:
+    """Whether a header names HTML, and JSON not before it, as those of browsers do."""
+    html, plain = accept.find("text/html"), accept.find("application/json")
+    return html >= 0 and not 0 <= plain < html
