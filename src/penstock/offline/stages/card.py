@@ -183,7 +183,7 @@ def card_of(detector: Detector, ensemble: Ensemble, report: Mapping[str, Any], d
             CardFigure(name, value, *(report["intervals"].get(name) or (None, None))) for name, value in report["test"].items()
         ],
         thresholds=_thresholds(ensemble, report),
-        segments=msgspec.convert(report["segments"], dict[str, dict[str, CardSegment]]),
+        segments=msgspec.convert(report["segments"], prepared(dict[str, dict[str, CardSegment]])),
         limits=_limits(detector, ensemble, report, served),
         notes=list(report["notes"]),
     )
@@ -196,7 +196,7 @@ def _thresholds(ensemble: Ensemble, report: Mapping[str, Any]) -> CardThresholds
     if refit:
         in_force, expected = refit["thresholds_in_force"], refit["expected"]
         on = "the validation and the test, each predicted by models that had not seen it; the thresholds were chosen on them"
-    rates = msgspec.convert(expected, dict[str, Rate])
+    rates = msgspec.convert(expected, prepared(dict[str, Rate]))
     return CardThresholds(at["review_at"], at["block_at"], in_force, report["choice"].get("by", "hand"), rates, on)
 
 
