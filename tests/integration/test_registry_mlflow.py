@@ -104,10 +104,11 @@ def test_mlflow_loads_the_champion_and_its_members_and_they_score_as_penstock_do
     mlflow.set_registry_uri(registry.uri)
     rows = pd.DataFrame(first.test.x[:50], columns=list(first.study.features))
     whole = mlflow.pyfunc.load_model("models:/paid@champion")
-    np.testing.assert_array_equal(whole.predict(rows), first.scores.ensemble[:50])
+    served = first.served.score(first.test.x[:50])
+    np.testing.assert_array_equal(whole.predict(rows), served.ensemble)
     run = run_of(registry, registry.entries("paid")[0].version).info.run_id
     alone = mlflow.pyfunc.load_model(f"runs:/{run}/xgb_model")
-    np.testing.assert_array_equal(alone.predict(rows), first.scores.members[:50, 1])
+    np.testing.assert_array_equal(alone.predict(rows), served.members[:, 1])
 
 
 @mlflow_itself
@@ -230,7 +231,7 @@ def test_a_server_keeps_versions_for_machines_that_share_no_folder(server, tmp_p
     register(here, detector(), second, make_champion=True)
     two = there.newer(detector(), one.version)
     assert [one.version, two.version] == [entry.version for entry in here.entries("paid")]
-    np.testing.assert_array_equal(one.score(first.test.x).ensemble, first.scores.ensemble)
+    np.testing.assert_array_equal(one.score(first.test.x).ensemble, first.served.score(first.test.x).ensemble)
     assert roll_back(here, detector()) == one.version
     assert there.newer(detector(), two.version).version == one.version
 
