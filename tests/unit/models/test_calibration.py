@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from penstock.models import calibration, kernels
 from penstock.models.calibration import Calibration
@@ -103,6 +104,33 @@ def votes(n, seed):
     truth = 1 / (1 + np.exp(-(rng.normal(size=n) * 2 - 5)))
     p = np.round(truth**0.7, 2)
     return p, (rng.random(n) < truth).astype(float)
+
+
+@pytest.mark.parametrize("frauds", [5, 40, 90])
+def test_few_frauds_far_from_everything_else_get_probabilities_far_from_everything_else(frauds):
+    rng = np.random.default_rng(frauds)
+    y = (np.arange(4000) < frauds).astype(float)
+    raw = np.where(y > 0, 0.4, -0.53) + rng.normal(0, 0.03, 4000)  # a few trees, on classes that were evened out
+    raw[rng.integers(0, 4000, 3)] = 0.1
+    fitted = Calibration.fit(raw, y, prior=0.01)
+    assert fitted.method == "platt"
+    slope, level = best_line(raw, y)
+    np.testing.assert_allclose([fitted.slopes[0], fitted.levels[0]], [slope, level], rtol=1e-4)
+    assert fitted.apply(np.array([0.4]))[0] > 0.8
+    assert fitted.apply(np.array([-0.53]))[0] < 0.001
+
+
+def best_line(raw, y):
+    """The line of least log loss to Platt's targets, by another method."""
+    frauds = y.sum()
+    target = np.where(y > 0, (frauds + 1) / (frauds + 2), 1 / (len(y) - frauds + 2))
+
+    def log_loss(line):
+        margins = line[0] * raw + line[1]
+        return np.logaddexp(0, margins).sum() - target @ margins
+
+    options = {"xatol": 1e-9, "fatol": 1e-9, "maxiter": 20_000, "maxfev": 20_000}
+    return minimize(log_loss, [1.0, 0.0], method="Nelder-Mead", options=options).x
 
 
 def test_few_frauds_and_probabilities_to_begin_with_give_a_beta_curve_better_than_a_line():
