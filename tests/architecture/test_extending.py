@@ -1,12 +1,15 @@
 """What docs/guide/extending.md says is enough to add something is enough."""
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from penstock import Engine, cli
+from penstock import Engine, Entity, cli
 from penstock.errors import ConfigurationError
+from penstock.features.vocabulary import KINDS
 from penstock.models import kinds as model_kinds
 from penstock.wiring import streams
 from penstock.wiring.detectors import load_detector
@@ -50,6 +53,19 @@ def test_a_broker_is_an_adapter_and_a_line(folder, monkeypatch):
     assert streams.open_broker("nats://here", "shop").place == ("nats://here", "shop")
     with pytest.raises(ConfigurationError, match="Did you mean nats"):
         streams.open_broker("nat://here", "shop")
+
+
+def test_the_console_offers_every_kind_of_aggregate():
+    """The form of a feature lists what the vocabulary has."""
+    form = (Path(__file__).parents[2] / "console/src/screens/features/body.ts").read_text()
+    offered = re.search(r"AGGREGATES = \[(.*?)\]", form, re.DOTALL)
+    assert offered is not None
+    assert set(re.findall(r'"(\w+)"', offered[1])) == set(KINDS)
+
+
+def test_an_entity_has_a_method_for_every_kind_of_aggregate():
+    """With the kind's name."""
+    assert set(KINDS) <= set(dir(Entity))
 
 
 def test_a_detector_is_a_file(folder):

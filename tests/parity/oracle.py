@@ -1,6 +1,7 @@
 """The naive feature engine that the kernel is compared with: a list per key, filtered each time."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from penstock.clock import EVER_US
 from penstock.features.entity import Aggregate, Entity
+from penstock.features.vocabulary import SCANNED
 
 SCALE = 1e6
 LABEL_KNOWN = "label known"
@@ -116,6 +118,8 @@ class Oracle:
         matching = [e for e in state.entries if self._matches(f, e) and (f.field is None or e.values.get(f.field) is not None)]
         if f.kind in ("last", "since_last", "first", "since_first"):
             return self._remembered(f, matching, time)
+        if f.kind.startswith("session"):
+            return self._session(f, state, matching, current if self._is_counted(f, current) else None, time)
         high = time - f.delay_us if f.delay_us else time + self.skew
         ever = f.window_us == EVER_US
         whole = [e.time for e in state.entries if e.retired]
@@ -125,10 +129,7 @@ class Oracle:
         low = -math.inf if ever else time - f.delay_us - f.window_us
         inside = [e for e in matching if (seen if e.retired else low < e.time <= high)]
         frauds = sum(e.frauds for e in inside)
-        counted = (
-            f.current and not f.delay_us and self._matches(f, current) and (f.field is None or values.get(f.field) is not None)
-        )
-        if counted:
+        if self._is_counted(f, current):
             inside.append(current)
         n = len(inside)
         if f.kind == "count" or f.by == "known":
@@ -139,10 +140,31 @@ class Oracle:
             return frauds / n if n else 0.0
         if f.kind == "distinct":
             return float(len({e.values[f.field] for e in inside}))
+        if f.kind in SCANNED:
+            return _of_values(f, [e.values[f.field] for e in inside][-f.values_read :])
         if f.kind in ("min", "max"):
             return (min if f.kind == "min" else max)((e.values[f.field] for e in inside), default=None)
         fixed = [int(np.rint(e.values[f.field] * SCALE)) for e in inside]
         return _aggregate(f.kind, fixed)
+
+    def _is_counted(self, f: Aggregate, current: Entry) -> bool:
+        there = f.field is None or current.values.get(f.field) is not None
+        return f.current and not f.delay_us and self._matches(f, current) and there
+
+    def _session(self, f: Aggregate, state: Key, matching: list[Entry], current: Entry | None, time: int):
+        """Backwards from the event, as long as no pause is longer than the gap."""
+        newest_retired = max((e.time for e in state.entries if e.retired), default=-math.inf)
+        earlier = [e for e in matching if e.time <= time + self.skew] if newest_retired <= time + self.skew else []
+        run: list[Entry] = []
+        while earlier and (run[0].time if run else time) - earlier[-1].time <= f.window_us:
+            run.insert(0, earlier.pop())
+        start = run[0].time if run else time
+        run += [current] if current else []
+        if f.kind == "session_count":
+            return float(len(run))
+        if f.kind == "session_sum":
+            return sum(int(np.rint(e.values[f.field] * SCALE)) for e in run) / SCALE
+        return max(time - start, 0) / 1e6 if run else None
 
     def _remembered(self, f: Aggregate, matching: list[Entry], time: int):
         if f.kind in ("first", "since_first"):
@@ -153,6 +175,35 @@ class Oracle:
         if not seen or seen[-1].time <= time - f.window_us:
             return None
         return seen[-1].values[f.field] if f.field else max(time - seen[-1].time, 0) / 1e6
+
+
+def _of_values(f: Aggregate, values: list):
+    """Of values in order of time."""
+    if not values:
+        return None
+    frequencies = Counter(values)
+    top = max(frequencies.values())
+    if f.kind == "mode":
+        return next(value for value in reversed(values) if frequencies[value] == top)
+    if f.kind == "share_of_top":
+        return top / len(values)
+    if f.kind == "entropy":
+        return (_logarithm(len(values)) - sum(_logarithm(n) for n in frequencies.values())) / (len(values) * 2.0**32)
+    at = Fraction(f.rank, 1_000_000) * (len(values) - 1)
+    lower, upper = sorted(values)[math.floor(at)], sorted(values)[math.ceil(at)]
+    return lower + (upper - lower) * float(at - math.floor(at))
+
+
+def _logarithm(n: int) -> int:
+    """n * log2(n), where the logarithm is rounded down to 32 bits behind the point: n ** (2**32), one square after another."""
+    power, bits = Fraction(n), 0
+    while power >= 2:
+        power, bits = power / 2, bits + 1
+    for _ in range(32):
+        power = Fraction(math.floor(power * power * 2**62), 2**62)
+        bits = 2 * bits + (power >= 2)
+        power = power / 2 if power >= 2 else power
+    return n * bits
 
 
 def _aggregate(kind: str, fixed: list[int]):

@@ -79,6 +79,35 @@ def _delayed(e: Entity) -> list:
     ]
 
 
+def _scanning(e: Entity, **options) -> list:
+    return [
+        e.median("amount", "24h", **options),
+        e.median("rare", "7d", most=3, **options),
+        e.quantile("rare", "7d", q=0.9, **options),
+        e.quantile("amount", "7d", q=1 / 3, where=WHERE, most=2, **options),
+        e.mode("city", "7d", **options),
+        e.mode("city", "24h", where=WHERE, most=3, **options),
+        e.mode("amount", "7d", **options),
+        e.share_of_top("city", "7d", most=4, **options),
+        e.entropy("city", "24h", **options),
+        e.entropy("rare", "7d", **options),
+        e.max("rare", "7d", **options),
+        e.std("rare", "7d", **options),
+    ]
+
+
+def _sessions(e: Entity) -> list:
+    return [
+        e.session_count("30m"),
+        e.session_sum("amount", "30m"),
+        e.session_duration("30m"),
+        e.session_count("1s", where=WHERE),
+        e.session_sum("rare", "24h"),
+        e.session_duration("24h", current=False),
+        e.session_count("1h", current=False, of=(Decline,)),
+    ]
+
+
 ONE = Entity("customer")
 TWO = Entity("account", roles={"sent": "origin", "received": "target"})
 PLANS = {
@@ -103,6 +132,12 @@ PLANS = {
             *_remembering(ONE)[:6],
         ],
     ),
+    "scanned": (ONE, _scanning(ONE)),
+    "scanned before": (ONE, [*_scanning(ONE, current=False), ONE.count("1h", of=Decline), ONE.distinct("city", "24h")]),
+    "scanned late": (ONE, [*_scanning(ONE, delay="1h"), ONE.median("amount", "24h")]),
+    "sessions": (ONE, _sessions(ONE)),
+    "sessions alone": (ONE, [ONE.session_count("30m"), ONE.session_sum("rare", "1s")]),
+    "sessions for ever": (ONE, [*_sessions(ONE), ONE.count("ever"), ONE.median("amount", "7d"), ONE.label_rate("7d")]),
     "known alone": (ONE, [ONE.label_count("30d", by="known"), ONE.label_count("ever", by="known")]),
     "roles": (
         TWO,
@@ -116,6 +151,11 @@ PLANS = {
             TWO.label_count("7d", role="received", at="received"),
             TWO.label_count("ever", role="received"),
             TWO.label_count("ever", by="known", role="sent", at="received"),
+            TWO.median("amount", "7d", role="received", at="received"),
+            TWO.mode("city", "24h", role="sent"),
+            TWO.entropy("city", "7d"),
+            TWO.session_count("1h", role="received", at="received"),
+            TWO.session_sum("amount", "24h"),
         ],
     ),
 }
@@ -140,7 +180,7 @@ def _compile(entity, features, *, own: bool = False) -> tuple[Table, Layout]:
         layout.add(field, Type.TEXT)
     where = layout.add(f"where:{WHERE}", Type.BOOLEAN)
     for f in features:
-        layout.add(f.name, FIELDS[f.field] if f.kind in ("last", "first") else Type.NUMBER)
+        layout.add(f.name, FIELDS[f.field] if f.kind in ("last", "first", "mode") else Type.NUMBER)
     stream = Stream(SKEW, LATENESS, KINDS, 2, {WHERE: where}, frozenset({"amount"}), {})
     table = Table(compile_entity(entity, features, layout, stream))
     table.state.meta[AT_HAND] = 0  # small as it is, memory is asked for ahead

@@ -10,11 +10,11 @@ from penstock.detector.plan import SCORE, Plan, Step, fingerprint, scope
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, assemble, parse
 from penstock.features import Aggregate, Derived, Entity
-from penstock.features.entity import LABELLED, LINKED, SUMMED
 from penstock.features.link_plan import EntityLinks, compile_links, linked_role
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan, Stream, compile_entity
+from penstock.features.vocabulary import KINDS, LABELLED, LINKED, SCANNED
 from penstock.messages import Column, Layout, Type
 from penstock.rules import RuleSet
 
@@ -180,7 +180,7 @@ class Compiler:
         )
 
     def _type(self, feature: Aggregate) -> Type:
-        return self.layout[feature.field].type if feature.kind in ("last", "first") and feature.field else Type.NUMBER
+        return self.layout[feature.field].type if KINDS[feature.kind].gives_field and feature.field else Type.NUMBER
 
     def _definition(self, feature: Aggregate) -> str:
         parts: list[object] = [feature.kind, feature.field, feature.window_us, feature.delay_us, feature.where, feature.current]
@@ -194,6 +194,8 @@ class Compiler:
         ]
         if feature.kind in LINKED:
             parts += [feature.links, feature.max_degree, [self.prints.get(link, "") for link in feature.links]]
+        if feature.kind in SCANNED:
+            parts += [feature.rank, feature.values_read]
         return repr(parts) + self.prints.get(feature.field or "", "")
 
     def _check_aggregate(self, feature: Aggregate) -> None:
@@ -230,21 +232,19 @@ class Compiler:
             )
             hint = f" It is {what}." if what else did_you_mean(feature.field, known)
             raise DeclarationError(f"{place}: there is no field {feature.field!r} to aggregate.{hint}")
-        if feature.kind in SUMMED and self.layout[feature.field].type not in (
-            Type.NUMBER,
-            Type.BOOLEAN,
-        ):
+        computes = KINDS[feature.kind].field == "numbers"
+        if computes and self.layout[feature.field].type not in (Type.NUMBER, Type.BOOLEAN):
             type_ = self.layout[feature.field].type.value
             raise DeclarationError(
-                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, last or first, or a"
-                f" number: {', '.join(numbers)}"
+                f"{place}: {feature.kind} needs numbers, but {feature.field} is a {type_}; use distinct, mode, last or first, "
+                f"or a number: {', '.join(numbers)}"
             )
         self._check_currency(feature, place)
 
     def _check_currency(self, feature: Aggregate, place: str) -> None:
         """Sums over mixed currencies mean nothing."""
         moneys = [f for f in self.detector.features if isinstance(f, Money) and f.amount == feature.field]
-        if moneys and feature.kind in SUMMED:
+        if moneys and KINDS[feature.kind].field == "numbers":
             raise DeclarationError(
                 f"{place}: {feature.field} is in the currency that {moneys[0].currency} says, so a {feature.kind} would mix "
                 f"currencies; aggregate {moneys[0].name!r}, which is converted to {moneys[0].to}"

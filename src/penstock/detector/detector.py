@@ -26,9 +26,9 @@ from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
-from penstock.features.entity import LINKED, REMEMBERED
 from penstock.features.kernel.words import STATE_FORMAT
 from penstock.features.ratio import Ratio
+from penstock.features.vocabulary import KINDS, Kind
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type
 from penstock.models import Model
@@ -365,13 +365,7 @@ def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> lis
     """Expressions that compare a field with an aggregate of it that contains the event itself."""
     found = []
     containing = {
-        f.name: f
-        for f in features
-        if isinstance(f, Aggregate)
-        and f.current
-        and not f.delay
-        and f.field
-        and f.kind not in (*REMEMBERED, *LINKED, "distinct")
+        f.name: f for f in features if isinstance(f, Aggregate) and f.current and not f.delay and _holds_value(KINDS[f.kind])
     }
     expressions = [(f"feature {f.name!r}", f.sql) for f in features if isinstance(f, Derived)]
     expressions += [(f"rule {rule.name!r}", rule.when) for rule in rules]
@@ -385,6 +379,11 @@ def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> lis
                     f"compare with {feature.entity.name}.{feature.kind}(..., current=False)"
                 )
     return found
+
+
+def _holds_value(kind: Kind) -> bool:
+    """Whether an aggregate of this kind is made of the values of a field, the event's own among them."""
+    return kind.looks in ("window", "session") and (kind.field == "numbers" or kind.gives_field)
 
 
 def _check_models(name: str, models: Sequence[Model]) -> None:

@@ -10,17 +10,16 @@ from penstock.clock import EVER_US
 from penstock.decoding import prepared
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features.derive import Derived, derive
-from penstock.features.entity import LINKED, MAX_DEGREE, REMEMBERED, WINDOWED, Aggregate, Entity
-
-_OF_A_FIELD = ("sum", "mean", "std", "min", "max", "distinct", "last", "first", "linked_amount")
+from penstock.features.entity import Aggregate, Entity
+from penstock.features.vocabulary import KINDS, LINKED, MAX_DEGREE, OF_A_FIELD, REMEMBERED
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A feature: either `derive`, an SQL expression, or the `kind` of an aggregate of an `entity`.
 
     entity: the name of one that the detector has, or a new one over the fields `keys` (all of its key fields); roles: the
-    fields of a new one by role, in place of those. of: names of types of events, counted in place of transactions. The rest is
-    as `Entity.count(...)` and its siblings take it.
+    fields of a new one by role, in place of those. window: of a session its gap. of: names of types of events, counted in
+    place of transactions. The rest is as `Entity.count(...)` and its siblings take it.
 
     >>> spent = Described(kind="sum", entity="customer", field="amount", window="1d")
     >>> feature_of("spent", spent, {"customer": Entity("customer_id")}).window_us // 1_000_000
@@ -43,6 +42,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     by: str = "event"
     links: tuple[str, ...] = ()
     max_degree: int = MAX_DEGREE
+    q: float | None = None
+    most: int | None = None
 
 
 class Added(NamedTuple):
@@ -107,18 +108,18 @@ def feature_of(
         if described != Described(derive=described.derive):
             raise DeclarationError(f"{place}: an expression stands alone; leave out everything but derive")
         return derive(name, described.derive)
-    kinds = (*WINDOWED, *REMEMBERED, *LINKED)
-    if described.kind not in kinds:
+    if described.kind not in KINDS:
         words = (
-            f"kind {described.kind!r} is none of {', '.join(kinds)}" if described.kind else "say its kind, or what to derive"
+            f"kind {described.kind!r} is none of {', '.join(KINDS)}" if described.kind else "say its kind, or what to derive"
         )
-        raise DeclarationError(f"{place}: {words}.{did_you_mean(described.kind or '', kinds)}")
-    if (described.field is not None) != (described.kind in _OF_A_FIELD):
+        raise DeclarationError(f"{place}: {words}.{did_you_mean(described.kind or '', KINDS)}")
+    if (described.field is not None) != (described.kind in OF_A_FIELD):
         words = "needs the field" if described.field is None else f"takes no field, but got {described.field!r}"
         raise DeclarationError(f"{place}: {described.kind} {words}")
     window = _window(described.kind, described.window, place)
     options: dict[str, object] = {"delay": described.delay, "where": described.where, "current": described.current}
     options |= {"role": described.role, "at": described.at, "of": _types(described, types, place)}
+    options |= {name: value for name, value in (("q", described.q), ("most", described.most)) if value is not None}
     if described.kind in LINKED:
         options |= {"links": described.links, "max_degree": described.max_degree}
     elif described.links or described.max_degree != MAX_DEGREE:
@@ -150,13 +151,17 @@ def describe(feature: Aggregate | Derived) -> Described:
         by=feature.by,
         links=feature.links,
         max_degree=feature.max_degree,
+        q=feature.q,
+        most=feature.most,
     )
 
 
 def _window(kind: str, window: str | None, place: str) -> str:
+    looks = KINDS[kind].looks
     if window is None and kind not in REMEMBERED:
-        raise DeclarationError(f"{place}: {kind} needs a window, as in 1h, 7d or ever")
-    if window is not None and kind in ("first", "since_first"):
+        what = "the gap that ends a session, as in 30m" if looks == "session" else "a window, as in 1h, 7d or ever"
+        raise DeclarationError(f"{place}: {kind} needs {what}")
+    if window is not None and looks == "back":
         raise DeclarationError(f"{place}: {kind} looks back for ever; leave out the window {window!r}")
     return window or "ever"
 

@@ -4,23 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from penstock.clock import duration_us
+from penstock.clock import EVER_US, duration_us
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features.ratio import Ratio, trend
-
-WINDOWED = ("count", "sum", "mean", "std", "min", "max", "distinct", "label_count", "label_rate")
-"""Aggregates over a window, in the order of the reference page."""
-REMEMBERED = ("last", "first", "since_last", "since_first")
-"""Aggregates of earlier events alone, which never include the event itself."""
-LINKED = ("linked", "linked_frauds", "linked_fraud_share", "linked_amount", "linked_hubs")
-"""Aggregates over the other keys that were seen with the same values."""
-LABELLED = ("label_count", "label_rate", "linked_frauds", "linked_fraud_share")
-"""Aggregates that change when a label becomes known."""
-SUMMED = ("sum", "mean", "std", "min", "max", "linked_amount")
-"""Aggregates of numbers."""
-MAX_DEGREE = 50
-"""How many others a value links at most, unless declared."""
-_LARGEST_DEGREE = 1000
+from penstock.features.vocabulary import KINDS, LARGEST_DEGREE, LARGEST_MOST, LINKED, MAX_DEGREE, MOST, REMEMBERED, SCANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +25,8 @@ class Aggregate:
     role: str | None = None
     at: str | None = None
     by: str = "event"
+    q: float | None = None
+    most: int | None = None
     given_name: str | None = None
     links: tuple[str, ...] = ()
     max_degree: int = MAX_DEGREE
@@ -70,7 +59,7 @@ class Aggregate:
     def definition(self) -> tuple[object, ...]:
         """All that the aggregate is but its name: two with equal definitions have equal values."""
         entity, window, delay = (self.entity.fields, self.entity.roles), self.window_us, self.delay_us
-        read = (self.field, self.links, self.max_degree, self.where, self.of, self.role)
+        read = (self.field, self.links, self.max_degree, self.where, self.of, self.role, self.rank, self.values_read)
         return (entity, self.kind, window, delay, *read, self.current, self.at, self.by)
 
     @property
@@ -82,9 +71,11 @@ class Aggregate:
         """
         if self.given_name:
             return self.given_name
-        parts = [self.entity.name, self.kind, *self.links, self.field]
+        kind = self.kind if self.q is None else f"p{100 * self.q:.6g}"
+        parts = [self.entity.name, kind, *self.links, self.field]
         if self.window != "ever" or self.kind not in REMEMBERED:
             parts.append(self.window)
+        parts += [f"newest_{self.most}" if self.most else None]
         parts += [f"delay_{self.delay}" if self.delay else None, self.role]
         parts += [f"at_{self.at}" if self.at else None, "before" if not self.current and self.kind not in REMEMBERED else None]
         return "_".join(part for part in parts if part).replace(".", "_")
@@ -93,6 +84,16 @@ class Aggregate:
     def window_us(self) -> int:
         """Length of the window in microseconds; `EVER_US` where it has none."""
         return duration_us(self.window, what=f"feature {self.name}: window")
+
+    @property
+    def values_read(self) -> int:
+        """How many values of the window, the newest, are read at most; 0 where the kind of aggregate reads none one by one."""
+        return (self.most or MOST) if self.kind in SCANNED else 0
+
+    @property
+    def rank(self) -> int:
+        """Which quantile it is, in millionths; 0 where it is none."""
+        return round((self.q or 0) * 1_000_000) if self.kind != "median" else 500_000
 
     @property
     def delay_us(self) -> int:
@@ -210,9 +211,41 @@ class Entity:
         """The largest value; null over nothing."""
         return self._aggregate("max", field, window, options)
 
+    def median(self, field: str, window: str, **options: object) -> Aggregate:
+        """The middle value, or the mean of the two in the middle; null over nothing."""
+        return self._aggregate("median", field, window, options)
+
+    def quantile(self, field: str, window: str, q: float, **options: object) -> Aggregate:
+        """The value below which a share q of the values lies, on the line between two of them; null over nothing."""
+        return self._aggregate("quantile", field, window, {"q": q, **options})
+
     def distinct(self, field: str, window: str, **options: object) -> Aggregate:
         """How many different values."""
         return self._aggregate("distinct", field, window, options)
+
+    def mode(self, field: str, window: str, **options: object) -> Aggregate:
+        """The most frequent value, of several the one seen last; null over nothing."""
+        return self._aggregate("mode", field, window, options)
+
+    def share_of_top(self, field: str, window: str, **options: object) -> Aggregate:
+        """The share of the most frequent value, from 0 to 1; null over nothing."""
+        return self._aggregate("share_of_top", field, window, options)
+
+    def entropy(self, field: str, window: str, **options: object) -> Aggregate:
+        """How evenly the values are spread, in bits: 0 where all are equal; null over nothing."""
+        return self._aggregate("entropy", field, window, options)
+
+    def session_count(self, gap: str, **options: object) -> Aggregate:
+        """How many events the current session has: those since the latest pause longer than the gap."""
+        return self._aggregate("session_count", None, gap, options)
+
+    def session_sum(self, field: str, gap: str, **options: object) -> Aggregate:
+        """The exact sum of a number over the current session; 0 over nothing."""
+        return self._aggregate("session_sum", field, gap, options)
+
+    def session_duration(self, gap: str, **options: object) -> Aggregate:
+        """Seconds since the first event of the current session; null without one."""
+        return self._aggregate("session_duration", None, gap, options)
 
     def label_count(self, window: str, **options: object) -> Aggregate:
         """Known frauds among the events of the window; with by="known", frauds that became known within it."""
@@ -248,7 +281,7 @@ class Entity:
         return self._aggregate("linked", None, window, {"links": fields, **options}, Linked)  # type: ignore[return-value]
 
     def aggregate(self, kind: str, field: str | None = None, window: str = "ever", **options: object) -> Aggregate:
-        """The aggregate of this kind, one of WINDOWED, REMEMBERED or LINKED, for callers with the kind as text."""
+        """The aggregate of this kind, one of `vocabulary.KINDS`, for callers with the kind as text."""
         if kind in LINKED:
             return self._aggregate(kind, field, window, options, Linked)
         return self._aggregate(kind, field, window, options)
@@ -259,6 +292,7 @@ class Entity:
         of = options.pop("of", ())
         options["of"] = of if isinstance(of, tuple) else (of,)
         known = {"where", "delay", "current", "of", "role", "at", *(("links", "max_degree") if made is Linked else ("by",))}
+        known |= {"q", "most"} if kind in SCANNED else set()
         if unknown := options.keys() - known:
             name = min(unknown)
             raise DeclarationError(f"{self.name}.{kind}(...): there is no option {name!r}.{did_you_mean(name, known)}")
@@ -279,10 +313,17 @@ def _check(feature: Aggregate) -> None:
             )
     if feature.kind in LINKED:
         _check_links(feature, place)
-    if feature.kind in REMEMBERED and feature.delay:
+    if KINDS[feature.kind].looks in ("within", "back", "session") and feature.delay:
         raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; use a count or a rate with delay=...")
     if feature.by not in ("event", "known") or (feature.by == "known" and feature.kind != "label_count"):
         raise DeclarationError(f"{place}: by={feature.by!r} is not understood; label_count takes by='event' or by='known'")
+    if feature.window_us == EVER_US and not KINDS[feature.kind].whole:
+        what = "gap" if KINDS[feature.kind].looks == "session" else "window"
+        raise DeclarationError(f"{place}: {feature.kind} needs a {what} with a length, as in 30d, not 'ever'")
+    if (feature.kind == "quantile") != (feature.q is not None) or not 0 <= (feature.q or 0) <= 1:
+        raise DeclarationError(f"{place}: q={feature.q!r}: a quantile needs its share of the values, from 0 to 1, as in q=0.9")
+    if feature.most is not None and not 1 <= feature.most <= LARGEST_MOST:
+        raise DeclarationError(f"{place}: most={feature.most!r}: the newest 1 to {LARGEST_MOST:,} values can be read")
 
 
 def _check_links(feature: Aggregate, place: str) -> None:
@@ -293,8 +334,8 @@ def _check_links(feature: Aggregate, place: str) -> None:
         raise DeclarationError(f"{place}: a field is named twice among its links: {', '.join(feature.links)}")
     if set(feature.links) & set(feature.entity.fields):
         raise DeclarationError(f"{place}: {feature.entity.name} cannot be linked by its own key; name another field")
-    if not isinstance(feature.max_degree, int) or not 1 <= feature.max_degree <= _LARGEST_DEGREE:
-        raise DeclarationError(f"{place}: max_degree={feature.max_degree!r} is not a whole number from 1 to {_LARGEST_DEGREE}")
+    if not isinstance(feature.max_degree, int) or not 1 <= feature.max_degree <= LARGEST_DEGREE:
+        raise DeclarationError(f"{place}: max_degree={feature.max_degree!r} is not a whole number from 1 to {LARGEST_DEGREE}")
     if feature.delay and feature.kind not in ("linked_frauds", "linked_fraud_share"):
         raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; give the delay to known_frauds or share_of_frauds")
     if (feature.field is not None) != (feature.kind == "linked_amount"):

@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 from penstock.features.entity import Aggregate, Entity
 from penstock.features.kernel import link_words as k
 from penstock.features.plan import DEFAULT_SCALE, Stream
+from penstock.features.vocabulary import KINDS
 from penstock.messages import Column, Layout, Type
-
-_OPS = {
-    "linked": k.OTHERS,
-    "linked_frauds": k.FRAUDS,
-    "linked_fraud_share": k.FRAUD_SHARE,
-    "linked_amount": k.TOTAL,
-    "linked_hubs": k.HUBS,
-}
 
 
 @dataclass(slots=True)
@@ -114,7 +107,7 @@ class _Compiler:
 
     def _answer(self, feature: Aggregate, link: int) -> list[int]:
         amount = list(self.amounts).index((link, feature.field)) if feature.field is not None else -1
-        return [_OPS[feature.kind], self.layout[feature.name].index, feature.delay_us, amount]
+        return [KINDS[feature.kind].op, self.layout[feature.name].index, feature.delay_us, amount]
 
 
 def _table(rows: Sequence[Sequence[int]], width: int) -> NDArray[np.int64]:

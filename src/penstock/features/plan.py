@@ -12,25 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import EVER_US
-from penstock.features.entity import REMEMBERED, Aggregate, Entity
+from penstock.features.entity import Aggregate, Entity
 from penstock.features.kernel import words as k
+from penstock.features.vocabulary import KINDS, REMEMBERED, SCANNED
 from penstock.messages import Column, Layout, Type
 
-_OPS = {
-    "count": k.COUNT,
-    "sum": k.SUM,
-    "mean": k.MEAN,
-    "std": k.STD,
-    "min": k.MIN,
-    "max": k.MAX,
-    "distinct": k.DISTINCT,
-    "last": k.LAST,
-    "first": k.FIRST_VALUE,
-    "since_last": k.SINCE_LAST,
-    "since_first": k.SINCE_FIRST,
-    "label_count": k.LABELS,
-    "label_rate": k.LABEL_RATE,
+_NEEDS = {
+    "sum": {k.C_SUM},
+    "mean": {k.C_SUM},
+    "std": {k.C_SUM, k.C_SQUARES},
+    "session_count": {k.C_COUNT},
+    "session_sum": {k.C_COUNT, k.C_SUM},
+    "session_duration": {k.C_COUNT},
+    **{kind: {k.C_VALUE} for kind in ("min", "max", *SCANNED)},
 }
+"""What ring entries keep of a channel for an aggregate."""
 DEFAULT_SCALE = 1e6
 """Units per 1.0 of a summed field: sums are exact to 1e-6 unless the field says otherwise."""
 
@@ -106,8 +102,9 @@ class _Compiler:
         self.labels = _Rows(k.L_WIDTH)
         self.counters = _Rows(k.K_WIDTH)
         self.extremes = _Rows(2)
+        self.sessions = _Rows(k.Z_WIDTH)
         self.scales: list[float] = []
-        windows = [f for f in features if f.kind not in REMEMBERED]
+        windows = [f for f in features if KINDS[f.kind].looks == "window"]
         bounds = {f.delay_us for f in windows if f.delay_us} | {
             f.delay_us + f.window_us for f in windows if f.window_us < EVER_US
         }
@@ -122,13 +119,13 @@ class _Compiler:
         ring_width, total_words, sequence = self._lay_ring(labelled)
         spans = self._spans(rows)
         counters = k.CURSORS + len(self.offsets)
-        totals = counters + len(self.counters.rows)
+        totals = self._lay_guesses(rows, counters + len(self.counters.rows))
         items = totals + total_words + len(self.extremes.rows)
         row_width = self._lay_row(items)
         sizes = k.Sizes(
             skew=self.stream.skew_us,
             lateness=self.stream.lateness_us,
-            retention=self.offsets[-1] + self.stream.lateness_us,
+            retention=max([self.offsets[-1], *self._gaps()]) + self.stream.lateness_us,
             horizon=self._horizon(),
             keeps_rows=self._keeps_rows(),
             counters=counters,
@@ -160,6 +157,7 @@ class _Compiler:
             distincts=self.distincts.array(),
             labels=self.labels.array(),
             counters=self.counters.array(),
+            sessions=self.sessions.array(),
         )
         return EntityPlan(self.entity, keys, plan, labelled)
 
@@ -188,15 +186,19 @@ class _Compiler:
     def _feature(self, feature: Aggregate) -> list[int]:
         row = [-1] * k.F_WIDTH
         out = self.layout[feature.name]
-        row[k.F_OP] = _OPS["count" if feature.by == "known" else feature.kind]
+        row[k.F_OP] = k.COUNT if feature.by == "known" else KINDS[feature.kind].op
         row[k.F_OUT] = out.index
         row[k.F_ROLE] = self.entity.roles.index(feature.at) if feature.at else 0
-        if feature.kind not in REMEMBERED:
+        if KINDS[feature.kind].looks == "session":
+            row[k.F_HIGH] = 0
+        elif feature.kind not in REMEMBERED:
             row[k.F_HIGH] = self.offsets.index(feature.delay_us) if feature.delay_us else 0
             ever = feature.window_us == EVER_US
             row[k.F_LOW] = -1 if ever else self.offsets.index(feature.delay_us + feature.window_us)
         row[k.F_WINDOW] = feature.window_us
         row[k.F_TEXT] = out.type is Type.TEXT
+        row[k.F_MOST] = feature.values_read
+        row[k.F_RANK] = feature.rank
         row[k.F_CURRENT] = self._sees_current(feature, row[k.F_ROLE])
         self._source(feature, row)
         return row
@@ -206,7 +208,7 @@ class _Compiler:
         return bool(feature.current and not feature.delay_us and counted and self._kinds(feature) & 1)
 
     def _source(self, feature: Aggregate, row: list[int]) -> None:
-        """Find or make the channel, item, distinct field and counter that the feature reads."""
+        """Find or make the channel, item, distinct field and counter, extreme or session that the feature reads."""
         if feature.kind in REMEMBERED:
             row[k.F_SOURCE] = self._item(feature)
             return
@@ -220,6 +222,9 @@ class _Compiler:
         elif feature.kind in ("min", "max"):
             minimum = feature.kind == "min"
             row[k.F_COUNTER] = self.extremes.find((row[k.F_SOURCE], minimum), [row[k.F_SOURCE], minimum])
+        elif KINDS[feature.kind].looks == "session":
+            words = [row[k.F_SOURCE], feature.window_us, 0]
+            row[k.F_COUNTER] = self.sessions.find(tuple(words), words)
 
     def _identity(self, feature: Aggregate) -> tuple[object, ...]:
         return (feature.field, feature.where, self._kinds(feature), feature.role)
@@ -236,19 +241,19 @@ class _Compiler:
         return 1 << self.entity.roles.index(feature.role) if feature.role else (1 << len(self.entity.keys)) - 1
 
     def _channel(self, feature: Aggregate) -> int:
-        source = self.layout[feature.field].index if feature.field else -1
+        column = self.layout[feature.field] if feature.field else None
         new = len(self.channels.rows)
-        words = [source, self._where(feature), self._kinds(feature), self._roles(feature)]
-        channel = self.channels.find(self._identity(feature), words)
+        words = [column.index if column else -1, self._where(feature), self._kinds(feature), self._roles(feature)]
+        scanned = feature.kind in SCANNED  # a sum that leaves a value out for its size does not concern them
+        channel = self.channels.find((*self._identity(feature), scanned), words)
         if channel == new:
             self.scales.append(self.stream.scales.get(feature.field or "", DEFAULT_SCALE))
-        needs = {"sum": {k.C_SUM}, "mean": {k.C_SUM}, "std": {k.C_SUM, k.C_SQUARES}}.get(feature.kind, set())
-        needs = needs | ({k.C_VALUE} if feature.kind in ("min", "max") else set())
         row = self.channels.rows[channel]
-        for column in needs | (set() if self._dense(feature) else {k.C_COUNT}):
-            row[column] = 0  # wanted; placed by _lay_ring
-        ever = feature.window_us == EVER_US and feature.kind in ("sum", "mean", "std")
+        for place in _NEEDS.get(feature.kind, set()) | (set() if self._dense(feature) else {k.C_COUNT}):
+            row[place] = 0  # wanted; placed by _lay_ring
+        ever = (feature.window_us == EVER_US and feature.kind in ("sum", "mean", "std")) or feature.kind == "session_sum"
         row[k.C_EVER] = int(ever or row[k.C_EVER] == 1)
+        row[k.C_TEXT] = int(column is not None and column.type is Type.TEXT)
         return channel
 
     def _dense(self, feature: Aggregate) -> bool:
@@ -294,6 +299,9 @@ class _Compiler:
                 if row[place] == 0:
                     row[place] = column
                     column += 2 if place == k.C_SQUARES else 1
+        for row in self.sessions.rows:
+            row[k.Z_RING] = column
+            column += k.SESSION_WORDS
         total_words = column - 1
         sequence = column if labelled else -1
         column += labelled
@@ -309,6 +317,14 @@ class _Compiler:
                     column += width
         return column, total_words, sequence
 
+    def _lay_guesses(self, rows: list[list[int]], word: int) -> int:
+        """Give every quantile its word of the row; it is a cache, as cursors and counters are."""
+        for row in rows:
+            if row[k.F_OP] == k.QUANTILE:
+                row[k.F_COUNTER] = word
+                word += 1
+        return word
+
     def _lay_row(self, word: int) -> int:
         for row in self.items.rows:
             row[k.I_ROW] = word
@@ -321,8 +337,12 @@ class _Compiler:
 
     def _horizon(self) -> int:
         """How long a key can be idle before nothing in its row can be read any more."""
-        remembered = [f.window_us for f in self.features if f.kind in REMEMBERED and f.window_us < EVER_US]
+        remembered = [f.window_us for f in self.features if KINDS[f.kind].looks != "window" and f.window_us < EVER_US]
         return max([self.offsets[-1], *remembered]) + self.stream.lateness_us
+
+    def _gaps(self) -> list[int]:
+        """The gaps of sessions: an event as late as may be still finds the events that it joins into one session."""
+        return [f.window_us for f in self.features if KINDS[f.kind].looks == "session"]
 
     def _labels_for_ever(self) -> bool:
         return any(row[k.K_LABEL] and row[k.K_LOW] < 0 for row in self.counters.rows)

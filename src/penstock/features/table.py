@@ -13,6 +13,7 @@ from penstock.features.kernel.events import settle, sweep
 from penstock.features.kernel.handles import RARE, RUN, advance, handle_of, label, progress
 from penstock.features.kernel.hash_tables import FULL, PLACES, STRIDE, can_split, values_at_once
 from penstock.features.kernel.rare import address_of_rare
+from penstock.features.kernel.scans.frequencies import empty_tally
 from penstock.features.kernel.writing import clear_row
 from penstock.features.memory import roomy, zeros
 from penstock.features.plan import EntityPlan
@@ -356,6 +357,7 @@ def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int) -> k.State:
         spans=np.zeros((len(plan.spans), k.SPAN_WORDS, k.BLOCK), np.int64),
         key_directory=np.zeros(8, np.int64),
         value_directory=np.zeros(8, np.int64),
+        tally=empty_tally(int(plan.features[plan.features[:, k.F_OP] >= k.MODE, k.F_MOST].max(initial=0))),
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.features import Aggregate
-from penstock.features.entity import LABELLED
+from penstock.features.vocabulary import LABELLED
 from penstock.messages import Type
 from penstock.models import metrics
 from penstock.offline.datasets import Recorded

@@ -15,7 +15,15 @@ const MEANINGS: Record<(typeof AGGREGATES)[number], string> = {
   std: "the standard deviation of a field",
   min: "the smallest value of a field",
   max: "the largest value of a field",
+  median: "the middle value of a field",
+  quantile: "the value of a field below which a share of its values lies",
   distinct: "how many different values of a field",
+  mode: "the most frequent value of a field",
+  share_of_top: "the share of the most frequent value of a field",
+  entropy: "how evenly the values of a field are spread, in bits",
+  session_count: "how many events the current session has",
+  session_sum: "the sum of a field over the current session",
+  session_duration: "seconds since the current session began",
   last: "the value of a field in the event before",
   first: "the value of a field in the first event",
   since_last: "seconds since the event before",
@@ -50,11 +58,11 @@ export function AggregateFields({ draft, change, definition }: Props) {
       <OfEntity draft={draft} change={change} definition={definition} />
       {asked.window && (
         <TextField
-          label="Window"
+          label={asked.gap ? "Gap" : "Window"}
           value={draft.window}
-          placeholder="24h"
+          placeholder={asked.gap ? "30m" : "24h"}
           list="windows"
-          hint="30s, 5m, 1h, 7d, or ever"
+          hint={asked.gap ? "A longer pause ends the session" : "30s, 5m, 1h, 7d, or ever"}
           onChange={(event) => change({ window: event.target.value })}
         />
       )}
@@ -63,6 +71,24 @@ export function AggregateFields({ draft, change, definition }: Props) {
           <option key={window}>{window}</option>
         ))}
       </datalist>
+      {asked.q && (
+        <TextField
+          label="Quantile"
+          value={draft.q}
+          placeholder="0.9"
+          hint="From 0 to 1; 0.5 is the median"
+          onChange={(event) => change({ q: event.target.value })}
+        />
+      )}
+      {asked.most && (
+        <TextField
+          label="Of the newest"
+          value={draft.most}
+          placeholder="1000"
+          hint="How many values of the window are read at most"
+          onChange={(event) => change({ most: event.target.value })}
+        />
+      )}
       {asked.delay && (
         <TextField
           label="Delay"

@@ -34,6 +34,19 @@ describe("what is sent of a feature", () => {
     expect(inWords(frauds)).toBe("label_count by customer, 7d, by when labels became known");
   });
 
+  it("says which quantile, and of how many values", () => {
+    const p90 = { ...COUNT, where: "", kind: "quantile" as const, field: "amount", q: "0.9", most: "200" };
+    const body = bodyOf(p90);
+    expect(body).toEqual({ kind: "quantile", entity: "customer", field: "amount", window: "7d", q: 0.9, most: 200 });
+    expect(bodyOf(draftOf("p90", body, ["customer"]))).toEqual(body);
+    expect(inWords(body)).toBe("quantile 0.9 of amount by customer, 7d, of the newest 200 values");
+    expect(bodyOf({ ...p90, kind: "session_count", delay: "1d" })).toEqual({
+      kind: "session_count",
+      entity: "customer",
+      window: "7d",
+    });
+  });
+
   it("is said again by a draft that starts from it", () => {
     const body = bodyOf({ ...COUNT, kind: "sum", field: "amount", current: false });
     expect(bodyOf(draftOf("night_sum", body, ["customer"]))).toEqual(body);

@@ -7,7 +7,15 @@ export const AGGREGATES = [
   "std",
   "min",
   "max",
+  "median",
+  "quantile",
   "distinct",
+  "mode",
+  "share_of_top",
+  "entropy",
+  "session_count",
+  "session_sum",
+  "session_duration",
   "last",
   "first",
   "since_last",
@@ -18,9 +26,14 @@ export const AGGREGATES = [
 
 export type AggregateKind = (typeof AGGREGATES)[number];
 
-const OF_A_FIELD = new Set<string>(["sum", "mean", "std", "min", "max", "distinct", "last", "first"]);
+const SCANNED = new Set<string>(["median", "quantile", "mode", "share_of_top", "entropy"]);
+const OF_A_FIELD = new Set<string>([
+  ...["sum", "mean", "std", "min", "max", "distinct", "session_sum", "last", "first"],
+  ...SCANNED,
+]);
 const FOR_EVER = new Set<string>(["first", "since_first"]);
 const REMEMBERED = new Set<string>(["last", "first", "since_last", "since_first"]);
+const SESSIONS = new Set<string>(["session_count", "session_sum", "session_duration"]);
 
 export interface FeatureDraft {
   name: string;
@@ -41,6 +54,10 @@ export interface FeatureDraft {
   of: string;
   /** A label_count looks at when the events were, or at when their labels became known. */
   by: "event" | "known";
+  /** Which quantile, from 0 to 1. */
+  q: string;
+  /** How many values of the window are read at most, the newest; "" for the default. */
+  most: string;
   /** The event itself counts, too. */
   current: boolean;
   note: string;
@@ -61,17 +78,27 @@ export const EMPTY: FeatureDraft = {
   role: "",
   of: "",
   by: "event",
+  q: "0.9",
+  most: "",
   current: true,
   note: "",
 };
 
 /** What a form of this kind asks for. */
-export function asks(kind: string): { field: boolean; window: boolean; delay: boolean; current: boolean } {
+export function asks(kind: string) {
   const remembered = REMEMBERED.has(kind);
-  return { field: OF_A_FIELD.has(kind), window: !FOR_EVER.has(kind), delay: !remembered, current: !remembered };
+  return {
+    field: OF_A_FIELD.has(kind),
+    window: !FOR_EVER.has(kind),
+    gap: SESSIONS.has(kind),
+    delay: !remembered && !SESSIONS.has(kind),
+    current: !remembered,
+    q: kind === "quantile",
+    most: SCANNED.has(kind),
+  };
 }
 
-export type Body = Record<string, string | boolean | string[]>;
+export type Body = Record<string, string | number | boolean | string[]>;
 
 /** What is sent: only what this kind of feature has, and what was said. */
 export function bodyOf(draft: FeatureDraft): Body {
@@ -84,6 +111,8 @@ export function bodyOf(draft: FeatureDraft): Body {
   if (asked.window && draft.window.trim() !== "") body.window = draft.window.trim();
   if (asked.delay && draft.delay.trim() !== "") body.delay = draft.delay.trim();
   if (asked.current && !draft.current) body.current = false;
+  if (asked.q) setNumber(body, "q", draft.q);
+  if (asked.most) setNumber(body, "most", draft.most);
   if (draft.where.trim() !== "") body.where = draft.where.trim();
   if (draft.role !== "") body.role = draft.role;
   if (draft.of !== "") body.of = [draft.of];
@@ -114,6 +143,8 @@ export function draftOf(
     role: said("role"),
     of: Array.isArray(body.of) ? String(body.of[0] ?? "") : "",
     by: body.by === "known" ? "known" : "event",
+    q: typeof body.q === "number" ? String(body.q) : EMPTY.q,
+    most: typeof body.most === "number" ? String(body.most) : "",
     current: body.current !== false,
   };
 }
@@ -129,9 +160,10 @@ export function isBegun(draft: FeatureDraft): boolean {
 export function inWords(body: Readonly<Record<string, unknown>>): string {
   if (typeof body.derive === "string") return body.derive;
   const parts = [
-    `${body.kind}${body.field ? ` of ${body.field}` : ""}${body.entity ? ` by ${body.entity}` : ""}`,
+    `${body.kind}${body.q === undefined ? "" : ` ${body.q}`}${body.field ? ` of ${body.field}` : ""}${body.entity ? ` by ${body.entity}` : ""}`,
     Array.isArray(body.of) && body.of.length > 0 && `of ${body.of.join(", ")} events`,
     body.window,
+    body.most && `of the newest ${body.most} values`,
     body.by === "known" && "by when labels became known",
     body.delay && `delayed by ${body.delay}`,
     body.current === false && "without the event itself",
@@ -140,6 +172,10 @@ export function inWords(body: Readonly<Record<string, unknown>>): string {
     body.at && `at ${body.at}`,
   ];
   return parts.filter(Boolean).join(", ");
+}
+
+function setNumber(body: Body, name: string, text: string): void {
+  if (text.trim() !== "" && Number.isFinite(Number(text))) body[name] = Number(text);
 }
 
 function listed(text: string): string[] {

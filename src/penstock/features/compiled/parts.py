@@ -15,11 +15,13 @@ from numba.extending import intrinsic
 
 from penstock.features.kernel import words as k
 from penstock.features.kernel.addresses import array_at, call_rare, flags, numbers, words
-from penstock.features.kernel.extremes import better, bits_of, ordered
+from penstock.features.kernel.extremes import better, bits_of, number_of_bits, ordered
 from penstock.features.kernel.handles import HANDLE, PLACES, RARE
 from penstock.features.kernel.hash_tables import PLACES as BLOCK_PLACES
 from penstock.features.kernel.hash_tables import can_split, place_distinct, remove_distinct, values_at_once, values_fit
 from penstock.features.kernel.memory import ask_for
+from penstock.features.kernel.scans import scan
+from penstock.features.kernel.sessions import continue_session, session
 from penstock.features.kernel.words import (
     CALL_ADMISSION,
     CALL_CLOCKS,
@@ -58,7 +60,7 @@ KEY, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, BASE, CURSORS = (
 _KEYS_AT, _META_AT, _TABLE_AT, _ROWS_AT, _RING_AT, _BLOCKS_AT, _LEVELS_AT, _DISTINCT_AT, _SCRATCH_AT, _OFFSETS_AT = (
     PLACES[name] for name in ("keys", "meta", "table", "rows", "ring", "blocks", "levels", "distinct", "scratch", "offsets")
 )
-_KEY_DIRECTORY_AT, _VALUE_DIRECTORY_AT = PLACES["key_directory"], PLACES["value_directory"]
+_KEY_DIRECTORY_AT, _VALUE_DIRECTORY_AT, _TALLY_AT = (PLACES[name] for name in ("key_directory", "value_directory", "tally"))
 NAN = np.int64(0x7FF8000000000000)
 TURN = k.BLOCK
 """Events whose keys and rows are asked for together, one turn ahead."""
@@ -103,6 +105,7 @@ __all__ = [  # what a generated source imports
     "bits_or_missing",
     "call_rare",
     "code_or_missing",
+    "continue_session",
     "deviation",
     "distinct_home",
     "enter_distinct",
@@ -115,6 +118,8 @@ __all__ = [  # what a generated source imports
     "numbers",
     "ordered",
     "rounded",
+    "scan",
+    "session",
     "slot_of",
     "squares_between",
     "state_at",
@@ -126,7 +131,8 @@ __all__ = [  # what a generated source imports
 Batch = namedtuple("Batch", "n keys kinds times clocks keep admission first x bits width codes texts read write")
 """What `handles.advance` passes, as flat arrays; bits: `x` as words."""
 State = namedtuple(
-    "State", "meta salt table rows ring blocks levels block_width distinct slots offsets rare key_directory value_directory"
+    "State",
+    "meta salt table rows ring blocks levels block_width distinct slots offsets rare key_directory value_directory tally",
 )
 """A state as flat arrays; slots: where the keys of the next events are."""
 
@@ -178,6 +184,7 @@ def state_at(h):
         h[RARE],
         array_at(h, _KEY_DIRECTORY_AT),
         array_at(h, _VALUE_DIRECTORY_AT),
+        array_at(h, _TALLY_AT),
     )
 
 
@@ -338,14 +345,6 @@ def _leading_zeros(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
-def _number_of_bits(_context: Any, _word: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.DoubleType())
-
-    return types.float64(types.uint64), generate
-
-
 if nb.config.DISABLE_JIT:
 
     def high_word(a: Any, b: Any) -> Any:
@@ -356,12 +355,8 @@ if nb.config.DISABLE_JIT:
         """How many leading bits of a word are 0; it is not 0 itself."""
         return U(64 - int(word).bit_length())
 
-    def number_of_bits(word: Any) -> Any:
-        """The number with these bits."""
-        return np.array(word, U).view(np.float64)[()]
-
 else:
-    high_word, leading_zeros, number_of_bits = _high_word, _leading_zeros, _number_of_bits
+    high_word, leading_zeros = _high_word, _leading_zeros
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)

@@ -45,11 +45,10 @@ class Reading:
             found.append(f"{target} = {value} if {counts} else {other}" if counts else f"{target} = {value}")
 
         for c, line in enumerate(plan.channels):
-            value = "np.int64(0)" if line[k.C_SOURCE] < 0 else f"rounded(x[values + channel{c}_column], scale{c})"
+            value, exact = self._of_channel(c, line)
             assign(f"v{c}", value, self._counts("channel", c, line[k.C_WHERE], line[k.C_KINDS]))
-        for c in sorted({int(c) for c, _ in plan.extremes}):
-            at = f"values + channel{c}_column"
-            found.append(f"e{c} = ordered(x[{at}], bits[{at}]) if v{c} != MISSING else MISSING")
+            if line[k.C_VALUE] >= 0:
+                found.append(f"e{c} = {exact} if v{c} != MISSING else MISSING")
         for i, line in enumerate(plan.items):
             value = "np.int64(1)" if line[k.I_SOURCE] < 0 else self.word("item", i, bool(line[k.I_TEXT]))
             assign(f"i{i}", value, self._counts("item", i, line[k.I_WHERE], line[k.I_KINDS]))
@@ -59,6 +58,16 @@ class Reading:
         for n, line in enumerate(plan.labels):
             assign(f"l{n}", "np.int64(0)", self._counts("label", n, line[k.L_WHERE], line[k.L_KINDS]), "np.int64(-1)")
         return found
+
+    def _of_channel(self, c: int, line: np.ndarray) -> tuple[str, str]:
+        """A channel's value in units, and unrounded as a word."""
+        if line[k.C_SOURCE] < 0:
+            return "np.int64(0)", ""
+        at = f"values + channel{c}_column"
+        if line[k.C_TEXT]:
+            code = f"codes[texts + channel{c}_column]"
+            return f"(np.int64(0) if {code} != 0 else MISSING)", code
+        return f"rounded(x[{at}], scale{c})", f"ordered(x[{at}], bits[{at}])"
 
     # ---- reading
 
@@ -158,16 +167,10 @@ class Reading:
         target = f"x[values + out + U({line[k.F_OUT] - self.base})]" if line[k.F_OUT] >= self.base else ""
         if not target:
             target = f"x[values + out - U({self.base - line[k.F_OUT]})]"
-        scale, counter = f"scale{line[k.F_SOURCE]}", f"n{line[k.F_COUNTER]}_{r}"
+        counter = f"n{line[k.F_COUNTER]}_{r}"
         match op:
-            case k.COUNT:
-                return [f"{target} = np.float64(count{g})"]
-            case k.SUM:
-                return [f"{target} = np.float64(sum{g}) / {scale}"]
-            case k.MEAN:
-                return [f"{target} = np.float64(sum{g}) / (np.float64(count{g}) * {scale}) if count{g} > 0 else np.nan"]
-            case k.STD:
-                return [f"{target} = deviation(count{g}, sum{g}, high{g}, low{g}, {scale})"]
+            case k.COUNT | k.SUM | k.MEAN | k.STD:
+                return [f"{target} = {_from_span(op, g, f'scale{line[k.F_SOURCE]}')}"]
             case k.LABELS:
                 return [f"{target} = np.float64({counter})"]
             case k.LABEL_RATE:
@@ -176,6 +179,10 @@ class Reading:
                 return self._distinct_feature(r, line, target, counter)
             case k.MIN | k.MAX:
                 return self._extreme_feature(r, line, target)
+            case k.QUANTILE | k.MODE | k.SHARE_OF_TOP | k.ENTROPY:
+                return self._scanned_feature(r, f, line, target)
+            case k.SESSION_COUNT | k.SESSION_SUM | k.SESSION_DURATION:
+                return self._session_feature(r, line, target)
         return self._remembered_feature(f, line, target)
 
     def _distinct_feature(self, r: int, line: np.ndarray, target: str, counter: str) -> list[str]:
@@ -204,6 +211,26 @@ class Reading:
             found.append(f"best = better(best, rows[row + U({self._outlived(e)})], {minimum})")
         return [*found, f"bits[{target[2:-1]}] = bits_of(best) if best != MISSING else NAN"]
 
+    def _scanned_feature(self, r: int, f: int, line: np.ndarray, target: str) -> list[str]:
+        op, c, kept = int(line[k.F_OP]), int(line[k.F_SOURCE]), int(line[k.F_COUNTER])
+        channel, last = self.plan.channels[c], f"rows[row + U({kept})]" if kept >= 0 else "MISSING"
+        window = f"ring{r}, mask{r}, max(c{line[k.F_LOW]}_{r}, first{r}), c{line[k.F_HIGH]}_{r}"
+        current = f"e{c}" if line[k.F_CURRENT] else "MISSING"
+        args = f"{channel[k.C_VALUE]}, {channel[k.C_COUNT]}, {window}, {current}, most{f}, rank{f}, {last}"
+        found = [f"number, word = scan({op}, ring, W, {args}, S.tally)"]
+        found += [f"{last} = word"] if kept >= 0 else []
+        if line[k.F_TEXT] == 1:
+            return [*found, f"codes[texts + text{f}] = word if word != MISSING else 0"]
+        return [*found, f"{target} = number"]
+
+    def _session_feature(self, r: int, line: np.ndarray, target: str) -> list[str]:
+        z, op = int(line[k.F_COUNTER]), int(line[k.F_OP])
+        c, _, column = self.plan.sessions[z]
+        channel, value = self.plan.channels[c], f"v{c}" if line[k.F_CURRENT] else "MISSING"
+        args = f"ring, newest{r}, {column}, {channel[k.C_COUNT]}, {channel[k.C_SUM]}, gap{z}, time, {value}"
+        results = {k.SESSION_COUNT: "np.float64(count)", k.SESSION_SUM: f"np.float64(total) / scale{c}"}
+        return [f"count, total, seconds = session({args})", f"{target} = {results.get(op, 'seconds')}"]
+
     def _outlived(self, e: int) -> int:
         """The word of a row that holds the extreme of what left the ring."""
         return int(self.sizes.totals + self.sizes.total_words + e)
@@ -218,3 +245,13 @@ class Reading:
         if line[k.F_TEXT] == 1:
             return [*found, f"    codes[texts + text{f}] = rows[row + U({word})]"]
         return [*found, f"    bits[{target[2:-1]}] = rows[row + U({word})]"]
+
+
+def _from_span(op: int, g: int, scale: str) -> str:
+    """A feature that is made of one span."""
+    return {
+        k.COUNT: f"np.float64(count{g})",
+        k.SUM: f"np.float64(sum{g}) / {scale}",
+        k.MEAN: f"np.float64(sum{g}) / (np.float64(count{g}) * {scale}) if count{g} > 0 else np.nan",
+        k.STD: f"deviation(count{g}, sum{g}, high{g}, low{g}, {scale})",
+    }[op]

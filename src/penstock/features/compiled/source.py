@@ -101,6 +101,7 @@ class _Source(Reading):
             "items": len(plan.items),
             "distincts": len(plan.distincts),
             "labels": len(plan.labels),
+            "sessions": len(plan.sessions),
         }
         found += [f"{name} = array_at(h, {PLACES[name]})" for name, rows in tables.items() if rows]
         if len(plan.scales):
@@ -117,15 +118,22 @@ class _Source(Reading):
                 if line[where] >= 0:
                     found.append(f"{name}{row}_where = U({name}s[{row * width + where}])")
         found += [f"scale{c} = scales[{c}]" for c in range(len(plan.channels))]
+        found += [f"gap{z} = sessions[{z * k.Z_WIDTH + k.Z_GAP}]" for z in range(len(plan.sessions))]
         numeric = np.flatnonzero(plan.features[:, k.F_TEXT] != 1)
         if len(numeric):
             found.append(f"out = U(features[{int(numeric[0]) * k.F_WIDTH + k.F_OUT}])")
-        for f, line in enumerate(plan.features):
-            if line[k.F_TEXT] == 1:
-                found.append(f"text{f} = U(features[{f * k.F_WIDTH + k.F_OUT}])")
-            if line[k.F_OP] >= k.LAST:
-                found.append(f"window{f} = features[{f * k.F_WIDTH + k.F_WINDOW}]")
-        return found
+        return found + [part for f, line in enumerate(plan.features) for part in self._hoisted_of(f, line)]
+
+    def _hoisted_of(self, f: int, line: np.ndarray) -> Iterator[str]:
+        """What one feature reads once."""
+        words = {}
+        if line[k.F_TEXT] == 1:
+            yield f"text{f} = U(features[{f * k.F_WIDTH + k.F_OUT}])"
+        if line[k.F_OP] >= k.LAST:
+            words["window"] = k.F_WINDOW
+        elif k.QUANTILE <= line[k.F_OP] < k.SESSION_COUNT:
+            words = {"most": k.F_MOST, "rank": k.F_RANK}
+        yield from (f"{name}{f} = features[{f * k.F_WIDTH + word}]" for name, word in words.items())
 
     def _asked(self) -> list[str]:
         """What the event `near` will read of rings and of distinct values."""
@@ -208,6 +216,7 @@ class _Source(Reading):
             "ring[e] = time",
             f"rows[row + END] = end{r} + 1",
             *self._totals(r),
+            *self._sessions(r),
             *self._kept(r),
         ]
 
@@ -276,6 +285,14 @@ class _Source(Reading):
                     f"ring[e + U({column})] = np.int64(more)",
                     f"ring[e + U({column + 1})] = np.int64(less)",
                 ]
+        return found
+
+    def _sessions(self, r: int) -> list[str]:
+        """How the entry's sessions stand."""
+        found = []
+        for z, (c, _, column) in enumerate(self.plan.sessions):
+            channel = self.plan.channels[c]
+            found.append(f"continue_session(ring, e, newest{r}, {column}, {channel[k.C_COUNT]}, {channel[k.C_SUM]}, gap{z})")
         return found
 
     def _kept(self, r: int) -> list[str]:

@@ -15,6 +15,8 @@ from penstock.features.kernel.words import (
     BLOCK,
     C_KINDS,
     C_SOURCE,
+    C_TEXT,
+    C_VALUE,
     C_WHERE,
     D_KINDS,
     D_SOURCE,
@@ -66,20 +68,25 @@ def counts(x, i, kind, where, kinds):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
+def _exact(x, codes, i, channel):
+    """The unrounded value of a channel's field as a word: a text's code, or a number as a word that sorts as numbers do."""
+    source = channel[C_SOURCE]
+    return codes[i, source] if channel[C_TEXT] else ordered(x[i, source], x.view(np.int64)[i, source])
+
+
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _gather(P, i, kind, x, codes, values, exact_values, item_values, distinct_values, label_values):
     """Read from the event's columns what the entity's channels, items and distinct fields take in."""
     for c in range(P.channels.shape[0]):
         values[c] = MISSING
         if counts(x, i, kind, P.channels[c, C_WHERE], P.channels[c, C_KINDS]):
             source = P.channels[c, C_SOURCE]
-            if source < 0:
+            if source < 0 or (P.channels[c, C_TEXT] and codes[i, source] != 0):
                 values[c] = 0
-            elif not np.isnan(x[i, source]):
+            elif not P.channels[c, C_TEXT] and not np.isnan(x[i, source]):
                 values[c] = np.int64(np.rint(x[i, source] * P.scales[c]))
-    for e in range(P.extremes.shape[0]):
-        c = P.extremes[e, 0]
-        source = P.channels[c, C_SOURCE]
-        exact_values[c] = ordered(x[i, source], x.view(np.int64)[i, source]) if values[c] != MISSING else MISSING
+        if P.channels[c, C_VALUE] >= 0:
+            exact_values[c] = _exact(x, codes, i, P.channels[c]) if values[c] != MISSING else MISSING
     for k in range(P.items.shape[0]):
         item_values[k] = MISSING
         if counts(x, i, kind, P.items[k, I_WHERE], P.items[k, I_KINDS]):
@@ -202,7 +209,7 @@ def event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admission
         if reads and turn < roles:
             row = S.rows[np.uint64(slot)] if slot >= 0 else S.blank
             measure(P, S, row, role, time, values, j)
-            evaluate(P, S, row, role, time, exact_values, distinct_values, x[np.uint64(i)], codes[np.uint64(i)], j)
+            evaluate(P, S, row, role, time, values, exact_values, distinct_values, x[np.uint64(i)], codes[np.uint64(i)], j)
         if not writes or (roles > 1 and turn < roles):
             continue
         if kind == P.sizes.labels_kind and was_kept_out(P, S, role, sequence):

@@ -1,6 +1,12 @@
 """Smallest and largest values: summaries of blocks of 16, 256, ... entries above each ring."""
 
+from typing import Any
+
+import numba as nb
 import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 
 from penstock.features.kernel.rings import physical
 from penstock.features.kernel.words import C_VALUE, END, FANOUT_LOG2, FIRST, LOG2, MISSING
@@ -19,6 +25,24 @@ def ordered(number, bits):
 def bits_of(word):
     """The bits of the number behind a word of `ordered`."""
     return word if word >= 0 else word ^ np.int64(0x7FFFFFFFFFFFFFFF)
+
+
+@intrinsic
+def _number_of_bits(_context: Any, _word: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.uint64), generate
+
+
+if nb.config.DISABLE_JIT:
+
+    def number_of_bits(word: Any) -> Any:
+        """The number with these bits, given as an unsigned word."""
+        return np.array(word, np.uint64).view(np.float64)[()]
+
+else:
+    number_of_bits = _number_of_bits
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)

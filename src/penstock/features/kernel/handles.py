@@ -139,6 +139,7 @@ def plan_at(h):
         _table_at(h, a + 32),
         _table_at(h, a + 36),
         _table_at(h, a + 40),
+        _table_at(h, a + 44),
     )
 
 
@@ -160,6 +161,7 @@ def state_at(h):
         _block_at(h, a + 40),
         _line_at(h, a + 44),
         _line_at(h, a + 48),
+        _table_at(h, a + 52),
     )
 
 

@@ -6,8 +6,13 @@ from penstock.features.kernel.deviation import deviation, multiply
 from penstock.features.kernel.extremes import better, bits_of, extreme
 from penstock.features.kernel.hash_tables import distinct_at, is_scanned
 from penstock.features.kernel.rings import last_in_ring, lay_base, physical
+from penstock.features.kernel.scans import scan
+from penstock.features.kernel.sessions import session
 from penstock.features.kernel.words import (
     BASE,
+    C_COUNT,
+    C_SUM,
+    C_VALUE,
     COUNT,
     CURSORS,
     D_RING,
@@ -17,8 +22,10 @@ from penstock.features.kernel.words import (
     F_CURRENT,
     F_HIGH,
     F_LOW,
+    F_MOST,
     F_OP,
     F_OUT,
+    F_RANK,
     F_ROLE,
     F_SOURCE,
     F_SPAN,
@@ -52,7 +59,11 @@ from penstock.features.kernel.words import (
     NOTHING,
     OLD_TIME,
     OLD_VALUE,
+    QUANTILE,
     RING,
+    SESSION_COUNT,
+    SESSION_DURATION,
+    SESSION_SUM,
     SINCE_FIRST,
     SINCE_LAST,
     SLOT,
@@ -61,6 +72,9 @@ from penstock.features.kernel.words import (
     SPAN_LOW,
     SPAN_SUM,
     SUM,
+    Z_CHANNEL,
+    Z_GAP,
+    Z_RING,
 )
 from penstock.jit import njit
 
@@ -212,7 +226,7 @@ def express(P, S, x, begin, end):
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def evaluate(P, S, row, role, time, exact_values, distinct_values, numbers, codes, j):
+def evaluate(P, S, row, role, time, values, exact_values, distinct_values, numbers, codes, j):
     """The features of a row's key that are not made from spans alone, as of this time, into an event's columns."""
     for f in range(P.sizes.summed, P.features.shape[0]):
         line = P.features[f]
@@ -221,6 +235,12 @@ def evaluate(P, S, row, role, time, exact_values, distinct_values, numbers, code
         op = line[F_OP]
         if op >= LAST:
             _remembered(P, S, row, line, time, numbers, codes)
+            continue
+        if op >= SESSION_COUNT:
+            _session(P, S, row, line, time, values, numbers)
+            continue
+        if op >= QUANTILE:
+            _scanned(P, S, row, line, exact_values, numbers, codes)
             continue
         end = row[np.uint64(CURSORS + line[F_HIGH])]
         hidden = line[F_LOW] < 0 and _is_hidden(P, row, line[F_HIGH], time)
@@ -244,6 +264,61 @@ def evaluate(P, S, row, role, time, exact_values, distinct_values, numbers, code
                 count = S.spans[line[F_SPAN], SPAN_COUNT, j]
                 result = np.float64(frauds / count if count > 0 else 0.0)
         numbers[np.uint64(line[F_OUT])] = result
+
+
+@njit(_nrt=False, error_model="numpy")
+def _scanned(P, S, row, line, exact_values, numbers, codes):
+    """The aggregates that read the newest values of a window one by one."""
+    channel, op, kept = P.channels[line[F_SOURCE]], line[F_OP], line[F_COUNTER]
+    ring, width, mask = S.ring.reshape(-1), np.uint64(S.ring.shape[1]), (np.int64(1) << row[LOG2]) - 1
+    low, high = max(row[CURSORS + line[F_LOW]], row[FIRST]), row[CURSORS + line[F_HIGH]]
+    current = exact_values[line[F_SOURCE]] if line[F_CURRENT] else MISSING
+    window = (row[RING], mask, low, high)
+    last = row[kept] if kept >= 0 else MISSING
+    number, word = scan(
+        op,
+        ring,
+        width,
+        channel[C_VALUE],
+        channel[C_COUNT],
+        *window,
+        current,
+        line[F_MOST],
+        line[F_RANK],
+        last,
+        S.tally.reshape(-1),
+    )
+    if kept >= 0:
+        row[kept] = word
+    if line[F_TEXT]:
+        codes[np.uint64(line[F_OUT])] = word if word != MISSING else 0
+    else:
+        numbers[np.uint64(line[F_OUT])] = number
+
+
+@njit(_nrt=False, error_model="numpy")
+def _session(P, S, row, line, time, values, numbers):
+    """The session that goes on, or begins, with an event at this time."""
+    of = P.sessions[line[F_COUNTER]]
+    channel, high = P.channels[of[Z_CHANNEL]], row[CURSORS + line[F_HIGH]]
+    entry = physical(row, high - 1) if not _is_hidden(P, row, line[F_HIGH], time) else np.uint64(NOTHING)
+    value = values[of[Z_CHANNEL]] if line[F_CURRENT] else MISSING
+    count, total, seconds = session(
+        S.ring.reshape(-1),
+        entry * np.uint64(S.ring.shape[1]),
+        of[Z_RING],
+        channel[C_COUNT],
+        channel[C_SUM],
+        of[Z_GAP],
+        time,
+        value,
+    )
+    result = np.float64(count)
+    if line[F_OP] == SESSION_SUM:
+        result = np.float64(total) / P.scales[of[Z_CHANNEL]]
+    elif line[F_OP] == SESSION_DURATION:
+        result = seconds
+    numbers[np.uint64(line[F_OUT])] = result
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)

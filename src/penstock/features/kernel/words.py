@@ -59,19 +59,37 @@ CALL_X, CALL_WIDTH, CALL_CODES, CALL_TEXTS, CALL_READ, CALL_WRITE, CALL_WORDS = 
 RARE_EVENT, RARE_KEY, RARE_PLACE, RARE_GUARD = range(4)
 
 # Aggregates.
-COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13)
+COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, QUANTILE, MODE, SHARE_OF_TOP, ENTROPY = range(13)
+SESSION_COUNT, SESSION_SUM, SESSION_DURATION, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13, 20)
+"""Their order says how they are made: up to STD from spans alone, from QUANTILE on by a scan, from LAST on from what the row
+remembers."""
 
 # Columns of the plan's tables, all int64.
-F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_SPAN, F_WIDTH = range(12)
+F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_SPAN, F_MOST, F_RANK, F_WIDTH = range(
+    14
+)
+"""F_COUNTER: the counter, extreme or session that is read; of a quantile the word of the row that holds its last answer, from
+which the search begins. F_MOST: how many values are scanned; F_RANK: which quantile, in units of RANKS."""
 G_ROLE, G_LOW, G_HIGH, G_SOURCE, G_CURRENT, G_COUNT, G_SUM, G_SQUARES, G_WIDTH = range(9)
 """A span: one channel within one window, which any number of features read. G_COUNT, G_SUM, G_SQUARES: the channel's
 columns in a ring entry (-1: none; positions are counts)."""
 SPAN_COUNT, SPAN_SUM, SPAN_HIGH, SPAN_LOW, SPAN_WORDS = range(5)
-C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOLUTE, C_EVER, C_WIDTH = range(11)
+C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOLUTE, C_EVER, C_TEXT, C_WIDTH = range(12)
 I_SOURCE, I_TEXT, I_WHERE, I_KINDS, I_ROLES, I_RING, I_ROW, I_WIDTH = range(8)
 D_SOURCE, D_TEXT, D_WHERE, D_KINDS, D_ROLES, D_RING, D_EVER, D_WIDTH = range(8)
 L_WHERE, L_KINDS, L_ROLES, L_RING, L_WIDTH = range(5)
 K_LABEL, K_LOW, K_HIGH, K_SOURCE, K_WIDTH = range(5)
+Z_CHANNEL, Z_GAP, Z_RING, Z_WIDTH = range(4)
+"""A session: the events of a channel, none of which comes more than Z_GAP microseconds after the one before."""
+SESSION_LAST, SESSION_START, SESSION_BEFORE, SESSION_BEFORE_SUM, SESSION_WORDS = range(5)
+"""Words of a session in a ring entry: the time of the latest event that counts, as `time ^ MISSING`, so that 0 is none; the
+time of the session's first event; and the channel's count and sum before that."""
+RANKS = 1_000_000
+"""Units of F_RANK in 1.0."""
+T_WORD, T_COUNT, T_TURN, T_LOG, T_WIDTH = range(5)
+"""Columns of `State.tally`: a value, how often it was counted, in which turn; and n * log2(n) of the line's number n, in
+2^-LOG_BITS."""
+LOG_BITS = 32
 LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH = range(7)
 """Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""
 
@@ -85,16 +103,17 @@ whether cursors must step entry by entry because counters watch them; whether an
 how many features, the first, are made from spans alone; bit k: whether events of type k are taken in; the type of labels that
 became known; whether labels count after their events have left the ring, so that those kept out must be remembered."""
 
-Plan = namedtuple("Plan", "sizes keys offsets features spans channels scales extremes items distincts labels counters")
+Plan = namedtuple("Plan", "sizes keys offsets features spans channels scales extremes items distincts labels counters sessions")
 """What is computed for one entity. keys: the fields that keys are made of, in order of roles (role, text?, column).
 offsets: cursor c stands before the first entry with time > t - offsets[c]; offsets[0] is -skew.
 scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State.blocks`."""
 
 State = namedtuple(
-    "State", "meta free table rows ring blocks levels distinct scratch blank spans key_directory value_directory"
+    "State", "meta free table rows ring blocks levels distinct scratch blank spans key_directory value_directory tally"
 )
 """meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
 levels), start of each level, last positions of distinct values (slot and field, code, position; not those of rings that
 are scanned) and events kept out as too late (-1 - role, sequence, 0), what the kernel reads from one event (a line each for
 channels rounded and unrounded, items, distinct fields and labels), the row of an unknown key, the content of every span for
-each event of a block, and where the blocks of the two hash tables begin; see `hash_tables`."""
+each event of a block, where the blocks of the two hash tables begin (see `hash_tables`), and the lines in which the values of a
+window are counted (see `frequencies`)."""

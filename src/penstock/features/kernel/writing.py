@@ -8,6 +8,7 @@ from penstock.features.kernel.extremes import summarise, summarise_one
 from penstock.features.kernel.hash_tables import distinct_at, is_scanned, place_distinct, place_key, remove_distinct
 from penstock.features.kernel.leaving import reach, retire
 from penstock.features.kernel.rings import give_ring, last_in_ring, lay_base, physical, search, take_ring
+from penstock.features.kernel.sessions import continue_session
 from penstock.features.kernel.words import (
     BASE,
     C_ABSOLUTE,
@@ -51,6 +52,9 @@ from penstock.features.kernel.words import (
     SLOT,
     SLOTS,
     SMALLEST_RING_LOG2,
+    Z_CHANNEL,
+    Z_GAP,
+    Z_RING,
 )
 from penstock.jit import njit
 
@@ -218,6 +222,18 @@ def _shift(P, S, row, position, values, role):
 
 
 @njit(_nrt=False, error_model="numpy")
+def _continue_sessions(P, S, row, position):
+    """Say in an entry, and in all later ones, how their sessions stand."""
+    ring, width = S.ring.reshape(-1), np.uint64(S.ring.shape[1])
+    for of in range(P.sessions.shape[0]):
+        line = P.sessions[of]
+        channel = P.channels[line[Z_CHANNEL]]
+        for at in range(position, row[END]):
+            entry, before = physical(row, at) * width, physical(row, at - 1) * width
+            continue_session(ring, entry, before, line[Z_RING], channel[C_COUNT], channel[C_SUM], line[Z_GAP])
+
+
+@njit(_nrt=False, error_model="numpy")
 def _recount(P, S, row, position):
     """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
     for c in range(P.offsets.shape[0]):
@@ -316,6 +332,8 @@ def insert(P, S, row, time, sequence, role, values, exact_values, item_values, d
     S.ring[at, 0] = time
     row[END] = end + 1
     _add_totals(P, S.ring[at], S.ring[physical(row, position - 1)], values, role)
+    if P.sessions.shape[0] > 0:
+        _continue_sessions(P, S, row, position)
     if P.sizes.sequence >= 0:
         S.ring[at, P.sizes.sequence] = sequence
     for c in range(P.channels.shape[0]):

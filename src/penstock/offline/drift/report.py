@@ -9,7 +9,7 @@ import numpy as np
 from penstock.clock import EVER_US, from_us
 from penstock.detector import Detector
 from penstock.features import Aggregate, Derived
-from penstock.features.entity import LABELLED
+from penstock.features.vocabulary import LABELLED
 from penstock.models import Ensemble
 from penstock.models.reference import Column, Reference
 from penstock.offline.daily.day import Day

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from penstock.features.definitions import Described
-from penstock.features.entity import REMEMBERED
+from penstock.features.vocabulary import REMEMBERED
 
 if TYPE_CHECKING:
     from penstock.offline.suggest.candidates import Candidate

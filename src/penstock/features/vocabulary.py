@@ -1,0 +1,65 @@
+"""Every kind of aggregate: what it takes, how far it looks, and the opcode of the kernel that computes it."""
+
+from typing import Literal, NamedTuple
+
+from penstock.features.kernel import link_words
+from penstock.features.kernel import words as k
+
+
+class Kind(NamedTuple):
+    """A kind of aggregate.
+
+    op: the kernel's opcode: of links one of `kernel.link_words`, else one of `kernel.words`. field: nothing, numbers or any
+    values are aggregated. looks: over a window; back `within` a time, or for ever, at earlier events alone; over the current
+    session; or over a window at the other keys that were seen with the same values. whole: it can look at all of history.
+    gives_field: it has the type of its field. labels: it changes when a label becomes known.
+    """
+
+    op: int
+    field: Literal["nothing", "numbers", "values"] = "nothing"
+    looks: Literal["window", "within", "back", "session", "links"] = "window"
+    whole: bool = True
+    gives_field: bool = False
+    labels: bool = False
+
+
+KINDS = {
+    "count": Kind(k.COUNT),
+    "sum": Kind(k.SUM, "numbers"),
+    "mean": Kind(k.MEAN, "numbers"),
+    "std": Kind(k.STD, "numbers"),
+    "min": Kind(k.MIN, "numbers"),
+    "max": Kind(k.MAX, "numbers"),
+    "median": Kind(k.QUANTILE, "numbers", whole=False),
+    "quantile": Kind(k.QUANTILE, "numbers", whole=False),
+    "distinct": Kind(k.DISTINCT, "values"),
+    "mode": Kind(k.MODE, "values", whole=False, gives_field=True),
+    "share_of_top": Kind(k.SHARE_OF_TOP, "values", whole=False),
+    "entropy": Kind(k.ENTROPY, "values", whole=False),
+    "label_count": Kind(k.LABELS, labels=True),
+    "label_rate": Kind(k.LABEL_RATE, labels=True),
+    "session_count": Kind(k.SESSION_COUNT, looks="session", whole=False),
+    "session_sum": Kind(k.SESSION_SUM, "numbers", looks="session", whole=False),
+    "session_duration": Kind(k.SESSION_DURATION, looks="session", whole=False),
+    "last": Kind(k.LAST, "values", looks="within", gives_field=True),
+    "first": Kind(k.FIRST_VALUE, "values", looks="back", gives_field=True),
+    "since_last": Kind(k.SINCE_LAST, looks="within"),
+    "since_first": Kind(k.SINCE_FIRST, looks="back"),
+    "linked": Kind(link_words.OTHERS, looks="links"),
+    "linked_frauds": Kind(link_words.FRAUDS, looks="links", labels=True),
+    "linked_fraud_share": Kind(link_words.FRAUD_SHARE, looks="links", labels=True),
+    "linked_amount": Kind(link_words.TOTAL, "numbers", looks="links"),
+    "linked_hubs": Kind(link_words.HUBS, looks="links"),
+}
+"""In the order of the reference page."""
+REMEMBERED = tuple(name for name, kind in KINDS.items() if kind.looks in ("within", "back"))
+"""Aggregates of earlier events alone, which never include the event itself."""
+LINKED = tuple(name for name, kind in KINDS.items() if kind.looks == "links")
+LABELLED = tuple(name for name, kind in KINDS.items() if kind.labels)
+SCANNED = tuple(name for name, kind in KINDS.items() if kind.looks == "window" and k.QUANTILE <= kind.op <= k.ENTROPY)
+"""Aggregates that read the values of a window one by one: of the newest `most` alone."""
+OF_A_FIELD = tuple(name for name, kind in KINDS.items() if kind.field != "nothing")
+MOST, LARGEST_MOST = 1_000, 10_000
+"""How many values of a window such an aggregate reads unless it says otherwise, and at most."""
+MAX_DEGREE, LARGEST_DEGREE = 50, 1_000
+"""How many others a value links unless it says otherwise, and at most."""
