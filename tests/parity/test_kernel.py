@@ -442,7 +442,7 @@ def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> 
 
 @pytest.mark.slow
 @TIERS
-@pytest.mark.parametrize("name", ["delayed and labelled", "windows", "totals only"])
+@pytest.mark.parametrize("name", ["delayed and labelled", "windows", "totals only", "scanned", "sessions"])
 def test_a_hot_key_with_late_events_matches_the_oracle(name: str, own: bool) -> None:
     """Rings that grow, shrink and shift, with block summaries of several levels."""
     entity, features = PLANS[name]

@@ -179,5 +179,5 @@ def reaches_back_us(detector: Detector, name: str) -> int:
     feature = features.get(name)
     if feature is None:
         return 0
-    own = feature.window_us + feature.delay_us if isinstance(feature, Aggregate) else 0
+    own = feature.reach_us if isinstance(feature, Aggregate) else 0
     return min(EVER_US, own + max((reaches_back_us(detector, each) for each in detector.reads_of(feature)), default=0))

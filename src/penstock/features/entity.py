@@ -86,6 +86,11 @@ class Aggregate:
         return duration_us(self.window, what=f"feature {self.name}: window")
 
     @property
+    def reach_us(self) -> int:
+        """How far before an event it looks, in microseconds; a session has no limit."""
+        return EVER_US if KINDS[self.kind].looks == "session" else self.window_us + self.delay_us
+
+    @property
     def values_read(self) -> int:
         """How many values of the window, the newest, are read at most; 0 where the kind of aggregate reads none one by one."""
         return (self.most or MOST) if self.kind in SCANNED else 0

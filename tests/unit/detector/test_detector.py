@@ -65,6 +65,13 @@ def test_a_mistake_names_the_place_and_the_remedy(features, said) -> None:
         (lambda: customer.count("1h", role="sent"), "is not a role"),
         (Entity, "needs the field"),
         (lambda: customer.count("1h").named("2 words"), "cannot be a feature's name"),
+        (lambda: customer.median("amount", "ever"), "median needs a window with a length"),
+        (lambda: customer.session_count("ever"), "session_count needs a gap with a length"),
+        (lambda: customer.session_count("30m", delay="1d"), "cannot be delayed"),
+        (lambda: customer.quantile("amount", "7d", q=90), "from 0 to 1, as in q=0.9"),
+        (lambda: customer.mode("amount", "7d", q=0.5), "a quantile needs its share"),
+        (lambda: customer.entropy("amount", "7d", most=20_000), "newest 1 to 10,000 values"),
+        (lambda: customer.mean("amount", "7d", most=20), "there is no option 'most'"),
     ],
 )
 def test_an_aggregate_that_means_nothing_is_refused_at_once(declaring, said) -> None:
@@ -79,6 +86,9 @@ def test_an_aggregate_that_means_nothing_is_refused_at_once(declaring, said) -> 
         (customer.count("1h"), "customer_count_1h"),
         (customer.max("amount", "7d", current=False), "customer_max_amount_7d_before"),
         (customer.count("7d", delay="7d"), "customer_count_7d_delay_7d"),
+        (customer.quantile("amount", "7d", q=0.999), "customer_p99_9_amount_7d"),
+        (customer.median("amount", "7d", most=50), "customer_median_amount_7d_newest_50"),
+        (customer.session_sum("amount", "30m"), "customer_session_sum_amount_30m"),
         (customer.last("merchant_id"), "customer_last_merchant_id"),
         (customer.since_last(), "customer_since_last"),
         (Entity("user_id", "merchant").count("ever"), "user_merchant_count_ever"),

@@ -294,7 +294,7 @@ def _by_time_known(plan: EntityPlan) -> bool:
 def _span_us(plan: EntityPlan) -> int | None:
     """How far back the features of an entity see; None where that has no limit."""
     sizes = plan.plan.sizes
-    first = np.isin(plan.plan.features[:, k.F_OP], (k.FIRST_VALUE, k.SINCE_FIRST)).any()
+    first = len(plan.plan.sessions) or np.isin(plan.plan.features[:, k.F_OP], (k.FIRST_VALUE, k.SINCE_FIRST)).any()
     return None if sizes.keeps_rows or first else int(sizes.horizon - sizes.lateness)
 
 

@@ -8,6 +8,7 @@ import os
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.features.kernel.hash_tables import mix
 from penstock.features.kernel.scans.newest import newest, step_over
@@ -15,7 +16,7 @@ from penstock.features.kernel.words import LOG_BITS, MISSING, T_COUNT, T_LOG, T_
 from penstock.jit import njit
 
 
-def empty_tally(most):
+def empty_tally(most: int) -> NDArray[np.int64]:
     """A table in which so many values can be counted, its last line for the turns; of no line but that where none are."""
     lines = 1 << (2 * most).bit_length() if most else 0
     tally = np.zeros((lines + 1, T_WIDTH), np.int64)
@@ -25,7 +26,7 @@ def empty_tally(most):
 
 
 @cache
-def _logarithms(most):
+def _logarithms(most: int) -> NDArray[np.int64]:
     """Return n * log2(n) in 2^-LOG_BITS for every n up to `most`, made from whole numbers: the same on any machine."""
     found = np.zeros(most + 1, np.int64)
     for n in range(2, most + 1):
