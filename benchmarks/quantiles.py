@@ -1,10 +1,9 @@
-"""Aggregates that read the values of a window one by one, and sessions, beside a mean: p50 of the kernel's work on one event, of
-a key with 100,000 events in its window and of keys with some thirty.
+"""Aggregates that read the values of a window one by one, and sessions, beside a mean: p50 of the kernel's work on one event,
+of a key with 100,000 events in its window and of keys with some thirty.
 """
 
 import time
 
-import numpy as np
 from _report import Row, main, percentile
 from _workload import batch_of, customer, detector, stream
 

@@ -1,0 +1,70 @@
+"""Quantiles, frequencies and sessions through a whole detector."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import polars as pl
+import pytest
+
+from penstock import Detector, Entity, replay
+from penstock.features.kernel.frequencies import empty_tally
+from penstock.features.kernel.words import LOG_BITS, T_LOG
+
+
+class Payment(msgspec.Struct):
+    id: str
+    at: datetime
+    customer_id: str
+    city: str | None = None
+    amount: float = 0.0
+
+
+customer = Entity("customer_id")
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+CITIES = ["Ghent", "Bruges", "Bruges", None, "Ghent", "Liege"]
+AMOUNTS = [5.0, 1.0, 9.0, 3.0, 4.0, 2.0]
+
+
+def test_each_aggregate_is_what_its_name_says() -> None:
+    """Of six payments, ten minutes apart, the last after an hour."""
+    features = [
+        customer.median("amount", "7d"),
+        customer.quantile("amount", "7d", q=0.9),
+        customer.mode("city", "7d").named("usual_city"),
+        customer.share_of_top("city", "7d", current=False),
+        customer.entropy("city", "7d", current=False),
+        customer.median("amount", "7d", most=2),
+        customer.session_count("30m"),
+        customer.session_sum("amount", "30m"),
+        customer.session_duration("30m"),
+    ]
+    detector = Detector("shop", event=Payment, id="id", time="at", features=features)
+    minutes = [0, 10, 20, 30, 40, 100]
+    frame = pl.DataFrame(
+        {
+            "id": [str(n) for n in range(6)],
+            "at": [BEGIN + timedelta(minutes=each) for each in minutes],
+            "customer_id": ["a"] * 6,
+            "city": CITIES,
+            "amount": AMOUNTS,
+        }
+    )
+    found = replay(detector, frame, max_refused=1).select(detector.plan.features).to_dicts()
+    assert [each["customer_median_amount_7d"] for each in found] == [5.0, 3.0, 5.0, 4.0, 4.0, 3.5]
+    assert found[4]["customer_p90_amount_7d"] == pytest.approx(7.4)
+    assert [each["usual_city"] for each in found] == ["Ghent", "Bruges", "Bruges", "Bruges", "Ghent", "Ghent"]
+    assert found[0]["customer_share_of_top_city_7d_before"] is None
+    assert [found[n]["customer_share_of_top_city_7d_before"] for n in (3, 5)] == [2 / 3, 0.5]
+    assert found[5]["customer_entropy_city_7d_before"] == 1.0
+    assert found[5]["customer_median_amount_7d_newest_2"] == 3.0
+    assert [each["customer_session_count_30m"] for each in found] == [1.0, 2.0, 3.0, 4.0, 5.0, 1.0]
+    assert [each["customer_session_sum_amount_30m"] for each in found] == [5.0, 6.0, 15.0, 18.0, 22.0, 2.0]
+    assert [each["customer_session_duration_30m"] for each in found] == [0.0, 600.0, 1200.0, 1800.0, 2400.0, 0.0]
+
+
+def test_logarithms_from_whole_numbers_are_those_of_the_textbook() -> None:
+    """To nine digits; powers of two exactly."""
+    found = empty_tally(1000)[:, T_LOG] / 2.0**LOG_BITS
+    assert [found[n] for n in (1, 2, 8, 512)] == [0.0, 2.0, 24.0, 4608.0]
+    assert all(found[n] == pytest.approx(n * math.log2(n), rel=1e-9) for n in range(3, 1000))
