@@ -7,7 +7,17 @@ from typing import Self
 from penstock.clock import EVER_US, duration_us
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features.ratio import Ratio, trend
-from penstock.features.vocabulary import KINDS, LARGEST_DEGREE, LARGEST_MOST, LINKED, MAX_DEGREE, MOST, REMEMBERED, SCANNED
+from penstock.features.vocabulary import (
+    KINDS,
+    LARGEST_DEGREE,
+    LARGEST_MOST,
+    LINKED,
+    MAX_DEGREE,
+    MOST,
+    REMEMBERED,
+    SCANNED,
+    UNWINDOWED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +61,11 @@ class Aggregate:
 
     def trend(self, window: str) -> Ratio:
         """The aggregate over the same one within a longer window; counts and sums are compared per unit of time."""
-        if self.kind in REMEMBERED:
+        if self.kind in UNWINDOWED:
             raise DeclarationError(f"feature {self.name}: {self.kind} has no trend; take an aggregate over a window, as mean")
-        return trend(self, window)
+        found = trend(self, window)
+        _check(found.lower)
+        return found
 
     @property
     def definition(self) -> tuple[object, ...]:
@@ -71,7 +83,7 @@ class Aggregate:
         """
         if self.given_name:
             return self.given_name
-        kind = self.kind if self.q is None else f"p{100 * self.q:.6g}"
+        kind = f"p{100 * self.q:.6g}" if isinstance(self.q, int | float) else self.kind
         parts = [self.entity.name, kind, *self.links, self.field]
         if self.window != "ever" or self.kind not in REMEMBERED:
             parts.append(self.window)
@@ -318,16 +330,22 @@ def _check(feature: Aggregate) -> None:
             )
     if feature.kind in LINKED:
         _check_links(feature, place)
-    if KINDS[feature.kind].looks in ("within", "back", "session") and feature.delay:
+    if feature.kind in UNWINDOWED and feature.delay:
         raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; use a count or a rate with delay=...")
     if feature.by not in ("event", "known") or (feature.by == "known" and feature.kind != "label_count"):
         raise DeclarationError(f"{place}: by={feature.by!r} is not understood; label_count takes by='event' or by='known'")
     if feature.window_us == EVER_US and not KINDS[feature.kind].whole:
         what = "gap" if KINDS[feature.kind].looks == "session" else "window"
         raise DeclarationError(f"{place}: {feature.kind} needs a {what} with a length, as in 30d, not 'ever'")
-    if (feature.kind == "quantile") != (feature.q is not None) or not 0 <= (feature.q or 0) <= 1:
+    _check_scan(feature, place)
+
+
+def _check_scan(feature: Aggregate, place: str) -> None:
+    """Refuse a share or a number of values that cannot be read."""
+    is_share = isinstance(feature.q, int | float) and 0 <= feature.q <= 1
+    if (feature.kind == "quantile") != (feature.q is not None) or not (is_share or feature.q is None):
         raise DeclarationError(f"{place}: q={feature.q!r}: a quantile needs its share of the values, from 0 to 1, as in q=0.9")
-    if feature.most is not None and not 1 <= feature.most <= LARGEST_MOST:
+    if feature.most is not None and not (isinstance(feature.most, int) and 1 <= feature.most <= LARGEST_MOST):
         raise DeclarationError(f"{place}: most={feature.most!r}: the newest 1 to {LARGEST_MOST:,} values can be read")
 
 

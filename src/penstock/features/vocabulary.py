@@ -54,6 +54,8 @@ KINDS = {
 """In the order of the reference page."""
 REMEMBERED = tuple(name for name, kind in KINDS.items() if kind.looks in ("within", "back"))
 """Aggregates of earlier events alone, which never include the event itself."""
+UNWINDOWED = tuple(name for name, kind in KINDS.items() if kind.looks in ("within", "back", "session"))
+"""Aggregates that look at no window: they cannot be delayed, nor compared with a longer window."""
 LINKED = tuple(name for name, kind in KINDS.items() if kind.looks == "links")
 LABELLED = tuple(name for name, kind in KINDS.items() if kind.labels)
 SCANNED = tuple(name for name, kind in KINDS.items() if kind.looks == "window" and k.QUANTILE <= kind.op <= k.ENTROPY)

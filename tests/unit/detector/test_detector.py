@@ -71,7 +71,11 @@ def test_a_mistake_names_the_place_and_the_remedy(features, said) -> None:
         (lambda: customer.quantile("amount", "7d", q=90), "from 0 to 1, as in q=0.9"),
         (lambda: customer.mode("amount", "7d", q=0.5), "a quantile needs its share"),
         (lambda: customer.entropy("amount", "7d", most=20_000), "newest 1 to 10,000 values"),
+        (lambda: customer.entropy("amount", "7d", most=1.5), "newest 1 to 10,000 values"),
+        (lambda: customer.quantile("amount", "7d", q="0.9"), "from 0 to 1, as in q=0.9"),
         (lambda: customer.mean("amount", "7d", most=20), "there is no option 'most'"),
+        (lambda: customer.median("amount", "7d").trend("ever"), "median needs a window with a length"),
+        (lambda: customer.session_count("30m").trend("7d"), "session_count has no trend"),
     ],
 )
 def test_an_aggregate_that_means_nothing_is_refused_at_once(declaring, said) -> None:

@@ -40,17 +40,21 @@ def as_described(function: Any) -> Any:
     """Add the options that define a feature."""
     options = [
         click.option("--derive", metavar="SQL", help="An expression; it stands alone."),
-        click.option("--kind", metavar="KIND", help="count, sum, mean, std, min, max, distinct, last, ..."),
+        click.option("--kind", metavar="KIND", help="count, sum, mean, median, distinct, mode, last, ..."),
         click.option("--entity", metavar="NAME", help="Of the detector, or a new one."),
         click.option("--key", "keys", metavar="FIELD", multiple=True, help="A field of the key of a new entity; repeatable."),
         click.option("--field", metavar="FIELD", help="What is summed, counted or remembered."),
-        click.option("--window", metavar="TIME", help="1h, 7d, ever."),
+        click.option("--window", metavar="TIME", help="1h, 7d, ever; of a session its gap."),
         click.option("--delay", metavar="TIME", help="How far before the event the window ends."),
         click.option("--where", metavar="SQL", help="Which events count."),
         click.option("--before", is_flag=True, help="Leave the event itself out."),
         click.option("--role", metavar="ROLE", help="Count the events in which the key has this role."),
         click.option("--at", metavar="ROLE", help="For the key that has this role in the event."),
         click.option("--of", metavar="TYPE", multiple=True, help="Events of this type, in place of transactions; repeatable."),
+        click.option("--q", type=float, metavar="SHARE", help="Of quantile: which one, from 0 to 1."),
+        click.option(
+            "--most", type=int, metavar="N", help="Of quantiles and frequencies: the newest so many values are read."
+        ),
         click.option("--link", "links", metavar="FIELD", multiple=True, help="Of linked kinds: whose values link; repeatable."),
         click.option("--max-degree", type=int, help="Of linked kinds: a value with more others is left out."),
         click.option("--by", metavar="WHEN", help="Of label_count: `known` counts labels by when they became known."),
@@ -155,7 +159,7 @@ def _open_activation(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureA
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at", "by", "max_degree")
+    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at", "by", "q", "most", "max_degree")
     body = {name: value for name in names if (value := given.pop(name)) is not None}
     repeated = {name: list(values) for name in ("keys", "of", "links") if (values := given.pop(name))}
     before = given.pop("before")
