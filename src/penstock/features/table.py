@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.features.kernel import words as k
+from penstock.features.kernel.aggregates.frequencies import empty_tally
 from penstock.features.kernel.copying import VALUE_WIDTH, bring_keys, bring_values, copy_values, room_for_ring, settle_values
 from penstock.features.kernel.events import settle, sweep
 from penstock.features.kernel.handles import RARE, RUN, advance, handle_of, label, progress
 from penstock.features.kernel.hash_tables import FULL, PLACES, STRIDE, can_split, values_at_once
 from penstock.features.kernel.rare import address_of_rare
-from penstock.features.kernel.scans.frequencies import empty_tally
 from penstock.features.kernel.writing import clear_row
 from penstock.features.memory import roomy, zeros
 from penstock.features.plan import EntityPlan

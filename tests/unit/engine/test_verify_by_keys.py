@@ -55,6 +55,9 @@ BOUNDED = [
     shop.label_rate("1h", delay="10m"),
     shop.label_count("2h"),
     shop.max("amount", "30m"),
+    sender.median("amount", "1h"),
+    sender.mode("country", "1h").named("usual_country"),
+    shop.entropy("sender", "2h", most=20),
     pair.mean("amount", "2h"),
     account.sum("amount", "1h", role="received").named("got"),
     account.count("1h", role="sent").named("gave"),
@@ -70,6 +73,7 @@ OF_ALL_TIME = [
     shop.sum("amount", "1h"),
     account.sum("amount", "ever", role="received").named("got"),
     pair.last("amount").named("last_amount"),
+    sender.session_sum("amount", "10m"),
 ]
 BY_TIME_KNOWN = [
     shop.label_count("1h", by="known").named("known_frauds"),

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from penstock import Detector, Entity, replay
-from penstock.features.kernel.scans.frequencies import empty_tally
+from penstock.features.kernel.aggregates.frequencies import empty_tally
 from penstock.features.kernel.words import LOG_BITS, T_LOG
 
 

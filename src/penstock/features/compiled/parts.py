@@ -15,13 +15,13 @@ from numba.extending import intrinsic
 
 from penstock.features.kernel import words as k
 from penstock.features.kernel.addresses import array_at, call_rare, flags, numbers, words
+from penstock.features.kernel.aggregates import scan
+from penstock.features.kernel.aggregates.sessions import continue_session, session
 from penstock.features.kernel.extremes import better, bits_of, number_of_bits, ordered
 from penstock.features.kernel.handles import HANDLE, PLACES, RARE
 from penstock.features.kernel.hash_tables import PLACES as BLOCK_PLACES
 from penstock.features.kernel.hash_tables import can_split, place_distinct, remove_distinct, values_at_once, values_fit
 from penstock.features.kernel.memory import ask_for
-from penstock.features.kernel.scans import scan
-from penstock.features.kernel.sessions import continue_session, session
 from penstock.features.kernel.words import (
     CALL_ADMISSION,
     CALL_CLOCKS,

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from penstock.features.kernel.aggregates import scan
+from penstock.features.kernel.aggregates.sessions import session
 from penstock.features.kernel.deviation import deviation, multiply
 from penstock.features.kernel.extremes import better, bits_of, extreme
 from penstock.features.kernel.hash_tables import distinct_at, is_scanned
 from penstock.features.kernel.rings import last_in_ring, lay_base, physical
-from penstock.features.kernel.scans import scan
-from penstock.features.kernel.sessions import session
 from penstock.features.kernel.words import (
     BASE,
     C_COUNT,

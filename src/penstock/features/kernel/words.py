@@ -116,4 +116,4 @@ levels), start of each level, last positions of distinct values (slot and field,
 are scanned) and events kept out as too late (-1 - role, sequence, 0), what the kernel reads from one event (a line each for
 channels rounded and unrounded, items, distinct fields and labels), the row of an unknown key, the content of every span for
 each event of a block, where the blocks of the two hash tables begin (see `hash_tables`), and the lines in which the values of a
-window are counted (see `frequencies`)."""
+window are counted (see `aggregates.frequencies`)."""

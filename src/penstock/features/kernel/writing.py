@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from penstock.features.kernel.aggregates.sessions import continue_session
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.deviation import multiply
 from penstock.features.kernel.extremes import summarise, summarise_one
 from penstock.features.kernel.hash_tables import distinct_at, is_scanned, place_distinct, place_key, remove_distinct
 from penstock.features.kernel.leaving import reach, retire
 from penstock.features.kernel.rings import give_ring, last_in_ring, lay_base, physical, search, take_ring
-from penstock.features.kernel.sessions import continue_session
 from penstock.features.kernel.words import (
     BASE,
     C_ABSOLUTE,

@@ -1,10 +1,13 @@
-"""Aggregates that read the newest values of a window one by one, on a flat ring: the one door to them, for both tiers."""
+"""Aggregates that are no differences of totals, each one function on a flat ring that both tiers call.
+
+`sessions` reads one entry. The others read the newest values of a window one by one; `scan` is the one door to them.
+"""
 
 import numpy as np
 
+from penstock.features.kernel.aggregates.frequencies import entropy, most_frequent
+from penstock.features.kernel.aggregates.quantiles import quantile
 from penstock.features.kernel.extremes import bits_of, number_of_bits
-from penstock.features.kernel.scans.frequencies import entropy, most_frequent
-from penstock.features.kernel.scans.quantiles import quantile
 from penstock.features.kernel.words import ENTROPY, MISSING, MODE, QUANTILE
 from penstock.jit import njit
 

@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.features.kernel.aggregates.newest import newest, step_over
 from penstock.features.kernel.hash_tables import mix
-from penstock.features.kernel.scans.newest import newest, step_over
 from penstock.features.kernel.words import LOG_BITS, MISSING, T_COUNT, T_LOG, T_TURN, T_WIDTH, T_WORD
 from penstock.jit import njit
 

@@ -2,41 +2,55 @@
 
 Between two events of a key a quantile moves by few places. So its last answer is the first guess: one pass that counts what is
 smaller finds whether it still holds, and the next value in either direction where it does not. A bad guess is replaced by
-bisecting between the smallest and the largest value, 64 passes at most.
+bisecting between the nearest values found so far, 64 passes or so at most.
 """
 
 import numpy as np
 
+from penstock.features.kernel.aggregates.newest import newest, number_of_values, step_over
 from penstock.features.kernel.extremes import bits_of, number_of_bits
-from penstock.features.kernel.scans.newest import newest, step_over
 from penstock.features.kernel.words import MISSING, RANKS
 from penstock.jit import njit
 
 _LARGEST = np.int64(2**63 - 1)
+_RUN = 32
+"""How many entries are read at once where some may hold no value: the work stays bounded by the values."""
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def _compare(ring, width, column, counts, offset, mask, start, last, count, current, pivot):
-    """How many values are smaller than the pivot, and how many equal it; the next smaller and larger ones, the smallest, the
-    largest.
+    """How many values are smaller than the pivot, and how many equal it; the next smaller one, and the next larger one.
+
+    Entries are read in runs, without asking each whether it holds a value: one that holds none is smaller than any pivot, and
+    the running count says how many those are. A run begins with a value, and is short where entries may hold none.
     """
-    less, equal, below, above, smallest, largest = np.int64(0), np.int64(0), MISSING, _LARGEST, _LARGEST, MISSING
-    position, word = start, current
-    left = count + np.int64(current != MISSING)
+    less, equal, below, above = np.int64(0), np.int64(0), MISSING, _LARGEST
+    if current != MISSING:
+        less, equal = np.int64(current < pivot), np.int64(current == pivot)
+        below, above = current if less else MISSING, current if current > pivot else _LARGEST
+    position, left = start, count
     while left > 0:
-        if left <= count:
-            word = ring[np.uint64(offset + (position & mask)) * width + np.uint64(column)]
-            if word == MISSING:
-                position = step_over(ring, width, counts, offset, mask, position, last)
-                continue
-            position += 1
-        less += np.int64(word < pivot)
-        equal += np.int64(word == pivot)
-        below = max(below, word if word < pivot else MISSING)
-        above = min(above, word if word > pivot else _LARGEST)
-        smallest, largest = min(smallest, word), max(largest, word)
-        left -= 1
-    return less, equal, below, above, smallest, largest
+        at = np.uint64(offset + (position & mask)) * width + np.uint64(column)
+        if ring[at] == MISSING:
+            position = step_over(ring, width, counts, offset, mask, position, last)
+            continue
+        stop = min(last, position | mask, position + _RUN - 1 if counts >= 0 else last) + 1
+        for _ in range(stop - position):
+            word = ring[at]
+            at += width
+            if word < pivot:
+                less += 1
+                below = max(below, word)
+            elif word > pivot:
+                above = min(above, word)
+            else:
+                equal += 1
+        values = number_of_values(ring, width, counts, offset, mask, stop - 1)
+        values -= number_of_values(ring, width, counts, offset, mask, position - 1)
+        less -= stop - position - values
+        left -= values
+        position = stop
+    return less, equal, below, above
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
@@ -62,10 +76,7 @@ def quantile(ring, width, column, counts, offset, mask, low, high, current, most
     at, share = (total - 1) * rank // RANKS, np.float64((total - 1) * rank % RANKS) / RANKS
     lowest, highest, pivot = MISSING, _LARGEST, guess
     while True:
-        less, equal, below, above, smallest, largest = _compare(
-            ring, width, column, counts, offset, mask, start, high - 1, count, current, pivot
-        )
-        lowest, highest = max(lowest, smallest), min(highest, largest)
+        less, equal, below, above = _compare(ring, width, column, counts, offset, mask, start, high - 1, count, current, pivot)
         if at == less - 1:
             return _between(below, pivot if equal > 0 else above, share), below
         if less <= at < less + equal:

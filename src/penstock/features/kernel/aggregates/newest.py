@@ -10,7 +10,7 @@ from penstock.jit import njit
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _number(ring, width, counts, offset, mask, position):
+def number_of_values(ring, width, counts, offset, mask, position):
     """How many values there are up to an entry: its running count, or its position where every entry holds one."""
     return ring[np.uint64(offset + (position & mask)) * width + np.uint64(counts)] if counts >= 0 else position
 
@@ -20,7 +20,7 @@ def reach_of(ring, width, counts, offset, mask, low, high, most, number):
     """The first position in [low, high) of a value whose number differs from `number` by less than `most`."""
     while low < high:
         middle = (low + high) >> 1
-        if number - _number(ring, width, counts, offset, mask, middle) >= most:
+        if number - number_of_values(ring, width, counts, offset, mask, middle) >= most:
             low = middle + 1
         else:
             high = middle
@@ -32,8 +32,8 @@ def newest(ring, width, counts, offset, mask, low, high, most):
     """Where the newest values of positions [low, high) begin, at most so many, and how many they are."""
     if low >= high:
         return high, np.int64(0)
-    number = _number(ring, width, counts, offset, mask, high - 1)
-    found = number - _number(ring, width, counts, offset, mask, low - 1)
+    number = number_of_values(ring, width, counts, offset, mask, high - 1)
+    found = number - number_of_values(ring, width, counts, offset, mask, low - 1)
     if found <= most:
         return low, found
     return reach_of(ring, width, counts, offset, mask, low, high, most, number), most
@@ -42,14 +42,14 @@ def newest(ring, width, counts, offset, mask, low, high, most):
 @njit(_nrt=False, error_model="numpy")
 def step_over(ring, width, counts, offset, mask, position, last):
     """The position of the first value after an entry that holds none; there is one up to `last`."""
-    number, step = _number(ring, width, counts, offset, mask, position), np.int64(1)
-    while position + step < last and _number(ring, width, counts, offset, mask, position + step) == number:
+    number, step = number_of_values(ring, width, counts, offset, mask, position), np.int64(1)
+    while position + step < last and number_of_values(ring, width, counts, offset, mask, position + step) == number:
         position += step
         step <<= 1
     low, high = position + 1, min(position + step, last)
     while low < high:
         middle = (low + high) >> 1
-        if _number(ring, width, counts, offset, mask, middle) == number:
+        if number_of_values(ring, width, counts, offset, mask, middle) == number:
             low = middle + 1
         else:
             high = middle
