@@ -4,12 +4,14 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 
 from penstock import Detector, Entity, replay
 from penstock.features.kernel.aggregates.frequencies import empty_tally
-from penstock.features.kernel.words import LOG_BITS, T_LOG
+from penstock.features.kernel.aggregates.quantiles import quantile
+from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, T_LOG
 
 
 class Payment(msgspec.Struct):
@@ -68,3 +70,24 @@ def test_logarithms_from_whole_numbers_are_those_of_the_textbook() -> None:
     found = empty_tally(1000)[:, T_LOG] / 2.0**LOG_BITS
     assert [found[n] for n in (1, 2, 8, 512)] == [0.0, 2.0, 24.0, 4608.0]
     assert all(found[n] == pytest.approx(n * math.log2(n), rel=1e-9) for n in range(3, 1000))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 1.0])
+def test_a_quantile_is_that_of_the_sorted_values_however_few_entries_hold_one(share: float) -> None:
+    """In rings of all sizes, from guesses near and far."""
+    rng = np.random.default_rng(1)
+    guess = np.int64(0)
+    for _ in range(300):
+        size, first = 1 << int(rng.integers(2, 10)), int(rng.integers(1, 1000))
+        entries = int(rng.integers(1, size))
+        values = [round(float(rng.normal(50, 9)), 1) if rng.random() < share else None for _ in range(entries)]
+        ring = np.zeros((size, 3), np.int64)
+        for n, value in enumerate(values):
+            held = sum(each is not None for each in values[: n + 1])
+            ring[(first + n) & (size - 1)] = [n, MISSING if value is None else np.float64(value).view(np.int64), held]
+        low, rank = int(rng.integers(0, entries)), int(rng.integers(0, RANKS + 1))
+        at = (np.uint64(3), 1, 2, 0, size - 1, first + low, first + entries)
+        found, guess = quantile(ring.reshape(-1), *at, MISSING, 100, rank, guess)
+        newest = sorted([value for value in values[low:] if value is not None][-100:])
+        expected = np.quantile(newest, rank / RANKS) if newest else math.nan
+        assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
