@@ -112,7 +112,7 @@ def test_an_alert_is_shown_with_its_delivery_and_somebody_takes_care_of_it(page,
     alerts.get_by_role("button", name="Acknowledge…").last.click()
     page.get_by_label("Comment").fill("calling the merchant")
     page.get_by_role("button", name="Acknowledge", exact=True).click()
-    alerts.get_by_text("local takes care of it since").wait_for()
+    alerts.get_by_text("Acknowledged by local").wait_for()
     alerts.get_by_text("calling the merchant").wait_for()
     shots(page, "operations-alerts")
     axe(page)
@@ -125,7 +125,7 @@ def actions(changes):
 def test_the_audit_log_is_verified_and_filtered_in_the_address(page, console, shots, axe):
     refuse(console, transaction_id="wrong4", amount="x")
     page.goto(f"{console}/console/operations?tab=audit")
-    page.get_by_text("Verified: unbroken").wait_for()
+    page.get_by_text("Chain intact").wait_for()
     changes = page.get_by_role("list", name="Changes")
     changes.get_by_role("listitem").first.wait_for()
     shots(page, "operations-audit")

@@ -59,7 +59,7 @@ def test_operations_show_how_far_redis_is(redis_url, tmp_path):
             return next(part for part in operating.parts() if part.name == "redis")
 
         wait_until(lambda: part().lag_events == 0 and followed.redis["example"].position > 0)
-        assert (part().status, part().detector, part().text) == ("ok", "example", "it follows the ledger")
+        assert (part().status, part().detector, part().text) == ("ok", "example", "up to date with the ledger")
 
 
 def test_two_services_that_share_a_redis_do_not_take_the_place_of_each_other(redis_url, tmp_path):

@@ -324,7 +324,7 @@ def test_errors_are_the_decisions_that_were_wrong_and_have_reasons(page, history
     missed = ((tested["decision"] == "APPROVE") & tested["is_fraud"]).sum()
     stopped = ((tested["decision"] != "APPROVE") & ~tested["is_fraud"]).sum()
     assert tiles(shown)["Frauds missed"] == str(missed)
-    assert tiles(shown)["Good ones stopped"] == str(stopped)
+    assert tiles(shown)["False positives"] == str(stopped)
     assert len(shown.expander) == min(missed, 8) + min(stopped, 8) > 0
     assert any("Spoke for fraud" in each.value for each in shown.markdown)
     assert any(each.value.startswith("- ") and "typically" in each.value for each in shown.markdown)

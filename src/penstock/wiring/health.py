@@ -151,7 +151,7 @@ class ServiceHealth:
             return Part(name=name, status="failed", text=feeding.trouble, lag_events=events, lag_s=lag_s)
         if lag_s > _BEHIND_S:
             return Part(name=name, status="degraded", text="it falls behind the ledger", lag_events=events, lag_s=lag_s)
-        return Part(name=name, status="ok", text="it follows the ledger", lag_events=events, lag_s=lag_s)
+        return Part(name=name, status="ok", text="up to date with the ledger", lag_events=events, lag_s=lag_s)
 
 
 def _endpoint(webhooks: Webhooks, endpoint: Endpoint) -> Part:

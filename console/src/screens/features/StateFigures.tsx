@@ -29,7 +29,7 @@ export function StateFigures({ definition }: { definition: Definition }) {
         />
         <Figure
           name="Parity"
-          value={parity ? (parity.identical ? "✓ identical" : "✗ differs") : "not checked"}
+          value={parity ? (parity.identical ? "✓ identical" : "✗ differs") : "not verified"}
           tone={parity ? (parity.identical ? "text-approve" : "text-block") : ""}
           about={
             parity ? (

@@ -5,7 +5,7 @@ import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
-import { count, words } from "~/words/numbers";
+import { plural, words } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { grouped } from "./health";
 
@@ -62,7 +62,7 @@ function Line({ part }: { part: Part }) {
 function behind({ lag_events, lag_s }: Part): string {
   if (lag_events === null && lag_s === null) return "";
   if (lag_events === 0) return "nothing waits";
-  const events = lag_events === null ? "" : `${count(lag_events)} to take in`;
+  const events = lag_events === null ? "" : `lag ${plural(lag_events, "event")}`;
   return lag_s === null ? events : `${events}${events && ", "}${duration(lag_s)} behind`;
 }
 

@@ -10,7 +10,7 @@ export function PreviewOverlap({ detector, tried }: { detector: string; tried: T
         Overlap with other rules
       </h3>
       {tried.caught_by.length === 0 ? (
-        <p className="text-soft">No other rule fired on any of them.</p>
+        <p className="text-soft">All of these are unique hits.</p>
       ) : (
         <ul className="flex flex-col gap-1">
           {tried.caught_by.map((each) => (

@@ -51,7 +51,7 @@ export function VerdictPanel({ of: context }: { of: Context }) {
         )}
       </p>
       {labels.history.length > 1 && (
-        <ol aria-label="Everything that was said" className="mt-2 text-soft text-xs">
+        <ol aria-label="History of labels" className="mt-2 text-soft text-xs">
           {labels.history.map((each) => (
             <li key={`${each.source} ${each.known_at} ${each.kind}`}>
               {labelWord(each.fraud)}: {words(each.kind)}, {each.source}, <Time at={each.known_at} form="full" />

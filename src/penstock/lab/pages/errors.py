@@ -30,10 +30,10 @@ def show() -> None:
     tiles = st.columns(4)
     tiles[0].metric("Frauds missed", f"{missed:,}", border=True, help="False negatives: approved.")
     tiles[1].metric("Of all frauds", shown(known_rate(missed, frauds)), border=True, help=said(known_rate(missed, frauds)))
-    tiles[2].metric("Good ones stopped", f"{stopped:,}", border=True, help="False positives: not approved.")
+    tiles[2].metric("False positives", f"{stopped:,}", border=True, help="False positives: not approved.")
     tiles[3].metric("Of all good ones", shown(known_rate(stopped, goods)), border=True, help=said(known_rate(stopped, goods)))
     _counts(found.counts)
-    negatives, positives = st.tabs([f"Frauds missed ({missed:,})", f"Good ones stopped ({stopped:,})"])
+    negatives, positives = st.tabs([f"Frauds missed ({missed:,})", f"False positives ({stopped:,})"])
     with negatives:
         _show(found.missed, "No fraud was approved.")
     with positives:

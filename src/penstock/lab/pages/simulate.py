@@ -98,7 +98,7 @@ def _tiles(frame: pl.DataFrame) -> None:
     rate = known_rate(caught, frauds)
     tiles[2].metric("Of these stopped", figures.shown(rate), border=True, help=said(rate))
     tiles[3].metric("Missed", f"{frauds - caught:,}", border=True)
-    tiles[4].metric("Good ones stopped", f"{int((stopped & ~fraud).sum()):,}", border=True)
+    tiles[4].metric("False positives", f"{int((stopped & ~fraud).sum()):,}", border=True)
 
 
 def _counts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -66,7 +66,7 @@ def _choosing(key: str, judged: Judged, costs: ByCost, declared: Mapping[str, fl
         "By capacity": ByCapacity(reviews_per_day=reviews),
         "1 % of the good ones": ByRate(),
     }
-    if columns[0].button("As in force", width="stretch"):
+    if columns[0].button("Reset to current", width="stretch"):
         _set(key, declared)
     for column, (name, choice) in zip(columns[1:4], ways.items(), strict=True):
         if column.button(name, width="stretch"):
@@ -117,7 +117,7 @@ TILES: dict[str, tuple[str, str, Literal["normal", "inverse"], str | None]] = {
     "reviews_per_day": ("Reviews a day", "{:,.1f}", "inverse", None),
     "cost": ("Cost", "{:,.0f}", "inverse", "Of frauds approved, of reviews, and of good customers blocked."),
     "value_detection_rate": ("Value of fraud stopped", "{:.2%}", "normal", None),
-    "false_positive_rate": ("Good ones stopped", "{:.3%}", "inverse", "The share of good ones that are reviewed or blocked."),
+    "false_positive_rate": ("False positive rate", "{:.3%}", "inverse", "The share of good ones that are reviewed or blocked."),
     "blocked_per_day": ("Blocked a day", "{:,.1f}", "inverse", None),
 }
 

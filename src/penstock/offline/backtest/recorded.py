@@ -297,7 +297,7 @@ class _Backtest:
         if found.worth is None:
             notes.append("Events do not say what they are worth, so there are counts alone.")
         if lowered(changed):
-            notes.append("It lowers outcomes: some of what the score or another rule stops would be decided less strictly.")
+            notes.append("It lowers outcomes: some of what the score or another rule stops would become less strict.")
         if self._condition.lists:
             names = ", ".join(sorted(self._condition.lists))
             notes.append(f"Taken as they are now, also for decisions that are older than their entries: {names}.")

@@ -138,5 +138,5 @@ def _notes(report: Report, history: History, stopped: int, read: int) -> list[st
     if not history.amounts:
         notes.append("Events do not say what they are worth, so there are counts alone.")
     if read < stopped:
-        notes.append(f"Reasons were read of {read:,} of {stopped:,} decisions that were no approvals, and scaled up.")
+        notes.append(f"Reasons were read of {read:,} of {stopped:,} decisions that were not approved, and scaled up.")
     return notes

@@ -16,7 +16,7 @@ SMALL_IS_GOOD = ("brier", "ece")
 _SHARES = {
     "recall": "frauds stopped",
     "value_detection_rate": "of their value",
-    "false_positive_rate": "good ones stopped",
+    "false_positive_rate": "false positives",
     "precision": "of those stopped, fraud",
 }
 _AMOUNTS = {

@@ -102,7 +102,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100, description="Letters, digits and . _ @ + -")]
     password: Annotated[
-        str, Meta(max_length=1024, description="At least 12 letters.", extra_json_schema={"format": "password"})
+        str, Meta(max_length=1024, description="At least 12 characters.", extra_json_schema={"format": "password"})
     ]
     roles: Roles
 
@@ -115,7 +115,9 @@ class ChangeUser(msgspec.Struct, forbid_unknown_fields=True):
     password: (
         Annotated[
             str,
-            Meta(max_length=1024, description="At least 12 letters; sessions end.", extra_json_schema={"format": "password"}),
+            Meta(
+                max_length=1024, description="At least 12 characters; sessions end.", extra_json_schema={"format": "password"}
+            ),
         ]
         | None
     ) = None

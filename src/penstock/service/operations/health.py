@@ -107,7 +107,7 @@ class Board:
         if follower.trouble is not None:
             text = f"the rules in force stay in force: {follower.trouble}"
             return Part(name="rules", detector=served.name, status="degraded", text=text)
-        text = f"revision {follower.revision} of the book of rules decides"
+        text = f"rule set revision {follower.revision} active"
         return Part(name="rules", detector=served.name, status="ok", text=text)
 
 

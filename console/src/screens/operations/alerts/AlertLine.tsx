@@ -56,7 +56,7 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
       <div className="flex min-h-8 items-center text-xs">
         {acknowledged ? (
           <span className="max-w-56 break-words text-soft">
-            {acknowledged.by} takes care of it since <Time at={acknowledged.at} />
+            Acknowledged by {acknowledged.by}, <Time at={acknowledged.at} />
             {acknowledged.note && `: ${acknowledged.note}`}
           </span>
         ) : (

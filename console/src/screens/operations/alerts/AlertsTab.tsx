@@ -20,7 +20,7 @@ const PAGE = 50;
 
 const DELIVERERS: Record<string, string> = {
   service: "This service delivers them.",
-  worker: "The worker delivers them, and keeps what became of them.",
+  worker: "The worker delivers them, and keeps the log of deliveries.",
   nobody: "No alert is raised here: the setting alerts names a file that says when.",
 };
 

@@ -26,7 +26,7 @@ export function Verified() {
             >
               {intact ? <ShieldCheck aria-hidden size={20} /> : <ShieldX aria-hidden size={20} />}
               {intact
-                ? "Verified: unbroken"
+                ? "Chain intact"
                 : `Broken at entry ${count(misfit?.seq)}: ${misfit?.reason ?? "the chain does not fit"}`}
             </p>
             <p className="min-w-0 flex-1 text-soft">
