@@ -10,6 +10,7 @@ import pytest
 from penstock import Engine, replay
 from penstock.cli import run
 from penstock.clock import from_us
+from penstock.offline import options
 from penstock.offline.datasets import read
 from penstock.offline.guess import guess, source
 from penstock.wiring.detectors import load_detector
@@ -202,7 +203,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "guide" / "init.md"
 
 
 def test_the_commands_of_the_page_work_in_their_order(tmp_path, monkeypatch, capsys):
+    """As printed, but for a shorter search."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(options, "DEFAULT_TRIALS", 2)
     commands = re.findall(r"^    penstock (\w+ [^#\n]*)", PAGE.read_text(), re.MULTILINE)
     assert [each.split()[0] for each in commands] == ["simulate", "init", "train", "replay"]
     for each in commands:
