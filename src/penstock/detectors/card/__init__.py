@@ -61,6 +61,13 @@ rules = [
         then="review",
         reason="{payers_of_device_24h:.0f} cards were used with this device within 24 hours",
     ),
+    # The model compares a payment with the card's earlier ones; without any it knows little of a large one.
+    Rule(
+        "large_first_at_night",
+        f"amount >= 5000 AND is_night AND usual_amount IS NULL AND {_NOT_BLOCKED}",
+        then="review",
+        reason="{amount:.2f} at night, with a card of which no earlier payment is known",
+    ),
 ]
 
 
