@@ -108,9 +108,9 @@ class RefusedCauses(msgspec.Struct, frozen=True):
 class EventsOfCause(msgspec.Struct, forbid_unknown_fields=True):
     """Waiting events of one cause, as `GET /quarantine/causes` lists it. until: later ones are left alone."""
 
-    detector: str | None
-    cause: Annotated[str, Meta(max_length=4000)]
-    until: str
+    detector: Annotated[str | None, Meta(description="For which they were meant; null where none could be found.")]
+    cause: Annotated[str, Meta(max_length=4000, description="As the list of causes has it.")]
+    until: Annotated[str, Meta(description="The latest instant of refusal that counts: `newest_at` of the cause.")]
     reason: Reason
 
 
