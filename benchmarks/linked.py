@@ -1,4 +1,4 @@
-"""One linked feature in the kernel: events per second of processor time, and what an event with a hub costs."""
+"""One linked feature, or one ring, in the kernel: events per second of processor time, and what an event with a hub costs."""
 
 import time
 from datetime import datetime
@@ -59,11 +59,14 @@ def run(quick: bool) -> list[Row]:
     n = 200_000 if quick else 1_000_000
     rng = np.random.default_rng(1)
     linked, plain = _detector(CUSTOMER.linked("device", window="30d")), _detector(CUSTOMER.count("30d"))
+    ring = _detector(CUSTOMER.ring("device", window="30d"))
     customers = rng.zipf(1.3, n) % (n // 10)
     devices = np.where(rng.random(n) < 0.8, customers, rng.integers(0, n // 10, n))
     small = slice(0, 2000)
     _seconds(linked.state(), _batches(linked, customers[small], devices[small], 1))  # compiles
     _seconds(plain.state(), _batches(plain, customers[small], devices[small], 1))
+    _seconds(ring.state(), _batches(ring, customers[small], devices[small], 1))
+    of_ring = n / _seconds(ring.state(), _batches(ring, customers, devices, 60))
     rate = n / _seconds(linked.state(), _batches(linked, customers, devices, 60))
     reference = n / _seconds(plain.state(), _batches(plain, customers, devices, 60))
     hub, quiet = linked.state(), linked.state()
@@ -79,6 +82,7 @@ def run(quick: bool) -> list[Row]:
     events = sum(map(len, visitors[last:]))
     return [
         Row.at_least("one linked feature", rate, "events/s of one core", 300_000),
+        Row.at_least("one ring", of_ring, "events/s of one core", 300_000),
         Row.figure("one count", reference, "events/s of one core"),
         Row(
             f"a new customer at a device that {n:,} customers share",

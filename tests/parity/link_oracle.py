@@ -86,3 +86,91 @@ class LinkOracle:
 
 def _link(f: Aggregate, name: str) -> tuple:
     return name, f.where, f.of, f.max_degree
+
+
+# ---------------------------------------------------------------- rings
+
+MOST_KEYS = 1000
+
+
+@dataclass
+class RingOracle:
+    """Rings of one entity and role, from the definition: components are made anew for each question, as sets."""
+
+    features: list[Aggregate]
+    role: str | None
+    transaction: type
+    lateness: int
+    log: list[tuple[int, int, object]] = field(default_factory=list)
+    clock: int = 0
+
+    def event(self, time, arrived, kind, keys, values, keep=True) -> dict:
+        """Features of one event, which then links its key with its values."""
+        counted, own = min(time, arrived), keys[self.role]
+        self.clock = max(self.clock, counted)
+        in_time = time >= self.clock - self.lateness
+        out, links = {}, {}
+        for f in self.features:
+            matches = kind in (f.of or (self.transaction,)) and (f.where is None or values.get(f"where:{f.where}") is True)
+            links[f.name] = (
+                [(name, values[name]) for name in f.links if values[name] is not None] if matches and in_time else []
+            )
+            key, at = keys[f.at or self.role], f.at or self.role
+            out[f.name] = self._value(f, key, links[f.name] if at == self.role and f.current else [], counted)
+        if keep and own is not None:
+            self.log.append((self.clock, counted, (own, links)))
+        return out
+
+    def label(self, key, time, change) -> None:
+        """An event of a key becomes known to be fraud, or is no longer."""
+        self.log.append((self.clock, time, (key, change)))
+
+    def _value(self, f: Aggregate, key, current, counted) -> float | None:
+        if key is None:
+            return None
+        start = (self.clock // f.window_us - 1) * f.window_us
+        parts: list[set] = []
+        joins: dict = {}
+        frauds: dict = {}
+        first: dict = {}
+        for told, time, (who, what) in self.log:
+            if time < start or told < start:
+                continue
+            if isinstance(what, dict):
+                self._link(f, parts, joins, first, who, what[f.name], time)
+            elif what > 0:
+                frauds.setdefault(who, []).append(time)
+                _part(parts, ("key", who))
+            elif time in frauds.get(who, ()):
+                frauds[who].remove(time)
+        if counted >= start:
+            self._link(f, parts, joins, first, key, current, counted)
+        ring = _part(parts, ("key", key))
+        known = sum(min(frauds.get(who) or [1 << 62]) <= self.clock - f.delay_us for kind, who in ring if kind == "key")
+        since = min((first[node] for node in ring if node in first), default=self.clock)
+        return {
+            "ring": float(sum(kind == "key" for kind, _ in ring)),
+            "ring_frauds": float(known),
+            "ring_distinct": float(sum(kind == f.field for kind, _ in ring)),
+            "ring_age": (self.clock - since) / 1e6,
+        }[f.kind]
+
+    def _link(self, f: Aggregate, parts, joins, first, key, values, time) -> None:
+        for value in values:
+            one, other = _part(parts, ("key", key)), _part(parts, value)
+            if one is not other:
+                keys = sum(kind == "key" for kind, _ in one | other)
+                if joins.get(value, 0) > f.max_degree or keys > MOST_KEYS:
+                    continue
+                joins[value] = joins.get(value, 0) + 1
+                parts[:] = [part for part in parts if part is not one and part is not other]
+                parts.append(one | other)
+            first[value] = min(first.get(value, time), time)
+
+
+def _part(parts: list[set], node) -> set:
+    for part in parts:
+        if node in part:
+            return part
+    parts.append({node})
+    return parts[-1]

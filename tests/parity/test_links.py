@@ -19,8 +19,9 @@ from penstock.features import Entity, Label
 from penstock.features.kernel.words import KNOWN_KEYS, NO_KEYS
 from penstock.features.link_plan import linked_role
 from penstock.features.state import OPEN, Closed, FeatureState
+from penstock.features.vocabulary import RINGS
 from penstock.messages import Batch
-from tests.parity.link_oracle import LinkOracle
+from tests.parity.link_oracle import LinkOracle, RingOracle
 
 SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86400 * 10**6
 EXAMPLES = int(os.environ.get("PENSTOCK_KERNEL_EXAMPLES", "150"))
@@ -59,6 +60,14 @@ def _everything(links, **options) -> list:
 
 ONE = Entity("customer")
 TWO = Entity("account", roles={"sent": "customer", "received": "payee"})
+
+
+def _ring(links, **options) -> list:
+    ring = ONE.ring(links, **options)
+    asked = [ring, ring.known_frauds(), ring.known_frauds(delay="6h"), ring.age()]
+    return [*asked, *(ring.distinct(link) for link in ring.links)]
+
+
 PLANS = {
     "one link": [*_everything("device", max_degree=2), ONE.linked("device", window="3h", max_degree=2)],
     "without the event": _everything("device", max_degree=3, current=False),
@@ -67,6 +76,18 @@ PLANS = {
         *_everything("device", where=WHERE, max_degree=1),
         ONE.linked("device", window="1d", of=(Login,)),
         ONE.linked("device", window="1d", of=(Login, Payment)).amount("pin"),
+    ],
+    "a ring": [*_ring("device", window="2d", max_degree=2), *_ring("device", window="2d", max_degree=2, current=False)],
+    "rings of several links": [*_ring(["device", "ip", "pin"], window="1d", max_degree=1), *_ring("ip", window="3h")],
+    "rings filtered": [
+        *_ring("device", window="1d", where=WHERE),
+        *(each.named(f"any_{each.name}") for each in _ring("device", window="1d", of=(Login, Payment))),
+        ONE.linked("device", window="1d"),
+    ],
+    "rings of roles": [
+        TWO.ring("device", window="1d"),
+        TWO.ring("device", window="1d", at="received").known_frauds(),
+        TWO.ring("device", window="1d", role="received").known_frauds(delay="1h"),
     ],
     "roles": [
         TWO.linked("device", window="1d", max_degree=2),
@@ -155,8 +176,9 @@ class _Stream:
         """What the oracle says, of all tables of links together."""
         found: list[dict] = [{} for _ in self.events]
         groups: dict[str | None, list] = {}
+        rings: dict[str | None, list] = {}
         for f in self.detector.features:
-            groups.setdefault(linked_role(f), []).append(f)
+            (rings if f.kind in RINGS else groups).setdefault(linked_role(f), []).append(f)
         for role, features in groups.items():
             oracle, clock = LinkOracle(features, role, Payment, 5 * SECOND, DAY), 0
             for i, e in enumerate(self.events):
@@ -164,6 +186,13 @@ class _Stream:
                     oracle.label(_keys(self.events[of])[role], self.events[of]["time"], change)
                 clock = max(clock, min(e["time"], e["arrived"]))
                 answers = oracle.event(e["time"], e["kind"] or Payment, _keys(e), e, clock, e["late"] >= -DAY)
+                found[i] |= {} if e["kind"] else answers
+        for role, features in rings.items():
+            ring = RingOracle(features, role, Payment, DAY)
+            for i, e in enumerate(self.events):
+                for of, change in self.labels.get(i, ()):
+                    ring.label(_keys(self.events[of])[role], self.events[of]["time"], change)
+                answers = ring.event(e["time"], e["arrived"], e["kind"] or Payment, _keys(e), e, e["late"] >= -DAY)
                 found[i] |= {} if e["kind"] else answers
         return found
 
@@ -287,9 +316,10 @@ def test_a_million_events_are_linked_as_defined() -> None:
     _check_busy(1_000_000)
 
 
-def test_a_dry_run_links_nothing() -> None:
+@pytest.mark.parametrize("plan", ["several links", "rings of several links"])
+def test_a_dry_run_links_nothing(plan: str) -> None:
     """Reading without writing gives what writing would, and leaves the state as it is."""
-    stream = _Stream(_detector(PLANS["several links"]), _busy(300, 5))
+    stream = _Stream(_detector(PLANS[plan]), _busy(300, 5))
     state = stream.detector.state()
     for i in range(300):
         asked = stream.batch(i, i + 1)
@@ -301,9 +331,10 @@ def test_a_dry_run_links_nothing() -> None:
         np.testing.assert_array_equal(asked.x, stream.x[i : i + 1])
 
 
-def test_links_count_in_the_memory_budget() -> None:
+@pytest.mark.parametrize("feature", [ONE.linked("device", window="1d"), ONE.ring("device", window="1d")])
+def test_links_count_in_the_memory_budget(feature) -> None:
     """Where it is used up, what is new is turned away and says so; the same admission leads to the same state."""
-    stream = _Stream(_detector([ONE.linked("device", window="1d")]), _busy(2_000, 7))
+    stream = _Stream(_detector([feature]), _busy(2_000, 7))
     state, again = stream.detector.state(memory_limit=1 << 30), stream.detector.state()
     state.apply(stream.batch(0, 100), 0)
     used = state.used_bytes
@@ -318,9 +349,10 @@ def test_links_count_in_the_memory_budget() -> None:
     assert again.digest() == state.digest()
 
 
-def test_what_nobody_can_ask_about_is_given_back() -> None:
+@pytest.mark.parametrize("feature", [ONE.linked("device", window="1h"), ONE.ring("device", window="1h")])
+def test_what_nobody_can_ask_about_is_given_back(feature) -> None:
     """A stream of keys that come once needs no more memory after many windows than after some."""
-    stream = _Stream(_detector([ONE.linked("device", window="1h")]), _busy(40, 9))
+    stream = _Stream(_detector([feature]), _busy(40, 9))
     state, used = stream.detector.state(), []
     layout = stream.detector.plan.layout
     for turn in range(300):
@@ -331,6 +363,47 @@ def test_what_nobody_can_ask_about_is_given_back() -> None:
         state.apply(batch, turn * 40)
         used.append(state.used_bytes)
     assert max(used[200:]) <= 1.1 * max(used[50:100])
+
+
+def _pairs(seen: list[tuple[str, str]], **options) -> np.ndarray:
+    """The size of the ring of each customer that is seen with a device, a second apart."""
+    event = dict.fromkeys(("kind", "payee", "ip", "pin", "amount", "label"))
+    events = [{**event, "gap": SECOND, "late": 0, "customer": who, "device": what, "retracted": False} for who, what in seen]
+    stream = _Stream(_detector([ONE.ring("device", window="1d", **options).named("size")]), events)
+    stream.run(stream.detector.state(), set())
+    return stream.x[:, stream.detector.plan.layout["size"].index]
+
+
+def test_a_ring_is_connected_over_many_steps() -> None:
+    """Accounts that each share a device with the next one are one ring, whose ends have nothing in common."""
+    chain = [(f"c{i}", f"d{i + step}") for i in range(40) for step in (0, 1)]
+    assert _pairs(chain).tolist() == [float(1 + i) for i in range(40) for _ in (0, 1)]
+
+
+def test_a_hub_connects_no_more_than_its_degree_and_a_ring_has_a_thousand_keys_at_most() -> None:
+    """Who comes later is not in the ring."""
+    visitors = [(f"c{i}", "café") for i in range(1_010)]
+    assert _pairs(visitors, max_degree=5).tolist() == [*map(float, range(1, 7)), *[1.0] * 1_004]
+    assert _pairs(visitors, max_degree=1000).tolist() == [*map(float, range(1, 1_001)), *[1.0] * 10]
+
+
+def test_a_copy_of_rings_is_of_its_moment_whatever_happens_meanwhile() -> None:
+    """Epochs that end, nodes that move and labels that come while it is taken do not show."""
+    detector = _detector(PLANS["rings of several links"])
+    stream = _Stream(detector, _busy(9_000, 11))
+    state = stream.detector.state()
+    stream.run(state, set())
+    later = _Stream(detector, [{**event, "gap": 2 * event["gap"]} for event in _busy(9_000, 11)])
+    later.times += stream.arrived[-1] - START
+    later.arrived += stream.arrived[-1] - START
+    digest, clocks, copy, parts = state.digest(), (state.clock_us, state.pace_us), iter(state.copy()), {}
+    for at in range(0, 9_000, 500):
+        parts |= dict(islice(copy, 1))
+        state.apply(later.batch(at, at + 500), at)
+        state.label(later.batch(at, at + 1), 0, at, 1)
+    loaded = detector.state()
+    loaded.load(parts | dict(copy), {}, *clocks)
+    assert loaded.digest() == digest
 
 
 OVERFLOWS = "ignore:overflow encountered:RuntimeWarning"

@@ -10,11 +10,11 @@ from penstock.detector.plan import SCORE, Plan, Step, fingerprint, scope
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, assemble, parse
 from penstock.features import Aggregate, Derived, Entity
-from penstock.features.link_plan import EntityLinks, compile_links, linked_role
+from penstock.features.link_plan import EntityLinks, EntityRing, compile_links, compile_ring, linked_role
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan, Stream, compile_entity
-from penstock.features.vocabulary import KINDS, LABELLED, LINKED, SCANNED
+from penstock.features.vocabulary import KINDS, LABELLED, LINKED, RINGS, SCANNED
 from penstock.messages import Column, Layout, Type
 from penstock.rules import RuleSet
 
@@ -159,13 +159,18 @@ class Compiler:
         stream = self._stream()
         return [compile_entity(entity, features, self.layout, stream) for entity, features in groups.values()]
 
-    def _links(self, linked: Sequence[Aggregate]) -> list[EntityLinks]:
-        """The plans of linked aggregates: one for each entity and role whose keys are linked."""
+    def _links(self, linked: Sequence[Aggregate]) -> list[EntityLinks | EntityRing]:
+        """The plans of linked aggregates: one for each entity and role whose keys are linked, and one for each ring."""
         groups: dict[tuple[object, ...], list[Aggregate]] = {}
         for feature in linked:
-            groups.setdefault((feature.entity.fields, feature.entity.roles, linked_role(feature)), []).append(feature)
+            of_ring = (feature.links, feature.window_us, feature.where, feature.of, feature.max_degree)
+            group = (feature.entity.fields, feature.entity.roles, linked_role(feature), feature.kind in RINGS and of_ring)
+            groups.setdefault(group, []).append(feature)
         stream = self._stream()
-        return [compile_links(features, self.layout, stream) for features in groups.values()]
+        return [
+            (compile_ring if features[0].kind in RINGS else compile_links)(features, self.layout, stream)
+            for features in groups.values()
+        ]
 
     def _stream(self) -> Stream:
         wheres = {name.removeprefix("where:"): column for name, column in self.layout.items() if name.startswith("where:")}

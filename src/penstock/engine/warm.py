@@ -114,12 +114,13 @@ def _small(*, linked: bool = False) -> Detector:
     """linked: with a linked feature, whose kernels only detectors with links need."""
     customer = Entity("customer_id")
     features = [customer.count("1h"), customer.max("amount", "1d"), customer.distinct("note", "1h"), customer.last("note")]
+    shared = [customer.linked("note", window="1d"), customer.ring("note", window="1d")]
     return Detector(
         WARM_UP,
         event=_Payment,
         id="transaction_id",
         time="timestamp",
         label=Label("is_fraud"),
-        features=[*features, customer.label_rate("1d"), *([customer.linked("note", window="1d")] if linked else [])],
+        features=[*features, customer.label_rate("1d"), *(shared if linked else [])],
         rules=[Rule("some", "amount > 1", then="block", reason="{amount} is some")],
     )

@@ -9,12 +9,14 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.features.ratio import Ratio, trend
 from penstock.features.vocabulary import (
     KINDS,
+    LABELLED,
     LARGEST_DEGREE,
     LARGEST_MOST,
     LINKED,
     MAX_DEGREE,
     MOST,
     REMEMBERED,
+    RINGS,
     SCANNED,
     UNWINDOWED,
 )
@@ -145,6 +147,34 @@ class Linked(Aggregate):
         return self._of_them("linked_hubs")
 
     def _of_them(self, kind: str, **options: str | None) -> "Linked":
+        feature = replace(self, kind=kind, given_name=None, **options)  # type: ignore[arg-type]  # checked just below
+        _check(feature)
+        return feature
+
+
+class Ring(Aggregate):
+    """How many keys a key is connected with by shared values, over however many of them, and what is known of them.
+
+    >>> ring = Entity("customer_id").ring(["device", "ip"], window="30d")
+    >>> ring.name, ring.distinct("device").name
+    ('customer_ring_device_ip_30d', 'customer_ring_distinct_device_ip_device_30d')
+    """
+
+    __slots__ = ()
+
+    def known_frauds(self, *, delay: str | None = None) -> "Ring":
+        """How many keys of the ring are known to be fraudulent: by an event from before `delay`, labelled by now."""
+        return self._of_it("ring_frauds", delay=delay)
+
+    def distinct(self, link: str) -> "Ring":
+        """How many values of one of the links the ring has."""
+        return self._of_it("ring_distinct", field=link)
+
+    def age(self) -> "Ring":
+        """Seconds since the first event that is in the ring."""
+        return self._of_it("ring_age")
+
+    def _of_it(self, kind: str, **options: str | None) -> "Ring":
         feature = replace(self, kind=kind, given_name=None, **options)  # type: ignore[arg-type]  # checked just below
         _check(feature)
         return feature
@@ -297,10 +327,18 @@ class Entity:
         fields = (links,) if isinstance(links, str) else tuple(links)
         return self._aggregate("linked", None, window, {"links": fields, **options}, Linked)  # type: ignore[return-value]
 
+    def ring(self, links: str | Sequence[str], window: str, **options: object) -> Ring:
+        """How many keys, this one included, values of `links` connect with this key within one to two windows.
+
+        max_degree (50): a value connects no more others than that; where, of: as of `linked`.
+        """
+        fields = (links,) if isinstance(links, str) else tuple(links)
+        return self._aggregate("ring", None, window, {"links": fields, **options}, Ring)  # type: ignore[return-value]
+
     def aggregate(self, kind: str, field: str | None = None, window: str = "ever", **options: object) -> Aggregate:
         """The aggregate of this kind, one of `vocabulary.KINDS`, for callers with the kind as text."""
         if kind in LINKED:
-            return self._aggregate(kind, field, window, options, Linked)
+            return self._aggregate(kind, field, window, options, Ring if kind in RINGS else Linked)
         return self._aggregate(kind, field, window, options)
 
     def _aggregate(
@@ -308,7 +346,7 @@ class Entity:
     ) -> Aggregate:
         of = options.pop("of", ())
         options["of"] = of if isinstance(of, tuple) else (of,)
-        known = {"where", "delay", "current", "of", "role", "at", *(("links", "max_degree") if made is Linked else ("by",))}
+        known = {"where", "delay", "current", "of", "role", "at", *(("links", "max_degree") if kind in LINKED else ("by",))}
         known |= {"q", "most"} if kind in SCANNED else set()
         if unknown := options.keys() - known:
             name = min(unknown)
@@ -359,10 +397,12 @@ def _check_links(feature: Aggregate, place: str) -> None:
         raise DeclarationError(f"{place}: {feature.entity.name} cannot be linked by its own key; name another field")
     if not isinstance(feature.max_degree, int) or not 1 <= feature.max_degree <= LARGEST_DEGREE:
         raise DeclarationError(f"{place}: max_degree={feature.max_degree!r} is not a whole number from 1 to {LARGEST_DEGREE}")
-    if feature.delay and feature.kind not in ("linked_frauds", "linked_fraud_share"):
+    if feature.delay and feature.kind not in LABELLED:
         raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; give the delay to known_frauds or share_of_frauds")
-    if (feature.field is not None) != (feature.kind == "linked_amount"):
-        words = "needs the field to add up" if feature.field is None else f"takes no field, but got {feature.field!r}"
+    if feature.kind == "ring_distinct" and feature.field is not None and feature.field not in feature.links:
+        raise DeclarationError(f"{place}: {feature.field!r} is no link of the ring; its links are {', '.join(feature.links)}")
+    if (feature.field is not None) != (feature.kind in ("linked_amount", "ring_distinct")):
+        words = "needs the field to add up or count" if feature.field is None else f"takes no field, but got {feature.field!r}"
         raise DeclarationError(f"{place}: {feature.kind} {words}")
     if feature.kind == "linked_amount" and len(feature.links) > 1:
         raise DeclarationError(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from penstock.features.entity import Aggregate, Entity
 from penstock.features.kernel import link_words as k
+from penstock.features.kernel.components import words as c
 from penstock.features.plan import DEFAULT_SCALE, Stream
 from penstock.features.vocabulary import KINDS
 from penstock.messages import Column, Layout, Type
@@ -31,6 +32,17 @@ class EntityLinks:
     labelled: bool
 
 
+@dataclass(slots=True)
+class EntityRing:
+    """The kernel plan of one kind of ring of an entity's keys; the rest as of `EntityLinks`."""
+
+    entity: Entity
+    role: str | None
+    by_role: Mapping[str | None, int]
+    plan: c.RingPlan
+    labelled: bool
+
+
 def linked_role(feature: Aggregate) -> str | None:
     """The role whose key a feature links: as declared, else the first."""
     roles = feature.entity.roles
@@ -42,6 +54,47 @@ def compile_links(features: Sequence[Aggregate], layout: Layout, stream: Stream)
     return _Compiler(features, layout, stream).compile()
 
 
+def compile_ring(features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityRing:
+    """Compile the features of one ring of an entity and role; their output columns are already in the layout."""
+    first, role = features[0], linked_role(features[0])
+    asked = dict.fromkeys([role, *(feature.at or role for feature in features)])
+    by_role = {name: column for column, name in enumerate(asked)}
+    fields = [row for name, column in by_role.items() for row in _fields(_key(first.entity, name, layout), column)]
+    values = [len(by_role) + number for number in range(len(first.links))]
+    fields += [row for name, column in zip(first.links, values, strict=True) for row in _fields([layout[name]], column)]
+    questions = [
+        [
+            by_role[feature.at or role],
+            int(feature.current and by_role[feature.at or role] == 0),
+            KINDS[feature.kind].op,
+            layout[feature.name].index,
+            feature.delay_us,
+            feature.links.index(feature.field) if feature.field else -1,
+        ]
+        for feature in features
+    ]
+    plan = c.RingPlan(
+        lateness=stream.lateness_us,
+        window=first.window_us,
+        degree=first.max_degree,
+        where=stream.wheres[first.where].index if first.where else -1,
+        kinds=sum(1 << stream.kinds[of] for of in first.of) or 1,
+        values=np.array(values, np.int64),
+        fields=np.array(fields, np.int64),
+        questions=_table(questions, c.QUESTION_WIDTH),
+    )
+    labelled = any(feature.kind == "ring_frauds" for feature in features)
+    return EntityRing(first.entity, role, by_role, plan, labelled)
+
+
+def _key(entity: Entity, role: str | None, layout: Layout) -> list[Column]:
+    return [layout[name] for name in entity.keys[entity.roles.index(role) if role else 0]]
+
+
+def _fields(columns: Sequence[Column], place: int) -> list[list[int]]:
+    return [[place, column.type is Type.TEXT, column.index] for column in columns]
+
+
 class _Compiler:
     def __init__(self, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> None:
         self.features, self.layout, self.stream = features, layout, stream
@@ -50,7 +103,7 @@ class _Compiler:
         self.by_role = {role: column for column, role in enumerate(asked)}
         self.links: dict[tuple[object, ...], list[int]] = {}
         self.amounts: dict[tuple[int, str], list[int]] = {}
-        self.fields = [row for role, column in self.by_role.items() for row in self._fields(self._key(role), column)]
+        self.fields = [row for role, column in self.by_role.items() for row in _fields(_key(self.entity, role, layout), column)]
 
     def compile(self) -> EntityLinks:
         questions: dict[tuple[int, ...], list[list[int]]] = {}
@@ -78,13 +131,6 @@ class _Compiler:
         labelled = any(row[k.A_OP] in (k.FRAUDS, k.FRAUD_SHARE) for row in answers)
         return EntityLinks(self.entity, self.role, self.by_role, plan, labelled)
 
-    def _key(self, role: str | None) -> list[Column]:
-        names = self.entity.keys[self.entity.roles.index(role) if role else 0]
-        return [self.layout[name] for name in names]
-
-    def _fields(self, columns: Sequence[Column], place: int) -> list[list[int]]:
-        return [[place, column.type is Type.TEXT, column.index] for column in columns]
-
     def _link(self, feature: Aggregate, name: str) -> int:
         """The number of a link, which is made if it is new; its windows and amounts are those of all features that use it."""
         kinds = sum(1 << self.stream.kinds[of] for of in feature.of) or 1
@@ -92,7 +138,7 @@ class _Compiler:
         number = list(self.links).index(identity) if identity in self.links else len(self.links)
         if number == len(self.links):
             column = len(self.by_role) + number
-            self.fields += self._fields([self.layout[name]], column)
+            self.fields += _fields([self.layout[name]], column)
             where = self.stream.wheres[feature.where].index if feature.where else -1
             self.links[identity] = [column, where, kinds, feature.max_degree, 0, 1, self.stream.lateness_us]
         row = self.links[identity]

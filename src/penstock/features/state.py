@@ -12,7 +12,7 @@ from penstock.codes import text_code
 from penstock.compilation import say_mismatch
 from penstock.errors import MalformedEvent
 from penstock.features.kernel.words import ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED
-from penstock.features.link_plan import EntityLinks
+from penstock.features.link_plan import EntityLinks, EntityRing
 from penstock.features.plan import EntityPlan
 from penstock.messages import Batch, Column, Layout, Type
 
@@ -62,7 +62,7 @@ class FeatureState:
         plans: Sequence[EntityPlan],
         layout: Layout,
         *,
-        links: Sequence[EntityLinks] = (),
+        links: Sequence[EntityLinks | EntityRing] = (),
         remembered: Mapping[str, Sequence[Column]],
         max_ahead_us: int,
         memory_limit: int | None = None,
@@ -70,13 +70,14 @@ class FeatureState:
         from penstock.features.compiled import background
         from penstock.features.kernel import handles
         from penstock.features.link_table import LinkTable
+        from penstock.features.ring_table import RingTable
         from penstock.features.table import Table
 
         say_mismatch()
         self._kernel = handles
         self.tables = [Table(plan) for plan in plans]
-        self.links = [LinkTable(plan) for plan in links]
-        self._stores: list[Table | LinkTable] = [*self.tables, *self.links]
+        self.links = [LinkTable(plan) if isinstance(plan, EntityLinks) else RingTable(plan) for plan in links]
+        self._stores: list[Table | LinkTable | RingTable] = [*self.tables, *self.links]
         self.memory_limit = memory_limit
         self.refused = 0
         self._reclaimed_us: int | None = None
@@ -316,13 +317,14 @@ class FeatureState:
 
         Whoever iterates over it does the work; see `StateCopy`.
         """
-        from penstock.features.link_table import LinkCopy
+        from penstock.features.link_table import LinkCopy, LinkTable
+        from penstock.features.ring_table import RingCopy
         from penstock.features.state_copy import StateCopy
         from penstock.features.table_copy import TableCopy
 
         self._complete_copy()
-        copies: list[TableCopy | LinkCopy] = [*map(TableCopy, self.tables)]
-        copies += [LinkCopy(links, self.clock_us) for links in self.links]
+        copies: list[TableCopy | LinkCopy | RingCopy] = [*map(TableCopy, self.tables)]
+        copies += [LinkCopy(links, self.clock_us) if isinstance(links, LinkTable) else RingCopy(links) for links in self.links]
         self._copy = StateCopy(copies, self._words, self._word_codes, self._copied)
         return self._copy
 

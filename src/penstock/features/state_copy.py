@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from penstock.features.link_table import LinkCopy
+    from penstock.features.ring_table import RingCopy
     from penstock.features.table_copy import TableCopy
     from penstock.messages import Batch
 
@@ -29,7 +30,7 @@ class StateCopy:
 
     def __init__(
         self,
-        tables: "Sequence[TableCopy | LinkCopy]",
+        tables: "Sequence[TableCopy | LinkCopy | RingCopy]",
         words: Mapping[int, str],
         codes: Sequence[int],
         ended: Callable[[], None],

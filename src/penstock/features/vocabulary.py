@@ -4,20 +4,22 @@ from typing import Literal, NamedTuple
 
 from penstock.features.kernel import link_words
 from penstock.features.kernel import words as k
+from penstock.features.kernel.components import words as component_words
 
 
 class Kind(NamedTuple):
     """A kind of aggregate.
 
-    op: the kernel's opcode: of links one of `kernel.link_words`, else one of `kernel.words`. field: nothing, numbers or any
-    values are aggregated. looks: over a window; back `within` a time, or for ever, at earlier events alone; over the current
-    session; or over a window at the other keys that were seen with the same values. whole: it can look at all of history.
-    gives_field: it has the type of its field. labels: it changes when a label becomes known.
+    op: the kernel's opcode: of links one of `kernel.link_words`, of rings of `kernel.components.words`, else one of
+    `kernel.words`. field: nothing, numbers or any values are aggregated. looks: over a window; back `within` a time, or for
+    ever, at earlier events alone; over the current session; or over a window at the other keys that were seen with the same
+    values, or at all that these connect. whole: it can look at all of history. gives_field: it has the type of its field.
+    labels: it changes when a label becomes known.
     """
 
     op: int
     field: Literal["nothing", "numbers", "values"] = "nothing"
-    looks: Literal["window", "within", "back", "session", "links"] = "window"
+    looks: Literal["window", "within", "back", "session", "links", "ring"] = "window"
     whole: bool = True
     gives_field: bool = False
     labels: bool = False
@@ -50,13 +52,18 @@ KINDS = {
     "linked_fraud_share": Kind(link_words.FRAUD_SHARE, looks="links", labels=True),
     "linked_amount": Kind(link_words.TOTAL, "numbers", looks="links"),
     "linked_hubs": Kind(link_words.HUBS, looks="links"),
+    "ring": Kind(component_words.SIZE, looks="ring", whole=False),
+    "ring_frauds": Kind(component_words.KNOWN_FRAUDS, looks="ring", whole=False, labels=True),
+    "ring_distinct": Kind(component_words.DISTINCT, "values", looks="ring", whole=False),
+    "ring_age": Kind(component_words.AGE, looks="ring", whole=False),
 }
 """In the order of the reference page."""
 REMEMBERED = tuple(name for name, kind in KINDS.items() if kind.looks in ("within", "back"))
 """Aggregates of earlier events alone, which never include the event itself."""
 UNWINDOWED = tuple(name for name, kind in KINDS.items() if kind.looks in ("within", "back", "session"))
 """Aggregates that look at no window: they cannot be delayed, nor compared with a longer window."""
-LINKED = tuple(name for name, kind in KINDS.items() if kind.looks == "links")
+LINKED = tuple(name for name, kind in KINDS.items() if kind.looks in ("links", "ring"))
+RINGS = tuple(name for name, kind in KINDS.items() if kind.looks == "ring")
 LABELLED = tuple(name for name, kind in KINDS.items() if kind.labels)
 SCANNED = tuple(name for name, kind in KINDS.items() if kind.looks == "window" and k.QUANTILE <= kind.op <= k.ENTROPY)
 """Aggregates that read the values of a window one by one: of the newest `most` alone."""

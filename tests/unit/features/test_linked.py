@@ -13,6 +13,7 @@ from penstock.features.definitions import describe, feature_of
 from penstock.wiring.streams import check_shard_key
 
 CUSTOMER = Entity("customer")
+RING = CUSTOMER.ring(["device", "ip"], window="30d", max_degree=10)
 SHARED = CUSTOMER.linked(["device", "ip"], window="30d", max_degree=20)
 
 
@@ -60,6 +61,11 @@ def test_names_say_what_is_counted_over_which_links() -> None:
         (lambda: CUSTOMER.linked("ip", window="1d", delay="1d"), "give the delay to known_frauds"),
         (lambda: CUSTOMER.linked("ip", window="1d", by="known"), "no option 'by'"),
         (lambda: SHARED.amount("amount"), "more than once"),
+        (lambda: CUSTOMER.ring("ip", window="ever"), "a window with a length"),
+        (lambda: RING.distinct("card"), "'card' is no link of the ring; its links are device, ip"),
+        (lambda: CUSTOMER.ring("customer", window="1d"), "its own key"),
+        (lambda: CUSTOMER.ring("ip", window="1d", delay="1d"), "give the delay to known_frauds"),
+        (lambda: _detector(CUSTOMER.ring("devise", window="1d")), "there is no field 'devise' to link by. .*device"),
         (
             lambda: _detector(CUSTOMER.linked("devise", window="1d")),
             "there is no field 'devise' to link by. .*device",
@@ -76,6 +82,7 @@ def test_what_cannot_work_is_refused_with_the_remedy(declare, said: str) -> None
 def test_a_linked_feature_is_read_back_from_its_data() -> None:
     """So run-time features can be linked ones."""
     features = [SHARED, SHARED.known_frauds(delay="7d"), CUSTOMER.linked("ip", window="1d").amount("amount"), SHARED.hubs()]
+    features += [RING, RING.known_frauds(delay="7d"), RING.distinct("ip"), RING.age()]
     for feature in features:
         made = feature_of("again", describe(feature), {"customer": CUSTOMER})
         assert made == feature.named("again")
@@ -83,6 +90,8 @@ def test_a_linked_feature_is_read_back_from_its_data() -> None:
 
 def test_spark_and_shards_refuse_links_with_the_reason() -> None:
     """Both keep the events of different keys apart."""
+    with pytest.raises(ConfigurationError, match=f"linked features \\({RING.name}, {RING.name}_age\\)"):
+        check_links(_detector(RING, RING.age().named(f"{RING.name}_age")))
     detector = _detector(SHARED)
     with pytest.raises(ConfigurationError, match="depend on events of other keys"):
         check_links(detector)

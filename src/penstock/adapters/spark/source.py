@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError
-from penstock.features.entity import Linked
+from penstock.features import Aggregate
+from penstock.features.vocabulary import LINKED
 from penstock.ingest import Reader
 from penstock.models import Ensemble, load_champion
 
@@ -50,7 +51,9 @@ def check_links(detector: Detector) -> None:
         ConfigurationError: the detector has some.
     """
     if detector.plan.links:
-        names = ", ".join(feature.name for feature in detector.features if isinstance(feature, Linked))
+        names = ", ".join(
+            feature.name for feature in detector.features if isinstance(feature, Aggregate) and feature.kind in LINKED
+        )
         raise ConfigurationError(
             f"detector {detector.name!r} has linked features ({names}): they depend on events of other keys, and Spark keeps "
             "the state of each key apart; use penstock worker or penstock replay, or leave them out of the detector"

@@ -1,0 +1,1 @@
+"""Rings: connected components of keys and values, over epochs of event time."""
