@@ -100,8 +100,8 @@ def test_a_page_gets_columns_without_bins_and_days_and_those_of_one_when_it_asks
     engine.ledger.flush()
 
     async def look(client, drift):
-        short = (await until(client, 200)).json()
-        whole = (await client.get("/detectors/paid/drift?detail=true")).json()
+        whole = (await until(client, 200)).json()
+        short = (await client.get("/detectors/paid/drift?detail=false")).json()
         one, unknown = [await client.get(f"/detectors/paid/drift/{name}") for name in ("amount", "amuont")]
         return short, whole, one.json(), unknown
 

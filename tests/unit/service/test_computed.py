@@ -36,6 +36,22 @@ def test_nobody_waits_for_a_computation_and_one_runs_for_all_who_ask():
     asyncio.run(asks())
 
 
+def test_who_needs_the_first_value_waits_for_it_and_for_no_later_one():
+    async def asks():
+        values, compute = ComputedValues(SetClock(NOW)), Slow()
+        asking = [asyncio.ensure_future(values.first_or_newest("a", 1, compute)) for _ in range(2)]
+        await wait_until_async(lambda: compute.calls)
+        assert not any(each.done() for each in asking)
+        compute.may_end.set()
+        assert [found.value for found in await asyncio.gather(*asking)] == [1, 1]
+        compute.may_end.clear()
+        assert (await values.first_or_newest("a", 2, compute)).value == 1
+        compute.may_end.set()
+        await values.close()
+
+    asyncio.run(asks())
+
+
 def test_a_value_is_computed_again_when_the_log_has_grown_and_after_a_rest_of_twenty_times_its_duration():
     took = timedelta(seconds=3)
 

@@ -130,15 +130,15 @@ class Administration:
         versions = served.engine.active.format.versions
         return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
 
-    def fires(self, name: str) -> Computed[Mapping[str, Fires]] | None:
-        """How often rules fired lately, as counted last; None if unknown. Never waits for a count."""
+    async def fires(self, name: str) -> Computed[Mapping[str, Fires]] | None:
+        """How often rules fired lately, as counted last; None if unknown. Waits for the first count alone."""
         served = self._router.get(name)
         if served is None or served.not_ready is not None:
             return None
         if name not in self._archives:
             self._archives[name] = Archive(served.engine.ledger, self._settings.data / "archive")
         count = partial(fires, _Limited(self._archives[name]), name, FIRES_DAYS, now_us=served.engine.clock())
-        return self._fires.newest(name, served.engine.ledger.durable_position, count)
+        return await self._fires.first_or_newest(name, served.engine.ledger.durable_position, count)
 
     async def close(self) -> None:
         """Wait for a running count, and release the read connections."""

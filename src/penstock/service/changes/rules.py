@@ -131,7 +131,7 @@ _EXPORTED = {200: {"description": "One rule a line.", "content": _LINES}, 404: r
 async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> RuleList:
     """All rules: state, since when, author of the last change, warnings, and how often they fired lately."""
     admin = administration.of(name)
-    fired = administration.fires(name)
+    fired = await administration.fires(name)
 
     def found() -> RuleList:
         rules = by_name(admin.rules.versions())
@@ -157,7 +157,7 @@ async def export(administration: Administration, /, name: str) -> Response:
 async def one(administration: Administration, /, name: str, rule: str) -> RuleHistory:
     """A rule with all versions, newest first, their changes, and its requests."""
     admin = administration.of(name)
-    fired = administration.fires(name)
+    fired = await administration.fires(name)
 
     def found() -> RuleHistory:
         known = _known(administration, name, rule)

@@ -16,6 +16,9 @@ LEAST_REST_S = 1.0
 REST = 20
 """Seconds, and the multiple of the time that a computation took, before the same value is computed again."""
 
+FIRST_S = 20.0
+"""Seconds that a request waits for a value that was never computed."""
+
 _log = logging.getLogger("penstock.service")
 
 
@@ -35,7 +38,7 @@ class ComputedValues(Generic[T]):
         self._clock = clock
         self._newest: dict[Hashable, Computed[T]] = {}
         self._resting_until_us: dict[Hashable, int] = {}
-        self._running: set[Hashable] = set()
+        self._running: dict[Hashable, asyncio.Future[None]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="penstock-computed")
 
     def newest(self, key: Hashable, position: int, compute: Callable[[], T]) -> Computed[T] | None:
@@ -45,9 +48,16 @@ class ComputedValues(Generic[T]):
         known = self._newest.get(key)
         due = (known is None or known.position != position) and self._clock() >= self._resting_until_us.get(key, 0)
         if due and key not in self._running:
-            self._running.add(key)
             work = partial(self._compute, key, position, compute)
-            asyncio.get_running_loop().run_in_executor(self._thread, work).add_done_callback(partial(self._ended, key))
+            self._running[key] = asyncio.get_running_loop().run_in_executor(self._thread, work)
+            self._running[key].add_done_callback(partial(self._ended, key))
+        return known
+
+    async def first_or_newest(self, key: Hashable, position: int, compute: Callable[[], T]) -> Computed[T] | None:
+        """The newest value, waiting for the first one; None if that takes longer than `FIRST_S`, or fails."""
+        if (known := self.newest(key, position, compute)) is None and key in self._running:
+            await asyncio.wait({self._running[key]}, timeout=FIRST_S)
+            known = self._newest.get(key)
         return known
 
     def _compute(self, key: Hashable, position: int, compute: Callable[[], T]) -> None:
@@ -60,7 +70,7 @@ class ComputedValues(Generic[T]):
             self._resting_until_us[key] = ended_us + rest_us
 
     def _ended(self, key: Hashable, done: "asyncio.Future[None]") -> None:
-        self._running.discard(key)
+        del self._running[key]
         if not done.cancelled() and done.exception() is not None:  # the newest value stays, and the next try is later
             _log.warning("%s cannot be computed: %s", key, done.exception())
 

@@ -89,7 +89,7 @@ async def drift(
     /,
     name: str,
     *,
-    detail: Annotated[bool, Query(description="Include bins and days of every column, some 3 kB each.")] = False,
+    detail: Annotated[bool, Query(description="Include bins and days of every column, some 3 kB each.")] = True,
 ) -> DriftReport:
     """The drift of live decisions from the models' training data, as of the newest measurement."""
     report = drifting.newest(name)

@@ -53,7 +53,7 @@ class ReportList(msgspec.Struct, frozen=True):
 
     reports: Annotated[list[ReportDay], Meta(description="Newest first.")]
     computed_at: Annotated[
-        str | None, Meta(description="As of when; of several detectors the oldest. null: not all are counted yet, ask again.")
+        str | None, Meta(description="As of when; of several detectors the oldest. null: counting takes long, ask again.")
     ]
 
 
@@ -67,13 +67,13 @@ class Reports:
         self._days = ComputedValues[list[tuple[date, int]]](clock)
         self.close = self._days.close
 
-    def days(self, detector: str | None, by: By) -> ReportList:
-        """The days with decisions, as they were counted last; never waits for a count."""
+    async def days(self, detector: str | None, by: By) -> ReportList:
+        """The days with decisions, as they were counted last; waits for the first count alone."""
         now_us = self._clock()
         today, found, as_of = from_us(now_us).date(), [], [now_us]
         for engine in _engines(self._router.chosen(detector)):
             name, count = engine.detector.name, partial(decided_days, self._settings, engine, by=by, clock=self._clock)
-            counted = self._days.newest((name, by), engine.ledger.durable_position, count)
+            counted = await self._days.first_or_newest((name, by), engine.ledger.durable_position, count)
             as_of.append(0 if counted is None else counted.at_us)
             days = [] if counted is None else counted.value
             found += [ReportDay(day.isoformat(), name, decided, day < today) for day, decided in days]
@@ -134,7 +134,7 @@ _JSON_OR_PAGE["content"] |= text_content("text/html")
 @route("GET", "/reports", Right.READ, refuses=(404,))
 async def listed(reports: Reports, /, detector: DetectorName = None, by: _By = "decided") -> ReportList:
     """The days with decisions, newest first, as they were counted last."""
-    return reports.days(detector, by)
+    return await reports.days(detector, by)
 
 
 @route("GET", "/reports/{day}", Right.READ, answers="DailyReport", refuses=(404,), responses={200: _JSON_OR_PAGE})
