@@ -83,7 +83,7 @@ def generic(found: dict[str, Any]) -> dict[str, Any]:
     """Without the paths and the schema of the one detector that was served."""
     for path in [path for path in found["paths"] if f"/detectors/{SERVED}/" in path]:
         del found["paths"][path]
-    found["components"]["schemas"]["ServedEvent"] = {"type": "object"}
+    found["components"]["schemas"]["ServedEvent"] = {"type": "object", "description": "An event of the detector."}
     found["info"]["version"] = ""
     return found
 

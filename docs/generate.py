@@ -109,8 +109,8 @@ def http_page() -> str:
     by_tag: dict[str, list[str]] = {}
     for path, methods in json.loads(DOCUMENT.read_text("utf-8"))["paths"].items():
         for method, operation in methods.items():
-            summary, _, _ = (operation.get("description") or operation["summary"]).partition("\n\n")
-            row = f"| `{method.upper()} {path}` | {_rights(rights[method.upper(), path])} | {' '.join(summary.split())} |"
+            about, _, _ = operation["description"].partition("\n\n")
+            row = f"| `{method.upper()} {path}` | {_rights(rights[method.upper(), path])} | {about.rstrip('.')} |"
             by_tag.setdefault(operation["tags"][0], []).append(row)
     for tag, rows in by_tag.items():
         lines += [f"## {tag.capitalize()}\n", "| route | right | |", "|---|---|---|", *rows, ""]

@@ -9,7 +9,7 @@ import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
 from penstock.audit import AuditLog, erase, note
-from penstock.cases.case import Key, NewCase
+from penstock.cases.case import EntityKey, NewCase
 from penstock.cases.members import members
 from penstock.cases.planning import Planned, ask_opinion, plan, set_due_minutes
 from penstock.cases.queues import Filter, page, queues, sweep
@@ -269,7 +269,7 @@ def new(number):
         expected_loss=number / 2,
         reason=None,
         event_us=number,
-        keys=(Key("customer", f"c{number % 2}"),),
+        keys=(EntityKey("customer", f"c{number % 2}"),),
     )
 
 
@@ -308,7 +308,7 @@ def test_lists_of_cases_are_the_same_everywhere(open_office):
 def test_decisions_about_one_subject_that_come_at_once_are_one_case_everywhere(open_office):
     """Several processes open, judge, plan and undo; every transaction is in one case, and every label waits once."""
     drawers = [Cases(open_office()) for _ in range(3)]
-    of_one = [msgspec.structs.replace(new(n), subject=Key("customer", "c")) for n in range(12)]
+    of_one = [msgspec.structs.replace(new(n), subject=EntityKey("customer", "c")) for n in range(12)]
     parts = [of_one[start : start + 6] for start in (0, 3, 6)]
     all_at_once(*(lambda pair=pair: pair[0].follow("log", 1, pair[1]) for pair in zip(drawers, parts, strict=True)))
     [case] = page(drawers[0], Filter(), order="priority")[0]

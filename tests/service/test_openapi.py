@@ -1,19 +1,28 @@
 """The document of the API is one that generators of clients take: valid, whole in itself, with arrays that all of them read."""
 
 import compileall
+import inspect
+import json
 import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
+from typing import get_args, get_origin
 
 import msgspec
 import pytest
 import schemathesis
+from jsonschema import Draft202012Validator
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
+from penstock.service.http.route import Body, camel_case
+from penstock.service.routes import ROUTES
 from penstock.wiring.detectors import load_detector
 
+KEPT = Path(__file__).parents[2] / "console" / "openapi.json"
+FORMATS = Draft202012Validator.FORMAT_CHECKER
 DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
 
 
@@ -23,6 +32,14 @@ def described(make_engine):
     engines = [make_engine(name=name, event_type=load_detector(name).event) for name in DETECTORS]
     batchers = {engine.name: MicroBatcher.of(engine, Settings()) for engine in engines}
     return create_app(batchers, Settings()).document()
+
+
+@pytest.fixture
+def whole(described):
+    """The kept document, which has every route, with the events of all built-in detectors."""
+    kept = json.loads(KEPT.read_text("utf-8"))
+    schemas = kept["components"]["schemas"] | described["components"]["schemas"]
+    return {"paths": kept["paths"] | described["paths"], "components": {"schemas": schemas}}
 
 
 def places(found, place="#"):
@@ -80,6 +97,95 @@ def test_every_reference_leads_somewhere(described):
     assert wanted <= {f"#/components/schemas/{name}" for name in schemas}
 
 
-def test_operations_have_ids_of_their_own_that_can_be_names_of_functions(described):
-    ids = Counter(operation["operationId"] for path in described["paths"].values() for operation in path.values())
-    assert [name for name, times in ids.items() if times > 1 or not re.fullmatch(r"[A-Za-z]\w*", name)] == []
+VERBS = (
+    "acknowledge|activate|add|approve|archive|ask|backtest|change|compare|create|decide|delete|dismiss"
+    "|erase|escalate|export|find|get|give|import|list|pause|promote|reject|release|remove|replay|request"
+    "|resubmit|revoke|roll|search|set|shadow|share|start|submit|take|test|undo|verify|withdraw"
+)
+
+
+def operations(described):
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def bodies(described):
+    """The content of every request, and of every good answer that has one."""
+    for place, operation in operations(described):
+        good = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}
+        for name, body in {"request": operation.get("requestBody", {}), **good}.items():
+            for kind, content in body.get("content", {}).items():
+                yield f"{place} {name} {kind}", kind, content
+
+
+def test_operations_have_ids_of_their_own_that_are_a_verb_and_a_noun(whole):
+    ids = Counter(operation["operationId"] for _, operation in operations(whole))
+    assert len(ids) > 100
+    assert [name for name, times in ids.items() if times > 1 or not re.fullmatch(rf"({VERBS})[A-Z][A-Za-z]+", name)] == []
+
+
+def test_every_operation_and_parameter_is_described(whole):
+    for place, operation in operations(whole):
+        assert operation["summary"], place
+        assert len(operation["description"]) > 8, place
+        for parameter in operation.get("parameters", ()):
+            assert said(parameter), (place, parameter["name"])
+
+
+def test_every_schema_and_each_of_its_fields_is_described(whole):
+    schemas = whole["components"]["schemas"]
+    unsaid = [name for name, schema in schemas.items() if not schema["description"].strip(f"{name}.")]
+    fields = [(name, field) for name, schema in schemas.items() for field in schema.get("properties", {}).items()]
+    assert len(fields) > 1000
+    assert (unsaid, [(name, field) for name, (field, schema) in fields if not said(schema)]) == ([], [])
+
+
+def said(schema):
+    description = schema.get("description", "")
+    return len(description) > 4 and not description.startswith("The field `")
+
+
+def test_fields_have_formats_and_the_words_that_they_may_be(whole):
+    schemas = whole["components"]["schemas"]
+    assert {each.get("format") for _, each in places(schemas) if each.get("type") == "integer"} == {"int64"}
+    assert {each.get("format") for _, each in places(schemas) if each.get("type") == "number"} == {"double"}
+    decision = schemas["Decision"]["properties"]
+    assert decision["decision"]["enum"] == ["APPROVE", "CHALLENGE", "REVIEW", "BLOCK"]
+    assert decision["decided_at"]["format"] == "date-time"
+    assert schemas["NewWebhook"]["properties"]["url"]["format"] == "uri"
+    named = [(name, field) for name, schema in schemas.items() for field in schema.get("properties", {}).items()]
+    instants = [(name, field, each) for name, (field, each) in named if field.endswith("_at") and "string" in str(each)]
+    assert len(instants) > 40
+    open_texts = [(name, field) for name, field, each in instants if "'format': 'date-time'" not in str(each)]
+    assert open_texts == [("Label", "known_at")]  # which may be a number as well
+
+
+def test_every_body_has_an_example_that_fits_its_schema(whole):
+    components = {"components": whole["components"]}
+    checked = 0
+    for place, kind, content in bodies(whole):
+        assert "example" in content, place
+        if kind == "application/json":
+            schema = Draft202012Validator({**content["schema"], **components}, format_checker=FORMATS)
+            assert [error.message for error in schema.iter_errors(content["example"])] == [], place
+            checked += 1
+        elif kind == "application/x-ndjson":
+            assert content["example"].endswith("\n"), place
+            json.loads(content["example"])
+    assert checked > 160
+
+
+def test_examples_of_requests_are_what_their_structs_take(whole):
+    bodies_of = {
+        route.handler.__name__: get_args(each.annotation)[0]
+        for route in ROUTES
+        if route.handler is not None
+        for each in inspect.signature(route.handler).parameters.values()
+        if get_origin(each.annotation) is Body
+    }
+    taken = {camel_case(name): struct for name, struct in bodies_of.items()}
+    found = {operation["operationId"]: operation for _, operation in operations(whole)}
+    assert len(taken.keys() & found.keys()) > 20
+    for name in taken.keys() & found.keys():
+        msgspec.convert(found[name]["requestBody"]["content"]["application/json"]["example"], taken[name])

@@ -48,7 +48,7 @@ UNDECIDED = "undecided"
 """A filter's value for every case that is not decided."""
 
 
-class Key(msgspec.Struct, frozen=True):
+class EntityKey(msgspec.Struct, frozen=True):
     """One key of the transaction."""
 
     entity: str
@@ -74,10 +74,10 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     expected_loss: float
     reason: str | None
     event_us: int
-    keys: tuple[Key, ...] = ()
+    keys: tuple[EntityKey, ...] = ()
     currency: str | None = None
     named: tuple[NamedField, ...] = ()
-    subject: Key | None = None
+    subject: EntityKey | None = None
     policy: CasePolicy = CasePolicy()
 
 
@@ -141,7 +141,7 @@ class Case(msgspec.Struct, frozen=True):
     undo_until_us: int | None = None
     named: tuple[NamedField, ...] = ()
     tags: tuple[str, ...] = ()
-    subject: Key | None = None
+    subject: EntityKey | None = None
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from penstock import audit
-from penstock.cases.case import QUEUE, Case, Happening, Key, Known, NewCase, PendingVerdict, check_verdict
+from penstock.cases.case import QUEUE, Case, EntityKey, Happening, Known, NewCase, PendingVerdict, check_verdict
 from penstock.cases.history import UNLOCKED, change, check_free, check_note, check_opinion, find, optional, record
 from penstock.cases.members import Placed, case_of, due_us, give, learn, place, undo
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
@@ -125,11 +125,11 @@ class Cases:
         """One case."""
         return find(self.database, case_id, self.clock())
 
-    def keys(self, case_id: str) -> list[Key]:
+    def keys(self, case_id: str) -> list[EntityKey]:
         """The keys of its first transaction; those of the others only find the case."""
         sql = "SELECT entity, key FROM case_keys WHERE case_id = :id AND n = 1 ORDER BY entity, key"
         rows = self.database.read(sql, {"id": case_id})
-        return [Key(*row) for row in rows]
+        return [EntityKey(*row) for row in rows]
 
     def history(self, case_id: str) -> list[Happening]:
         """Its history, oldest first."""

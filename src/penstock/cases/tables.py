@@ -2,7 +2,7 @@
 
 import msgspec
 
-from penstock.cases.case import Case, Key, Member
+from penstock.cases.case import Case, EntityKey, Member
 from penstock.cases.policy import NORMAL
 from penstock.database.sqlite import Row, Schema
 from penstock.decoding import prepared
@@ -124,7 +124,7 @@ def read_case(row: Row) -> Case:
         known_fraud=None if case.known_fraud is None else bool(case.known_fraud),
         named=_named(named),
         tags=msgspec.json.decode(tags, type=prepared(tuple[str, ...])),
-        subject=None if entity is None else Key(entity, key),
+        subject=None if entity is None else EntityKey(entity, key),
     )
 
 

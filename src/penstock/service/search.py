@@ -152,7 +152,7 @@ route = Routes("records")
 
 
 @route("GET", "/search", Right.READ, refuses=(404,))
-async def search(
+async def search_records(
     router: DetectorRouter,
     administration: Administration | None,
     cases: Cases | None,

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.cases.case import MANUAL, REVIEW, SAMPLE, SOURCE, EntityKey, Known, NewCase, expected_loss
 from penstock.cases.members import Placed
 from penstock.cases.store import Cases
 from penstock.config import Settings
@@ -217,18 +217,18 @@ def _case(engine: Engine, record: Record, row: int, decision: bytes, headline: H
     )
 
 
-def _subject(detector: Detector, keys: Sequence[Key]) -> Key | None:
+def _subject(detector: Detector, keys: Sequence[EntityKey]) -> EntityKey | None:
     """The key whose case it is: the first one of the entity that the detector groups by."""
     return next((key for key in keys if key.entity == detector.case_subject), None)
 
 
-def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:
+def _keys(engine: Engine, record: Record, row: int) -> Iterator[EntityKey]:
     """Every key of the transaction, in every role."""
     for table in engine.pipeline.state.tables:
         for columns in table.plan.keys:
             values = [engine.queries.value(record, row, column.name) for column in columns]
             if None not in values:
-                yield Key(table.plan.entity.name, "|".join(key_text(value) for value in values if value is not None))
+                yield EntityKey(table.plan.entity.name, "|".join(key_text(value) for value in values if value is not None))
 
 
 def _known(record: Record) -> Iterator[Known]:

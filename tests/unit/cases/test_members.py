@@ -7,7 +7,7 @@ import pytest
 
 from penstock.audit import AuditLog
 from penstock.cases.analysts import analysts
-from penstock.cases.case import Key, Known, NewCase, case_id
+from penstock.cases.case import EntityKey, Known, NewCase, case_id
 from penstock.cases.members import MOST_MEMBERS, members
 from penstock.cases.policy import CasePolicy
 from penstock.cases.queues import Filter, page, sweep
@@ -33,8 +33,8 @@ def new(number, subject="ana's card", at_us=0, loss=10.0, **more):
         "expected_loss": loss,
         "reason": f"reason {number}",
         "event_us": at_us,
-        "keys": (Key("card", str(subject)), Key("merchant", f"m{number}")),
-        "subject": None if subject is None else Key("card", subject),
+        "keys": (EntityKey("card", str(subject)), EntityKey("merchant", f"m{number}")),
+        "subject": None if subject is None else EntityKey("card", subject),
     }
     return NewCase(**fields | more)
 
@@ -65,10 +65,10 @@ def test_a_burst_of_thirty_payments_of_one_customer_is_one_case(cases):
     [case] = page(cases, Filter())[0]
     assert (case.transactions, case.amount, case.expected_loss) == (30, 600.0, 300.0)
     assert (case.transaction_id, case.score, case.reason) == ("t0", 0.29, "reason 29")
-    assert case.subject == Key("card", "ana's card")
+    assert case.subject == EntityKey("card", "ana's card")
     assert [each.transaction_id for each in members(cases.database, case.id)] == [f"t{n}" for n in range(30)]
     assert page(cases, Filter(entity="merchant", key="m17"))[0] == [case], "a case is found by the keys of each transaction"
-    assert cases.keys(case.id) == [Key("card", "ana's card"), Key("merchant", "m0")]
+    assert cases.keys(case.id) == [EntityKey("card", "ana's card"), EntityKey("merchant", "m0")]
     assert cases.follow("log", 2, [new(n, at_us=n) for n in range(30)]) == 0, "following again changes nothing"
     assert page(cases, Filter())[0] == [case]
 

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.audit import AuditLog
 from penstock.cases.analysts import analysts
-from penstock.cases.case import Key, Known, NewCase, case_id, expected_loss
+from penstock.cases.case import EntityKey, Known, NewCase, case_id, expected_loss
 from penstock.cases.queues import Filter, page, queues, sweep
 from penstock.cases.store import Cases
 from penstock.database import SqliteDatabase
@@ -31,7 +31,7 @@ def new(number, loss=None, origin="review", **more):
         "expected_loss": amount,
         "reason": None,
         "event_us": 0,
-        "keys": (Key("customer", f"c{number % 2}"),),
+        "keys": (EntityKey("customer", f"c{number % 2}"),),
     }
     return NewCase(**fields | more)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from penstock.cases.case import Key, NewCase
+from penstock.cases.case import EntityKey, NewCase
 from penstock.cases.store import Cases
 from penstock.cli import run
 from penstock.database import open_office
@@ -26,7 +26,7 @@ def folder(tmp_path):
                 expected_loss=10.0 * n,
                 reason="unusual",
                 event_us=0,
-                keys=(Key("customer", "c1"),),
+                keys=(EntityKey("customer", "c1"),),
             )
             for n in (1, 2)
         ]

@@ -117,7 +117,7 @@ def test_rights_and_document_follow_from_the_declarations():
     assert found["paths"].keys() == {"/books", "/books/{place}"}
     assert {"Book", "Books", "NewBook", "Problem"} <= found["components"]["schemas"].keys()
     adding = found["paths"]["/books/{place}"]["post"]
-    assert adding["operationId"] == "add_books__place__post"
+    assert adding["operationId"] == "add"
     assert [each["name"] for each in adding["parameters"]] == ["place"]
     assert adding["requestBody"]["required"]
     assert adding["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/NewBook")

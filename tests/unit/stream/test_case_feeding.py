@@ -9,7 +9,7 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import CasePolicy, Detector, Engine, Entity, Policy, Rule
-from penstock.cases.case import Key
+from penstock.cases.case import EntityKey
 from penstock.cases.members import members
 from penstock.cases.queues import Filter, page
 from penstock.cases.store import Cases
@@ -206,7 +206,7 @@ def test_reviews_of_one_subject_are_one_case_and_the_sample_is_judged_one_by_one
     for case in found:
         numbers = {int(each[1:]) for each in by_case[case.id]}
         if entity == "customer":
-            assert case.subject == Key("customer", f"c{numbers.pop() % 3}")
+            assert case.subject == EntityKey("customer", f"c{numbers.pop() % 3}")
         elif case.subject is not None:
             assert {number % 2 for number in numbers} == {1}
     assert len(found) == (3 if entity == "customer" else 1 + sum(int(each[1:]) % 2 == 0 for each in reviews))

@@ -84,7 +84,7 @@ route = Routes("access")
 
 
 @route("POST", "/session", ANYBODY, answers=Session, takes=SignIn, refuses=(400, 401, 403, 413, 429))
-async def sign_in(access: Access | None, /, request: Request) -> Response:
+async def create_session(access: Access | None, /, request: Request) -> Response:
     """Sign in with name and password; the answer sets a cookie."""
     refuse_other_pages(dict(request.scope["headers"]))
     given = bodies.decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES), SignIn)
@@ -110,7 +110,7 @@ async def sign_in(access: Access | None, /, request: Request) -> Response:
 
 
 @route("DELETE", "/session", SOMEBODY, answers=Session, refuses=(401, 403))
-async def sign_out(access: Access | None, /, request: Request) -> Response:
+async def delete_session(access: Access | None, /, request: Request) -> Response:
     """Sign out: the session ends for every holder of its cookie."""
     token = cookie(dict(request.scope["headers"]))
     if token is not None and access is not None:
@@ -122,6 +122,6 @@ async def sign_out(access: Access | None, /, request: Request) -> Response:
 
 
 @route("GET", "/session", ANYBODY, refuses=(401,))
-async def who(access: Access | None, /, request: Request) -> Session:
+async def get_session(access: Access | None, /, request: Request) -> Session:
     """The current user and their rights; without a session, the ways to sign in."""
     return _session(actor_of(request) if access is None else access.asker(request.scope), access)

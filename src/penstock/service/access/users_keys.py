@@ -183,14 +183,14 @@ route = Routes("access")
 
 
 @route("GET", "/keys", Right.ADMINISTER | Right.AUDIT)
-async def key_list(administration: UsersAndKeys, /) -> KeyList:
+async def list_keys(administration: UsersAndKeys, /) -> KeyList:
     """All API keys, without their secrets."""
     found = await asyncio.to_thread(administration.keys.all)
     return KeyList([key_form(key, system_clock()) for key in found])
 
 
 @route("POST", "/keys", Right.ADMINISTER, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES, extra=_TOKEN)
-async def add_key(administration: UsersAndKeys, /, request: Request, body: Body[NewKey]) -> MadeKey:
+async def create_key(administration: UsersAndKeys, /, request: Request, body: Body[NewKey]) -> MadeKey:
     """Create an API key; only this answer shows it."""
     given, now = await body, system_clock()
     until = None if given.expires_in_days is None else now + round(given.expires_in_days * _DAY_US)
@@ -211,13 +211,13 @@ async def revoke_key(administration: UsersAndKeys, /, key_id: str, request: Requ
 
 
 @route("GET", "/users", Right.ADMINISTER | Right.AUDIT)
-async def user_list(administration: UsersAndKeys, /) -> UserList:
+async def list_users(administration: UsersAndKeys, /) -> UserList:
     """All users, and those who signed in through the identity provider."""
     return await asyncio.to_thread(administration.users)
 
 
 @route("POST", "/users", Right.ADMINISTER, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES, extra=_TOKEN)
-async def add_user(administration: UsersAndKeys, /, request: Request, body: Body[NewUser]) -> UserForm:
+async def create_user(administration: UsersAndKeys, /, request: Request, body: Body[NewUser]) -> UserForm:
     """Add a user."""
     given, by = await body, who(request)
     add, check = administration.people.add, administration.check

@@ -16,7 +16,7 @@ route = Routes("rules")
 
 
 @route("GET", "/detectors/{name}/approvals", Right.READ, refuses=(404,))
-async def listed(
+async def list_approval_requests(
     administration: Administration, /, name: str, stage: Annotated[Stage | None, Query(description="All unless given.")] = None
 ) -> RequestList:
     """Requests, newest first: promotions and rollouts of rules and models, list changes, features to activate."""
@@ -26,7 +26,7 @@ async def listed(
 
 
 @route("POST", "/detectors/{name}/approvals/{request_id}/approve", Right.APPROVE, refuses=(403, *CHANGING))
-async def approve(
+async def approve_request(
     administration: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]
 ) -> RequestForm:
     """Approve a request and apply it; its author cannot approve it (409)."""
@@ -36,7 +36,7 @@ async def approve(
 
 
 @route("POST", "/detectors/{name}/approvals/{request_id}/reject", Right.AUTHOR | Right.APPROVE, refuses=(403, *CHANGING))
-async def reject(
+async def reject_request(
     administration: Administration, /, name: str, request_id: str, request: Request, body: Body[GiveReason]
 ) -> RequestForm:
     """Reject a request; its author uses this to withdraw it."""

@@ -124,7 +124,7 @@ route = Routes("records")
     takes=BacktestRequest,
     refuses=(400, 404, 408, 413, 415, 429),
 )
-async def backtest(backtests: Backtests, settings: Settings, /, name: str, request: Request) -> BacktestResult:
+async def backtest_rule(backtests: Backtests, settings: Settings, /, name: str, request: Request) -> BacktestResult:
     """The effect and value that a rule with this condition would have had on recorded decisions."""
     asked = decoded(await raw_body(request, min(_MOST_BYTES, settings.max_body_bytes)), BacktestRequest)
     async with _watched(request) as cancelled:

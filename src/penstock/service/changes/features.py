@@ -129,7 +129,7 @@ route = Routes("features")
 
 
 @route("GET", "/detectors/{name}/features", Right.READ, refuses=(404,))
-async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> FeatureList:
+async def list_features(administration: Administration, /, name: str, *, archived: bool = False) -> FeatureList:
     """Run-time features: their state, and which history they could not be given."""
     store, computed = administration.features(name).store, administration.computed_features(name)
 
@@ -145,13 +145,13 @@ async def listed(administration: Administration, /, name: str, *, archived: bool
 
 
 @route("GET", "/detectors/{name}/features/{feature}", Right.READ, refuses=(404,))
-async def one(administration: Administration, /, name: str, feature: str) -> FeatureForm:
+async def get_feature(administration: Administration, /, name: str, feature: str) -> FeatureForm:
     """A feature with all its versions, the newest first."""
     return feature_form(await administration.look(partial(administration.features(name).store.known, feature)))
 
 
 @route("POST", "/detectors/{name}/features", Right.AUTHOR, answers=FeatureForm, refuses=CHANGING, status=201)
-async def add(administration: Administration, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
+async def create_feature(administration: Administration, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
     """Add a version of a feature as a draft: it is checked, and not computed yet."""
     given, by = await body, who(request)
     return await _changed(
@@ -160,7 +160,7 @@ async def add(administration: Administration, /, name: str, request: Request, bo
 
 
 @route("POST", "/detectors/{name}/features/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
-async def test(administration: Administration, /, name: str, body: Body[TryFeature]) -> FeatureTested:
+async def test_feature(administration: Administration, /, name: str, body: Body[TryFeature]) -> FeatureTested:
     """Check a feature without saving it: names, types and windows, as in a detector's file."""
     found, given = administration.features(name), await body
     return FeatureTested(*await administration.look(partial(found.test, given.name, given.body)))
@@ -174,7 +174,7 @@ async def test(administration: Administration, /, name: str, body: Body[TryFeatu
     refuses=CHANGING,
     status=202,
 )
-async def ask(
+async def request_feature(
     administration: Administration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
 ) -> Response:
     """Ask others to activate a version."""
@@ -192,7 +192,7 @@ async def ask(
     waits=RequestForm,
     refuses=CHANGING,
 )
-async def activate(
+async def activate_feature(
     administration: Administration, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]
 ) -> Response:
     """Backfill a version from the log; it becomes active when the backfill is complete."""
@@ -203,7 +203,7 @@ async def activate(
 
 
 @route("POST", "/detectors/{name}/features/{feature}/rollback", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
-async def rollback(
+async def roll_back_feature(
     administration: Administration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Undo the last step: cancel the backfill, or backfill the version that was active before."""
@@ -212,7 +212,7 @@ async def rollback(
 
 
 @route("POST", "/detectors/{name}/features/{feature}/archive", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
-async def archive(
+async def archive_feature(
     administration: Administration, /, name: str, feature: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Stop computing a feature; refused while a rule, a model or another feature reads it."""

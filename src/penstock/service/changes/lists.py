@@ -222,13 +222,14 @@ def may_try(request: Request) -> bool:
 
 route = Routes("lists")
 
-_EXPORTED = {200: {"description": "CSV.", "content": {"text/csv": {}}}, 404: refusal(404)}
+_ENTRY = "value,reason,expires_at\ndevice-7,chargeback of Monday,2026-12-31T00:00:00Z\n"
+_EXPORTED = {200: {"description": "CSV.", "content": text_content("text/csv", _ENTRY)}, 404: refusal(404)}
 _ENTRIES = body_of(AddEntries)
-_ENTRIES["requestBody"]["content"] |= text_content("text/csv")
+_ENTRIES["requestBody"]["content"] |= text_content("text/csv", _ENTRY)
 
 
 @route("GET", "/detectors/{name}/lists", Right.READ, refuses=(404,))
-async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> ListList:
+async def list_lists(administration: Administration, /, name: str, *, archived: bool = False) -> ListList:
     """All lists: their size, the author of the last change, and the rules that read them."""
     admin = administration.of(name)
     forms = await administration.look(lambda: _forms(admin))
@@ -236,7 +237,7 @@ async def listed(administration: Administration, /, name: str, *, archived: bool
 
 
 @route("GET", "/detectors/{name}/lists/lookup", Right.READ, refuses=(404,))
-async def lookup(
+async def find_lists_of_value(
     administration: Administration,
     /,
     name: str,
@@ -257,14 +258,14 @@ async def lookup(
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}", Right.READ, refuses=(404,))
-async def one(administration: Administration, /, name: str, list_name: str) -> ListForm:
-    """One list."""
+async def get_list(administration: Administration, /, name: str, list_name: str) -> ListForm:
+    """A list: its kind, its size and who changed it last."""
     admin = administration.of(name)
     return await administration.look(lambda: _form(admin, list_name))
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}/entries", Right.READ, refuses=(404,))
-async def entries(
+async def list_list_entries(
     administration: Administration,
     /,
     name: str,
@@ -289,14 +290,14 @@ async def entries(
 
 
 @route("GET", "/detectors/{name}/lists/{list_name}/export", Right.READ, responses=_EXPORTED)
-async def export(administration: Administration, /, name: str, list_name: str) -> Response:
+async def export_list(administration: Administration, /, name: str, list_name: str) -> Response:
     """All entries of a list, past ones included, as CSV: value, reason, author, added_at, expires_at, removed_at."""
     admin = administration.of(name)
     return Response(await administration.look(lambda: admin.export_list(list_name)), media_type="text/csv")
 
 
 @route("POST", "/detectors/{name}/lists", Right.AUTHOR, answers=ListChanged, refuses=CHANGING, status=201)
-async def create(administration: Administration, /, name: str, request: Request, body: Body[NewList]) -> Response:
+async def create_list(administration: Administration, /, name: str, request: Request, body: Body[NewList]) -> Response:
     """Create a list, or restore an archived one."""
     admin, given = administration.of(name), await body
 
@@ -317,7 +318,9 @@ async def create(administration: Administration, /, name: str, request: Request,
     refuses=CHANGING,
     extra=_ENTRIES,
 )
-async def add(administration: Administration, settings: Settings, /, name: str, list_name: str, request: Request) -> Response:
+async def add_list_entries(
+    administration: Administration, settings: Settings, /, name: str, list_name: str, request: Request
+) -> Response:
     """Add values to a list: one, many, or a CSV file; a value on it already gets the new reason and expiry."""
     admin, by, most = administration.of(name), who(request), settings.max_body_bytes
     if is_csv(header(request.headers.raw, b"content-type")):
@@ -336,7 +339,7 @@ async def add(administration: Administration, settings: Settings, /, name: str, 
     waits=ListChanged,
     refuses=CHANGING,
 )
-async def remove(
+async def remove_list_entries(
     administration: Administration, /, name: str, list_name: str, request: Request, body: Body[RemoveEntries]
 ) -> Response:
     """Remove values from a list; absent ones are counted, and no error."""
@@ -349,7 +352,7 @@ async def remove(
 
 
 @route("POST", "/detectors/{name}/lists/{list_name}/archive", Right.AUTHOR, answers=ListChanged, refuses=CHANGING)
-async def archive(
+async def archive_list(
     administration: Administration, /, name: str, list_name: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Archive a list that no rule reads; its entries are kept."""

@@ -190,13 +190,13 @@ route = Routes("models")
 
 
 @route("GET", "/detectors/{name}/models", Right.READ, refuses=(404, 409))
-async def listed(models: Models, /, name: str) -> ModelList:
+async def list_models(models: Models, /, name: str) -> ModelList:
     """Model versions: the champion, running and past trials, and requests that wait."""
     return await models.do(name, _list)
 
 
 @route("POST", "/detectors/{name}/models/{version}/shadow", Right.APPROVE, refuses=CHANGING)
-async def shadow(models: Models, /, name: str, version: str, request: Request, body: Body[StartShadow]) -> TrialForm:
+async def shadow_model(models: Models, /, name: str, version: str, request: Request, body: Body[StartShadow]) -> TrialForm:
     """Start a shadow trial: the version scores the same events as the champion and decides nothing; several may run."""
     given, by = await body, who(request)
     return trial_form(await models.do(name, lambda c: c.shadow(version, who=by, why=given.note, guards=_plain(given.guards))))
@@ -210,7 +210,7 @@ async def shadow(models: Models, /, name: str, version: str, request: Request, b
     waits=RequestForm,
     refuses=CHANGING,
 )
-async def rollout(models: Models, /, name: str, version: str, request: Request, body: Body[StartRollout]) -> Response:
+async def roll_out_model(models: Models, /, name: str, version: str, request: Request, body: Body[StartRollout]) -> Response:
     """Start a rollout: the version decides for a share of the keys, under guards; the champion decides the others."""
     given, by = await body, who(request)
     share: dict[str, Any] = {"percent": given.percent, "share_of": given.of, "guards": _plain(given.guards)}
@@ -225,7 +225,7 @@ async def rollout(models: Models, /, name: str, version: str, request: Request, 
     refuses=CHANGING,
     status=202,
 )
-async def ask(models: Models, /, name: str, version: str, request: Request, body: Body[AskForModel]) -> Response:
+async def request_model(models: Models, /, name: str, version: str, request: Request, body: Body[AskForModel]) -> Response:
     """Ask others to promote a version, or to roll it out."""
     given, by = await body, who(request)
     details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent, "of": given.of}
@@ -233,7 +233,7 @@ async def ask(models: Models, /, name: str, version: str, request: Request, body
 
 
 @route("POST", "/detectors/{name}/models/{version}/promote", Right.APPROVE, answers=Moved, waits=RequestForm, refuses=CHANGING)
-async def promote(models: Models, /, name: str, version: str, request: Request, body: Body[Why]) -> Response:
+async def promote_model(models: Models, /, name: str, version: str, request: Request, body: Body[Why]) -> Response:
     """Promote a version to champion."""
     given = await body
     promoted = partial(Challengers.promote, version=version, who=who(request), why=given.note)
@@ -244,7 +244,7 @@ async def promote(models: Models, /, name: str, version: str, request: Request, 
 @route(
     "POST", "/detectors/{name}/models/{version}/thresholds", Right.APPROVE, answers=Moved, waits=RequestForm, refuses=CHANGING
 )
-async def thresholds(models: Models, /, name: str, version: str, request: Request, body: Body[SetThresholds]) -> Response:
+async def set_thresholds(models: Models, /, name: str, version: str, request: Request, body: Body[SetThresholds]) -> Response:
     """Let the champion decide by other thresholds: a version with the same models, promoted; `rollback` undoes it."""
     given, by = await body, who(request)
     wanted = {"review_at": given.review_at, "block_at": given.block_at}
@@ -253,7 +253,7 @@ async def thresholds(models: Models, /, name: str, version: str, request: Reques
 
 
 @route("POST", "/detectors/{name}/models/rollback", Right.APPROVE, answers=Moved, refuses=CHANGING)
-async def rollback(models: Models, /, name: str, request: Request, body: Body[GoBack]) -> object:
+async def roll_back_model(models: Models, /, name: str, request: Request, body: Body[GoBack]) -> object:
     """End the trial of a version; without one, undo the last step: the rollout, else what began or changed last."""
     given = await body
     return await models.do(name, lambda c: c.rollback(given.version, who=who(request), why=given.note))

@@ -122,13 +122,21 @@ def _evaluate(administration: Administration, name: str, given: TryCondition) ->
 
 route = Routes("rules")
 
-_LINES = text_content("application/x-ndjson")
-_TAKES_LINES = {"requestBody": {"required": True, "content": {**_LINES, "application/json": {"schema": {"type": "object"}}}}}
+_LINES = text_content("application/x-ndjson", '{"name": "many_payments", "when": "amount > 1000", "then": "review"}\n')
+_TAKES_LINES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            **_LINES,
+            "application/json": {"schema": {"type": "object"}, "example": {"name": "many_payments", "when": "amount > 1000"}},
+        },
+    }
+}
 _EXPORTED = {200: {"description": "One rule a line.", "content": _LINES}, 404: refusal(404)}
 
 
 @route("GET", "/detectors/{name}/rules", Right.READ, refuses=(404,))
-async def listed(administration: Administration, /, name: str, *, archived: bool = False) -> RuleList:
+async def list_rules(administration: Administration, /, name: str, *, archived: bool = False) -> RuleList:
     """All rules: state, since when, author of the last change, warnings, and how often they fired lately."""
     admin = administration.of(name)
     fired = await administration.fires(name)
@@ -146,7 +154,7 @@ async def listed(administration: Administration, /, name: str, *, archived: bool
 
 
 @route("GET", "/detectors/{name}/rules/export", Right.READ, responses=_EXPORTED)
-async def export(administration: Administration, /, name: str) -> Response:
+async def export_rules(administration: Administration, /, name: str) -> Response:
     """The active rules as NDJSON, one object per line: for `import` elsewhere, or for the detector's file."""
     admin = administration.of(name)
     lines = await administration.look(lambda: list(admin.export()))
@@ -154,7 +162,7 @@ async def export(administration: Administration, /, name: str) -> Response:
 
 
 @route("GET", "/detectors/{name}/rules/{rule}", Right.READ, refuses=(404,))
-async def one(administration: Administration, /, name: str, rule: str) -> RuleHistory:
+async def get_rule(administration: Administration, /, name: str, rule: str) -> RuleHistory:
     """A rule with all versions, newest first, their changes, and its requests."""
     admin = administration.of(name)
     fired = await administration.fires(name)
@@ -172,7 +180,9 @@ async def one(administration: Administration, /, name: str, rule: str) -> RuleHi
 
 
 @route("GET", "/detectors/{name}/rules/{rule}/diff", Right.READ, refuses=(404,))
-async def diff(administration: Administration, /, name: str, rule: str, *, before: int, after: int) -> RuleDiff:
+async def compare_rule_versions(
+    administration: Administration, /, name: str, rule: str, *, before: int, after: int
+) -> RuleDiff:
     """The differences between two versions."""
 
     def found() -> RuleDiff:
@@ -186,7 +196,7 @@ async def diff(administration: Administration, /, name: str, rule: str, *, befor
 
 
 @route("POST", "/detectors/{name}/rules", Right.AUTHOR, answers=RuleChanged, refuses=CHANGING, status=201)
-async def add(administration: Administration, /, name: str, request: Request, body: Body[NewRule]) -> Response:
+async def create_rule(administration: Administration, /, name: str, request: Request, body: Body[NewRule]) -> Response:
     """Add a version of a rule as a draft: it is checked, and does not run yet."""
     admin, given = administration.of(name), await body
     work = partial(admin.rules.add, given.name, given.body, who=who(request), why=given.note)
@@ -194,7 +204,7 @@ async def add(administration: Administration, /, name: str, request: Request, bo
 
 
 @route("POST", "/detectors/{name}/rules/import", Right.AUTHOR, refuses=CHANGING, extra=_TAKES_LINES)
-async def import_(administration: Administration, settings: Settings, /, name: str, request: Request) -> RulesImported:
+async def import_rules(administration: Administration, settings: Settings, /, name: str, request: Request) -> RulesImported:
     """Add exported rules (NDJSON) as drafts; rules equal to existing ones are skipped."""
     admin, lines = administration.of(name), await text(request, settings.max_body_bytes)
     added = await administration.change(name, lambda: admin.import_(lines, "the body", who=who(request)))
@@ -202,7 +212,7 @@ async def import_(administration: Administration, settings: Settings, /, name: s
 
 
 @route("POST", "/detectors/{name}/rules/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
-async def test(administration: Administration, /, name: str, body: Body[TryCondition]) -> RuleTested:
+async def test_rule(administration: Administration, /, name: str, body: Body[TryCondition]) -> RuleTested:
     """Check a condition without saving it: names, types, lint findings, and its result on an event."""
     admin, given = administration.of(name), await body
     rule = RuleBody(when=given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
@@ -222,7 +232,9 @@ async def test(administration: Administration, /, name: str, body: Body[TryCondi
 @route(
     "POST", "/detectors/{name}/rules/{rule}/shadow", Right.AUTHOR | Right.APPROVE, answers=RuleChanged, refuses=(403, *CHANGING)
 )
-async def shadow(administration: Administration, /, name: str, rule: str, request: Request, body: Body[ShadowRule]) -> Response:
+async def shadow_rule(
+    administration: Administration, /, name: str, rule: str, request: Request, body: Body[ShadowRule]
+) -> Response:
     """Run a version in shadow: where it would have fired is recorded; only approvers may end a rollout with it (403)."""
     admin, given = administration.of(name), await body
     approves = may(request, Right.APPROVE)
@@ -238,7 +250,7 @@ async def shadow(administration: Administration, /, name: str, rule: str, reques
     refuses=CHANGING,
     status=202,
 )
-async def ask(
+async def request_rule(
     administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[AskForRule]
 ) -> Response:
     """Ask others to promote a version, or to roll it out."""
@@ -252,7 +264,7 @@ async def ask(
 @route(
     "POST", "/detectors/{name}/rules/{rule}/rollout", Right.APPROVE, answers=RuleChanged, waits=RuleChanged, refuses=CHANGING
 )
-async def rollout(
+async def roll_out_rule(
     administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[RolloutRule]
 ) -> Response:
     """Roll a version out to a share of the keys of a field; the active version acts on the others."""
@@ -265,7 +277,7 @@ async def rollout(
 @route(
     "POST", "/detectors/{name}/rules/{rule}/promote", Right.APPROVE, answers=RuleChanged, waits=RuleChanged, refuses=CHANGING
 )
-async def promote(
+async def promote_rule(
     administration: Administration, backtests: Backtests, /, name: str, rule: str, request: Request, body: Body[PromoteRule]
 ) -> Response:
     """Promote the candidate, or a version, to active; the active version is archived."""
@@ -275,14 +287,16 @@ async def promote(
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/pause", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
-async def pause(administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]) -> Response:
+async def pause_rule(
+    administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
+) -> Response:
     """Stop the candidate, or without one the active version."""
     admin, given = administration.of(name), await body
     return await _changed(administration, name, rule, partial(admin.rules.pause, rule, who=who(request), why=given.note))
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/rollback", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
-async def rollback(
+async def roll_back_rule(
     administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Undo the last step: stop the candidate, or restore the version that was active before."""
@@ -291,7 +305,7 @@ async def rollback(
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/archive", Right.APPROVE, answers=RuleChanged, refuses=CHANGING)
-async def archive(
+async def archive_rule(
     administration: Administration, /, name: str, rule: str, request: Request, body: Body[GiveReason]
 ) -> Response:
     """Archive a rule: no version acts or runs in shadow any more."""

@@ -120,13 +120,13 @@ route = Routes("models")
 
 
 @route("GET", "/detectors/{name}/trials", Right.READ, answers=TrialList, refuses=(404, 409))
-async def trial_list(trials: Trials, /, name: str) -> dict[str, Any]:
+async def list_trials(trials: Trials, /, name: str) -> dict[str, Any]:
     """Running trials, with results since their start in this process: counts, decisions of both, scores, times."""
     return {"trials": trials.engine(name).trials.form()}
 
 
 @route("GET", "/detectors/{name}/trials/{trial}", Right.READ, refuses=(404, 409, 429))
-async def compared(
+async def compare_trial(
     trials: Trials,
     /,
     name: str,

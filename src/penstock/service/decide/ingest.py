@@ -218,7 +218,7 @@ def _rendered(answer: bytes | Refusal) -> bytes:
 
 route = Routes("events")
 
-_CSV = {"requestBody": {"required": True, "content": text_content("text/csv")}}
+_CSV = {"requestBody": {"required": True, "content": text_content("text/csv", "transaction_id,fraud\ntx-1,true\n")}}
 
 
 @route(
@@ -230,10 +230,10 @@ _CSV = {"requestBody": {"required": True, "content": text_content("text/csv")}}
     many=True,
     refuses=(400, 404, 408, 413, 415),
 )
-async def labels(router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False) -> bytes:
+async def submit_labels(router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False) -> bytes:
     """Labels of transactions: one label or an array, each answered in its place."""
     if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
-        return await table(router, settings, request)
+        return await submit_label_table(router, settings, request)
     given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
     read = [(_unknown_in(label) if strict else None) or label for label in given]
     found = await _label_all(router, read, may_judge=may(request, Right.LABEL))
@@ -249,7 +249,7 @@ async def labels(router: DetectorRouter, settings: Settings, /, request: Request
     refuses=(400, 408, 413, 415),
     extra=_CSV,
 )
-async def table(router: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
+async def submit_label_table(router: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
     """Labels as a CSV table with transaction_id, fraud, and optionally known_at, source, kind, detector; answered by
     row.
     """
@@ -271,7 +271,9 @@ async def table(router: DetectorRouter, settings: Settings, /, request: Request)
     refuses=(400, 408, 413, 415),
     responses={202: answer(EventAnswer, 202)},
 )
-async def events(router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False) -> dict[str, Any]:
+async def submit_events(
+    router: DetectorRouter, settings: Settings, /, request: Request, *, strict: Strict = False
+) -> dict[str, Any]:
     """Send informing events, which change state and get no decision: logins, declines, refunds. Durable when answered.
 
     422 if none of them is accepted.

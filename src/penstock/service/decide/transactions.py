@@ -175,7 +175,7 @@ async def transactions_of(
     refuses=(404,),
     responses=_PENDING,
 )
-async def status(
+async def get_transaction_status(
     router: DetectorRouter,
     cases: Cases | None,
     /,

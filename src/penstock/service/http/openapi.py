@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI describes the ordinary routes; this module adds the schemas, and the routes of events."""
+"""The OpenAPI document: FastAPI describes the ordinary routes; this module adds the schemas, texts, and routes of events."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,8 @@ from fastapi.openapi.utils import get_openapi
 
 from penstock.service.http.operation import REFERENCE, answer, json_content, refusal, text_content
 from penstock.service.http.problems import Problem
-from penstock.service.http.route import Route
+from penstock.service.http.route import Route, camel_case
+from penstock.service.http.schemas import Examples, complete, first_sentence, line_of, meaning, paragraphs
 
 _TAGS = {
     "decisions": "Ask for decisions.",
@@ -46,14 +47,19 @@ def document(app: FastAPI, routes: Iterable[Route], events: Mapping[str, type | 
     found["servers"] = [{"url": "/v1", "description": "Version 1 of the API. The same paths without /v1 are answered alike."}]
     found["security"] = [{}, *({name: []} for name in _SECURITY)]
     for operation in (operation for path in found["paths"].values() for operation in path.values()):
-        operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
+        operation["description"] = paragraphs(operation["description"])
+        operation["summary"] = first_sentence(operation["description"])
         if "422" in operation["responses"]:  # FastAPI describes its validation error, which no route answers
             operation["responses"]["422"] = refusal(422)
     for route in declared:
         if route.events is not None:
             _add_events(found["paths"], route, events, events_of)
-    for operation in (operation for path in found["paths"].values() for operation in path.values()):
+    examples = Examples(components)
+    for path, operation in ((path, each) for path, methods in found["paths"].items() for each in methods.values()):
         operation["responses"] |= {str(code): refusal(code) for code in (414, 431)}
+        for parameter in operation.get("parameters", ()):
+            _describe(parameter, path)
+        _show(operation, examples)
     found["tags"] = [{"name": name, "description": about} for name, about in _TAGS.items()]
     found["paths"] = dict(sorted(found["paths"].items(), key=lambda item: (item[0] != "/predict", item[0])))
     return found
@@ -68,8 +74,34 @@ def _schemas(routes: Iterable[Route], events: Mapping[str, type]) -> tuple[dict[
     )
     for schema in components.values():
         _spell_arrays(schema)
-    of_detectors = {name: {"type": "object"} for name in sorted(each for each in named if isinstance(each, str))}
-    return dict(zip(events, refs[len(structs) :], strict=True)), {**components, **of_detectors}
+    components |= {name: {"type": "object"} for name in sorted(each for each in named if isinstance(each, str))}
+    complete(components)
+    return dict(zip(events, refs[len(structs) :], strict=True)), components
+
+
+def _describe(parameter: dict[str, Any], path: str) -> None:
+    """Describe a parameter, and the width of its integers."""
+    name = parameter["name"]
+    before = path.split(f"/{{{name}}}", maxsplit=1)[0].rpartition("/")[2] if parameter["in"] == "path" else ""
+    parameter.setdefault("description", meaning(name, before))
+    for schema in (parameter["schema"], *parameter["schema"].get("anyOf", ())):
+        if schema.get("type") == "integer":
+            schema["format"] = "int64"
+
+
+def _show(operation: dict[str, Any], examples: Examples) -> None:
+    """Add an example to the body of an operation, and to each of its good answers that has one."""
+    good = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    for body in (operation.get("requestBody", {}), *good):
+        sent = body not in good
+        content = body.get("content", {})
+        for kind, each in content.items():
+            if "example" in each:
+                continue
+            if kind == "application/json":
+                each["example"] = examples.of(each["schema"], sent=sent)
+            elif kind == "application/x-ndjson" and "application/json" in content:
+                each["example"] = line_of(examples.of(content["application/json"]["schema"], sent=sent))
 
 
 def _spell_arrays(schema: Any) -> None:
@@ -95,14 +127,15 @@ def _add_events(
     paths: dict[str, Any], route: Route, events: Mapping[str, type | None], refs: Mapping[str, dict[str, Any]]
 ) -> None:
     """Add a route of events: once for whichever detector fits, or, with the name in its path, once for each."""
-    verb = route.path.rpartition("/")[2]
+    verb = "decide" if route.status == 200 else "submit"
     if "{name}" not in route.path:
-        paths.setdefault(route.path, {})["post"] = _taking(route, "whichever detector fits", [*refs.values()], verb)
+        one = _taking(route, "whichever detector fits", [*refs.values()], f"{verb}Transaction")
+        paths.setdefault(route.path, {})["post"] = one
         return
     for name in events:
         of = [refs[name]] if name in refs else []
         paths.setdefault(route.path.replace("{name}", name), {})["post"] = _taking(
-            route, f"the detector {name}", of, f"{verb}_{name}"
+            route, f"the detector {name}", of, camel_case(f"{verb}_{name}_transaction")
         )
 
 

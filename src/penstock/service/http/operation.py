@@ -45,11 +45,14 @@ def refusal(code: int) -> dict[str, Any]:
     return found
 
 
-def body_of(schema: type | str, *, required: bool = True, many: bool = False) -> dict[str, Any]:
+def body_of(schema: type | str, *, required: bool = True, many: bool = False, example: Any = None) -> dict[str, Any]:
     """FastAPI's `openapi_extra` of a route that reads one value; many: or an array of them."""
     one = ref(schema)
     several = {"anyOf": [one, {"type": "array", "items": one}]}
-    return {"requestBody": {"required": required, "content": json_content(several if many else one)}}
+    content = json_content(several if many else one)
+    if example is not None:
+        content["application/json"]["example"] = example
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def json_content(schema: dict[str, Any]) -> dict[str, Any]:
@@ -57,6 +60,6 @@ def json_content(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def text_content(*media_types: str) -> dict[str, Any]:
+def text_content(media_type: str, example: str | None = None) -> dict[str, Any]:
     """The content of a body of text."""
-    return {each: {"schema": {"type": "string"}} for each in media_types}
+    return {media_type: {"schema": {"type": "string"}, **({} if example is None else {"example": example})}}

@@ -13,7 +13,8 @@
 * A returned value is sent as JSON; bytes are JSON already; a `Response` is sent as it is. The return annotation is the
   schema of the answer, unless `answers` names one.
 
-The router, the table of rights and the schemas of the OpenAPI document follow from the declarations.
+The router, the table of rights and the OpenAPI document follow from the declarations. The name of a handler is a verb and its
+noun: it is the id of the operation. Its docstring describes it; `http/schemas.py` says how fields are described.
 """
 
 import inspect
@@ -75,6 +76,7 @@ class Route:
     required: bool | None = None
     most_bytes: int | None = None
     hidden: bool = False
+    example: Any = None
     responses: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     events: str | None = None
@@ -127,6 +129,7 @@ class Route:
             self._endpoint(given, self.most_bytes or settings.max_body_bytes, queries),
             methods=[self.method],
             name=self.handler.__name__,
+            operation_id=camel_case(self.handler.__name__),
             description=inspect.getdoc(self.handler),
             tags=[self.tag],
             status_code=self.status if self.status != 200 else None,
@@ -184,7 +187,7 @@ class Route:
             return dict(self.extra)
         if required is None:
             required = isinstance(schema, str) or any(each.required for each in msgspec.structs.fields(schema))
-        return {**body_of(schema, required=required, many=self.many), **self.extra}
+        return {**body_of(schema, required=required, many=self.many, example=self.example), **self.extra}
 
 
 class Routes:
@@ -208,7 +211,8 @@ class Routes:
                 of refusals. `status`: of the answer. `waits`: the schema of 202, if a change may wait for approval.
                 `takes`: the schema of a body that the handler reads itself. `many`: body and answer may be arrays.
                 `required`: whether there must be a body; unless given, if a field of it is required. `most_bytes`: limit of
-                the body, instead of the setting. `hidden`: not in the document. `responses`, `extra`: further parts of the
+                the body, instead of the setting. `hidden`: not in the document. `example`: of the body, where one made of
+                its schema would mislead. `responses`, `extra`: further parts of the
                 operation in the document. `events`: for a route that takes a detector's events, what it does with them.
                 `parameters`: description and schema of its query parameters, by name.
         """
@@ -224,6 +228,16 @@ class Routes:
     def outside(self, method: str, path: str, right: Right, **options: Any) -> None:
         """Declare a route that is served in front of FastAPI."""
         self._declared.append(Route(method=method, path=path, right=right, handler=None, tag=self._tag, **options))
+
+
+def camel_case(name: str) -> str:
+    """The id of the operation of a handler: a verb and its noun.
+
+    >>> camel_case("roll_back_rule")
+    'rollBackRule'
+    """
+    first, *others = name.split("_")
+    return first + "".join(each[:1].upper() + each[1:] for each in others)
 
 
 def table_of(routes: Iterable[Route]) -> dict[tuple[str, str], Right]:

@@ -247,30 +247,30 @@ route = Routes("insights")
 
 
 @route("GET", "/insights/summary", Right.READ, answers=forms.InsightSummary, refuses=(404,))
-async def of_summary(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
+async def get_summary(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
     """Decisions within the range, their known outcomes, and open cases."""
     return await insights.ask(summary, detector, range_)
 
 
 @route("GET", "/insights/impact", Right.READ, answers=Impact, refuses=(404,))
-async def of_impact(insights: Insights, /, detector: DetectorName = None) -> bytes:
+async def get_impact(insights: Insights, /, detector: DetectorName = None) -> bytes:
     """Loss, prevention, false positives, review effort and chargeback rate of four weeks, by week and by rule."""
     return await insights.ask(impact, detector, "30d")
 
 
 @route("GET", "/insights/distributions", Right.READ, answers=forms.InsightDistributions, refuses=(404,))
-async def of_distributions(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
+async def get_distributions(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
     """Distributions of the range's decisions by score, amount, category and hour of the day, by outcome."""
     return await insights.ask(distributions, detector, range_)
 
 
 @route("GET", "/insights/series", Right.READ, answers=forms.InsightSeries, refuses=(404,))
-async def of_series(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
+async def get_series(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
     """Decisions over time, in consecutive buckets."""
     return await insights.ask(series, detector, range_)
 
 
 @route("GET", "/insights/rules", Right.READ, answers=forms.InsightRules, refuses=(404,))
-async def of_rules(insights: Insights, /, range_: RangeAsked = "24h", detector: DetectorName = None) -> bytes:
+async def get_rule_insights(insights: Insights, /, range_: RangeAsked = "24h", detector: DetectorName = None) -> bytes:
     """How often each rule fired within the range, with which outcome, and its precision from labels."""
     return await insights.ask(rules, detector, range_)

@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 from msgspec import Meta
 
 from penstock.cases.analysts import Analyst, analysts
-from penstock.cases.case import REASONS, Case, Key, Member
+from penstock.cases.case import REASONS, Case, EntityKey, Member
 from penstock.cases.members import members
 from penstock.cases.policy import PRIORITIES
 from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped, queues, sweep
@@ -86,7 +86,9 @@ class CaseForm(msgspec.Struct):
     currency: Annotated[str | None, Meta(description="Of amount and expected_loss; null where the detector declares none.")]
     named: Annotated[list[NamedField], Meta(description="Who pays, who is paid, and further fields of the headline.")]
     transactions: Annotated[int, Meta(description="How many transactions the case has.")]
-    subject: Annotated[Key | None, Meta(description="The key whose case it is; null for a case of one transaction alone.")]
+    subject: Annotated[
+        EntityKey | None, Meta(description="The key whose case it is; null for a case of one transaction alone.")
+    ]
     assignee: Annotated[str | None, Meta(description="Who is to decide it.")]
     due_at: Annotated[str | None, Meta(description="Until when it is to be decided; null where its queue has no due time.")]
     priority: Priority
@@ -313,11 +315,12 @@ def _detail(cases: Cases, router: DetectorRouter, case_id: str, personal: Unmask
 route = Routes("cases")
 
 _Text = Annotated[str | None, Query(max_length=1000)]
+_TOGETHER = {"ids": ["3fa9c1d2"], "verdict": "fraud", "reason": "confirmed_by_holder", "dry_run": False}
 _NOTHING = {204: {"description": "Nothing waits."}}
 
 
 @route("GET", "/cases", Right.READ, answers=CaseList)
-async def listed(
+async def list_cases(
     cases: Cases,
     router: DetectorRouter,
     /,
@@ -361,20 +364,22 @@ async def listed(
 
 
 @route("GET", "/cases/queues", Right.READ, answers=QueueList)
-async def queue_list(cases: Cases, /) -> dict[str, Any]:
+async def list_queues(cases: Cases, /) -> dict[str, Any]:
     """Queues: how many cases wait, since when, and who holds which; and the reasons for each verdict."""
     found = await asyncio.to_thread(queues, cases)
     return {"queues": [queue_form(queue, cases.clock()) for queue in found], "reasons": REASONS}
 
 
 @route("GET", "/cases/{case_id}", Right.READ, answers=CaseDetail, refuses=(404,))
-async def one(cases: Cases, router: DetectorRouter, personal: Unmasking, /, case_id: str, request: Request) -> dict[str, Any]:
+async def get_case(
+    cases: Cases, router: DetectorRouter, personal: Unmasking, /, case_id: str, request: Request
+) -> dict[str, Any]:
     """One case, with its transactions, the decision about the first one, data about the same keys, and its history."""
     return await asyncio.to_thread(_detail, cases, router, case_id, personal, actor_of(request))
 
 
 @route("GET", "/analysts", Right.READ)
-async def analyst_list(
+async def list_analysts(
     cases: Cases,
     /,
     days: Annotated[float, Query(gt=0, le=3660, description="Verdicts of so many last days.")] = 30.0,
@@ -384,7 +389,7 @@ async def analyst_list(
 
 
 @route("POST", "/cases", Right.LABEL, refuses=CHANGING)
-async def open_one(cases: Cases, router: DetectorRouter, /, request: Request, body: Body[OpenCase]) -> CaseForm:
+async def create_case(cases: Cases, router: DetectorRouter, /, request: Request, body: Body[OpenCase]) -> CaseForm:
     """Put a recorded transaction into a case, or find the one that it is in; with a note where one is given."""
     given = await body
     served, engine = found_at(router, given.detector, printable(given.transaction_id))
@@ -396,7 +401,7 @@ async def open_one(cases: Cases, router: DetectorRouter, /, request: Request, bo
 
 
 @route("POST", "/cases/next", Right.LABEL, answers=CaseForm, refuses=CHANGING, responses=_NOTHING)
-async def take_next(cases: Cases, /, request: Request, body: Body[TakeNext]) -> Response:
+async def take_next_case(cases: Cases, /, request: Request, body: Body[TakeNext]) -> Response:
     """Take the waiting case with the highest priority, then expected loss, that is not assigned to somebody else."""
     queue = (await body).queue
     case = await asyncio.to_thread(cases.take_next, who(request), queue)
@@ -404,19 +409,19 @@ async def take_next(cases: Cases, /, request: Request, body: Body[TakeNext]) -> 
 
 
 @route("POST", "/cases/{case_id}/take", Right.LABEL, refuses=(404, 409))
-async def take(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
+async def take_case(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
     """Take a case that nobody else holds, or extend the lock of your own."""
     return case_form(await asyncio.to_thread(cases.take, case_id, who(request)))
 
 
 @route("POST", "/cases/{case_id}/release", Right.LABEL, refuses=(404, 409))
-async def release(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
+async def release_case(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
     """Return a case to its queue."""
     return case_form(await asyncio.to_thread(cases.release, case_id, who(request)))
 
 
-@route("POST", "/cases/verdicts", Right.LABEL, answers=VerdictsAnswer, refuses=CHANGING)
-async def give_many(cases: Cases, verdicts: Verdicts, /, request: Request, body: Body[GiveVerdicts]) -> Any:
+@route("POST", "/cases/verdicts", Right.LABEL, answers=VerdictsAnswer, refuses=CHANGING, example=_TOGETHER)
+async def give_verdicts(cases: Cases, verdicts: Verdicts, /, request: Request, body: Body[GiveVerdicts]) -> Any:
     """One verdict for many cases, all or none; a dry run, which lists the affected cases, unless `dry_run` is false."""
     given = await body
     found = await asyncio.to_thread(
@@ -437,7 +442,7 @@ async def give_many(cases: Cases, verdicts: Verdicts, /, request: Request, body:
 
 
 @route("POST", "/cases/{case_id}/note", Right.LABEL, refuses=CHANGING)
-async def note(cases: Cases, /, case_id: str, request: Request, body: Body[GiveNote]) -> CaseForm:
+async def add_case_note(cases: Cases, /, case_id: str, request: Request, body: Body[GiveNote]) -> CaseForm:
     """Add a note."""
     text = (await body).text
 
@@ -449,7 +454,9 @@ async def note(cases: Cases, /, case_id: str, request: Request, body: Body[GiveN
 
 
 @route("POST", "/cases/{case_id}/verdict", Right.LABEL, refuses=CHANGING)
-async def give(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request, body: Body[GiveVerdict]) -> CaseForm:
+async def give_verdict(
+    cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request, body: Body[GiveVerdict]
+) -> CaseForm:
     """Give a verdict; fraud and good become a label. To correct one, name the version that it is based on."""
     given = await body
     actor = actor_of(request)
@@ -470,7 +477,7 @@ async def give(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Reque
 
 
 @route("POST", "/cases/{case_id}/escalate", Right.LABEL, refuses=CHANGING)
-async def escalate(cases: Cases, /, case_id: str, request: Request, body: Body[Escalate]) -> CaseForm:
+async def escalate_case(cases: Cases, /, case_id: str, request: Request, body: Body[Escalate]) -> CaseForm:
     """Escalate a case to another queue."""
     given = await body
     return case_form(await asyncio.to_thread(cases.escalate, case_id, who(request), given.queue, given.note))

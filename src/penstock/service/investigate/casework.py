@@ -86,13 +86,13 @@ route = Routes("cases")
 
 
 @route("GET", "/cases/colleagues", Right.READ)
-async def colleagues(cases: Cases, /) -> ColleagueList:
+async def list_colleagues(cases: Cases, /) -> ColleagueList:
     """The people and roles that a case may be assigned to, or a second opinion asked of."""
     return ColleagueList(await asyncio.to_thread(_colleagues, cases), _ROLES)
 
 
 @route("PATCH", "/cases/{case_id}", Right.LABEL, refuses=CHANGING)
-async def change(cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[PlanCase]) -> CaseForm:
+async def change_case(cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[PlanCase]) -> CaseForm:
     """Assign a case to a colleague, or set its due time, priority or tags."""
     given = await body
     due = parse_instant(given.due_at, "due_at") if isinstance(given.due_at, str) else given.due_at
@@ -107,7 +107,9 @@ async def change(cases: Cases, access: Access | None, /, case_id: str, request: 
 
 
 @route("POST", "/cases/{case_id}/opinion", Right.LABEL, refuses=CHANGING)
-async def ask(cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[AskOpinion]) -> CaseForm:
+async def request_opinion(
+    cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[AskOpinion]
+) -> CaseForm:
     """Ask a colleague or a role to decide a case; a verdict given with it is the first opinion, and no label."""
     given = await body
 
@@ -120,13 +122,13 @@ async def ask(cases: Cases, access: Access | None, /, case_id: str, request: Req
 
 
 @route("DELETE", "/cases/{case_id}/opinion", Right.LABEL, refuses=(404, 409))
-async def withdraw(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
+async def withdraw_opinion_request(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
     """Withdraw one's own request for a second opinion."""
     return case_form(await asyncio.to_thread(withdraw_opinion, cases, case_id, who(request)))
 
 
 @route("POST", "/cases/{case_id}/undo", Right.LABEL, refuses=(404, 409))
-async def undo(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request) -> CaseForm:
+async def undo_verdict(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request) -> CaseForm:
     """Take back one's own last verdict within 10 minutes; a label that it became stands until the next verdict."""
     case = await asyncio.to_thread(cases.undo, case_id, who(request))
     await verdicts.submit()
@@ -134,7 +136,7 @@ async def undo(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Reque
 
 
 @route("PUT", "/cases/queues/{queue}", Right.APPROVE | Right.ADMINISTER, refuses=CHANGING)
-async def set_due(cases: Cases, /, queue: str, request: Request, body: Body[SetDue]) -> DueTime:
+async def set_queue_due_time(cases: Cases, /, queue: str, request: Request, body: Body[SetDue]) -> DueTime:
     """Set within how many minutes cases that come into a queue from now on are due."""
     minutes = (await body).due_minutes
     await asyncio.to_thread(partial(set_due_minutes, cases, queue, who(request), minutes))

@@ -306,7 +306,7 @@ route = Routes("records")
 
 
 @route("GET", "/context/{transaction_id:path}", Right.READ, answers=TransactionContext, refuses=(404,))
-async def context(
+async def get_transaction_context(
     router: DetectorRouter,
     cases: Cases | None,
     personal: Unmasking,

@@ -215,7 +215,7 @@ route = Routes("records")
 
 
 @route("GET", "/links/{entity}/{key:path}", Right.READ, refuses=(404,))
-async def links(
+async def get_links(
     router: DetectorRouter,
     personal: Unmasking,
     /,

@@ -24,7 +24,7 @@ route = Routes("cases")
 
 
 @route("GET", "/cases/workload", Right.READ)
-async def of_analysts(
+async def get_workload(
     cases: Cases,
     /,
     days: Annotated[int, Query(ge=1, le=90, description="Verdicts of so many last days in UTC, today included.")] = 7,

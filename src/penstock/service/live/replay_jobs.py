@@ -182,7 +182,7 @@ route = Routes("decisions")
 
 
 @route("POST", "/stream", Right.DECIDE, answers=StreamAnswer, refuses=(400, 408, 413, 415, 429))
-async def stream(jobs: ReplayJobs, /, body: Body[StreamRequest]) -> dict[str, Any]:
+async def start_replay(jobs: ReplayJobs, /, body: Body[StreamRequest]) -> dict[str, Any]:
     """Replay simulated or recorded transactions in the background; answers at once with their ids."""
     asked = await body
     detector, ids = await jobs.start(asked)

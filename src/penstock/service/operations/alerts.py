@@ -162,7 +162,7 @@ route = Routes("operations")
 
 
 @route("GET", "/alerts/deliveries", Right.READ | Right.OPERATE, refuses=(404,))
-async def page(
+async def list_alerts(
     router: DetectorRouter,
     deliveries: Deliveries,
     /,
@@ -182,7 +182,7 @@ async def page(
     refuses=(400, 404, 408, 413, 415),
     most_bytes=8192,
 )
-async def acknowledge(
+async def acknowledge_alert(
     router: DetectorRouter, deliveries: Deliveries, /, key: str, request: Request, body: Body[AcknowledgeAlert]
 ) -> AcknowledgedForm | None:
     """Acknowledge an alert; the first acknowledgement stays."""

@@ -128,7 +128,7 @@ route = Routes("access")
 
 
 @route("GET", "/audit", Right.ADMINISTER | Right.AUDIT)
-async def entries(
+async def list_audit_entries(
     audit: Audit,
     /,
     request: Request,
@@ -153,7 +153,7 @@ async def entries(
 
 
 @route("GET", "/audit/verify", Right.ADMINISTER | Right.AUDIT)
-async def verify(audit: Audit, /) -> AuditCheck:
+async def verify_audit_log(audit: Audit, /) -> AuditCheck:
     """Verify the whole log: whether an entry was changed, removed or inserted."""
     async with audit.checking:
         return await asyncio.to_thread(audit.check)

@@ -84,7 +84,7 @@ route = Routes("records")
 
 
 @route("GET", "/detectors/{name}/drift", Right.READ, refuses=(404, 409))
-async def drift(
+async def get_drift_report(
     drifting: Drifting,
     /,
     name: str,
@@ -100,7 +100,7 @@ async def drift(
 
 
 @route("GET", "/detectors/{name}/drift/{column}", Right.READ, refuses=(404, 409))
-async def drift_of_column(drifting: Drifting, /, name: str, column: str) -> ColumnDrift:
+async def get_column_drift(drifting: Drifting, /, name: str, column: str) -> ColumnDrift:
     """One input or score, with its bins and days, as of the newest measurement."""
     columns = {each.name: each for each in drifting.newest(name).columns}
     if column not in columns:

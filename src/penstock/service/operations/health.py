@@ -153,6 +153,6 @@ route = Routes("operations")
 
 
 @route("GET", "/operations/health", Right.READ | Right.OPERATE)
-async def health(board: Board, /) -> OperationsHealth:
+async def get_operations_health(board: Board, /) -> OperationsHealth:
     """Each part: its status, in a sentence, since when, and its lag."""
     return await board.look()

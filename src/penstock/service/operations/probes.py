@@ -19,6 +19,7 @@ from penstock.service.access.authorize import Access
 from penstock.service.asgi import EntryPoint
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
+from penstock.service.http.operation import text_content
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
 from penstock.webhooks.delivery import Webhooks
@@ -104,7 +105,7 @@ class ApiDocument(NamedTuple):
 
 
 @route("GET", "/health", ANYBODY, answers="Health")
-async def health(router: DetectorRouter, access: Access | None, /) -> dict[str, Any]:
+async def get_health(router: DetectorRouter, access: Access | None, /) -> dict[str, Any]:
     """Liveness: the process is up, the versions it serves, what is `degraded`, and whether a key is needed."""
     return {
         "status": "ok",
@@ -124,7 +125,7 @@ def _served(served: ServedDetector) -> dict[str, str | None]:
 
 
 @route("GET", "/ready", ANYBODY, answers="Ready", refuses=(503,))
-async def ready(router: DetectorRouter, /) -> dict[str, Any]:
+async def get_readiness(router: DetectorRouter, /) -> dict[str, Any]:
     """Readiness: code is compiled, models loaded, state recovered, decisions can be made durable, behind a broker a
     worker lives; else 503 with the reason, which `POST /predict` would give.
     """
@@ -136,8 +137,11 @@ async def ready(router: DetectorRouter, /) -> dict[str, Any]:
     return said | {"degraded": degraded} if degraded else said
 
 
-@route("GET", "/metrics", Right.READ | Right.OPERATE, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(exposition: Exposition, /) -> Response:
+_EXPOSED = text_content("text/plain", 'penstock_decisions_total{detector="card",decision="approve"} 1200.0\n')
+
+
+@route("GET", "/metrics", Right.READ | Right.OPERATE, responses={200: {"description": "One a line.", "content": _EXPOSED}})
+async def get_metrics(exposition: Exposition, /) -> Response:
     """Counters and latencies for Prometheus."""
     return Response(exposition.text(), headers={"content-type": CONTENT_TYPE})
 

@@ -366,7 +366,7 @@ route = Routes("operations")
 
 
 @route("GET", "/quarantine", Right.READ | Right.OPERATE, refuses=(404,))
-async def page(
+async def list_refused_events(
     router: DetectorRouter,
     quarantine: Quarantine,
     /,
@@ -380,13 +380,15 @@ async def page(
 
 
 @route("GET", "/quarantine/causes", Right.READ | Right.OPERATE, refuses=(404,))
-async def causes(router: DetectorRouter, quarantine: Quarantine, /, detector: DetectorName = None) -> RefusedCauses:
+async def list_refusal_causes(
+    router: DetectorRouter, quarantine: Quarantine, /, detector: DetectorName = None
+) -> RefusedCauses:
     """Waiting events by cause, the most frequent first."""
     return RefusedCauses(await asyncio.to_thread(quarantine.causes, router.chosen(detector), detector))
 
 
 @route("POST", "/quarantine/resubmit", Right.DECIDE | Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
-async def resubmit_all(
+async def resubmit_refused_events(
     router: DetectorRouter, quarantine: Quarantine, resubmission: Resubmission, /, request: Request, body: Body[EventsOfCause]
 ) -> CauseHandled:
     """Send all waiting events of a cause again as they were, after what refused them was mended."""
@@ -395,7 +397,7 @@ async def resubmit_all(
 
 
 @route("POST", "/quarantine/dismiss", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
-async def dismiss_all(
+async def dismiss_refused_events(
     router: DetectorRouter, quarantine: Quarantine, /, request: Request, body: Body[EventsOfCause]
 ) -> CauseHandled:
     """Dismiss all waiting events of a cause, with one reason."""
@@ -408,7 +410,7 @@ async def dismiss_all(
 
 
 @route("GET", "/quarantine/{event_id}", Right.READ | Right.OPERATE, refuses=(404,))
-async def one(quarantine: Quarantine, /, event_id: str) -> RefusedEvent:
+async def get_refused_event(quarantine: Quarantine, /, event_id: str) -> RefusedEvent:
     """One refused event."""
     return await asyncio.to_thread(quarantine.one, event_id)
 
@@ -420,7 +422,9 @@ async def one(quarantine: Quarantine, /, event_id: str) -> RefusedEvent:
     takes="CorrectedEvent",
     refuses=CHANGING,
 )
-async def resubmit(resubmission: Resubmission, settings: Settings, /, event_id: str, request: Request) -> Resubmitted:
+async def resubmit_refused_event(
+    resubmission: Resubmission, settings: Settings, /, event_id: str, request: Request
+) -> Resubmitted:
     """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
     it stays.
     """
@@ -428,7 +432,9 @@ async def resubmit(resubmission: Resubmission, settings: Settings, /, event_id: 
 
 
 @route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
-async def dismiss(quarantine: Quarantine, /, event_id: str, request: Request, body: Body[DismissEvent]) -> RefusedEvent:
+async def dismiss_refused_event(
+    quarantine: Quarantine, /, event_id: str, request: Request, body: Body[DismissEvent]
+) -> RefusedEvent:
     """Dismiss an event, with a reason."""
     reason = (await body).reason
     return await asyncio.to_thread(quarantine.dismiss, event_id, who(request), reason)

@@ -128,17 +128,17 @@ def _engines(router: Sequence[ServedDetector]) -> list[Engine]:
 route = Routes("operations")
 
 _JSON_OR_PAGE = answer("DailyReport")
-_JSON_OR_PAGE["content"] |= text_content("text/html")
+_JSON_OR_PAGE["content"] |= text_content("text/html", "<!doctype html><title>Daily report</title>")
 
 
 @route("GET", "/reports", Right.READ, refuses=(404,))
-async def listed(reports: Reports, /, detector: DetectorName = None, by: _By = "decided") -> ReportList:
+async def list_reports(reports: Reports, /, detector: DetectorName = None, by: _By = "decided") -> ReportList:
     """The days with decisions, newest first, as they were counted last."""
     return await reports.days(detector, by)
 
 
 @route("GET", "/reports/{day}", Right.READ, answers="DailyReport", refuses=(404,), responses={200: _JSON_OR_PAGE})
-async def one(
+async def get_report(
     reports: Reports,
     /,
     day: Annotated[date, Path(description="The day (UTC), such as 2026-02-06.")],

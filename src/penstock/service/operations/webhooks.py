@@ -190,7 +190,7 @@ route = Routes("operations")
 
 
 @route("GET", "/webhooks", _SEEING)
-async def webhook_list(webhooks: Webhooks, /) -> WebhookList:
+async def list_webhooks(webhooks: Webhooks, /) -> WebhookList:
     """All endpoints with the state of their delivery."""
 
     def found() -> list[WebhookForm]:
@@ -200,7 +200,7 @@ async def webhook_list(webhooks: Webhooks, /) -> WebhookList:
 
 
 @route("POST", "/webhooks", Right.ADMINISTER, refuses=(400, 408, 409, 413, 415), status=201, most_bytes=_MOST_BYTES)
-async def add_webhook(webhooks: Webhooks, /, request: Request, body: Body[NewWebhook]) -> MadeWebhook:
+async def create_webhook(webhooks: Webhooks, /, request: Request, body: Body[NewWebhook]) -> MadeWebhook:
     """Add an endpoint, which gets the events from now on; only this answer shows its secret."""
     given, by = await body, who(request)
 
@@ -212,7 +212,7 @@ async def add_webhook(webhooks: Webhooks, /, request: Request, body: Body[NewWeb
 
 
 @route("GET", "/webhooks/{id}", _SEEING, refuses=(404,))
-async def webhook(webhooks: Webhooks, /, id: str) -> WebhookForm:
+async def get_webhook(webhooks: Webhooks, /, id: str) -> WebhookForm:
     """One endpoint with the state of its delivery."""
     return await asyncio.to_thread(lambda: _form(webhooks, webhooks.endpoints.get(id)))
 
@@ -232,7 +232,7 @@ async def change_webhook(webhooks: Webhooks, /, id: str, request: Request, body:
 
 
 @route("DELETE", "/webhooks/{id}", Right.ADMINISTER, refuses=(404,))
-async def remove_webhook(webhooks: Webhooks, /, id: str, request: Request) -> WebhookRemoved:
+async def delete_webhook(webhooks: Webhooks, /, id: str, request: Request) -> WebhookRemoved:
     """Remove an endpoint with its log; what waits for it is not delivered."""
     by = who(request)
     await asyncio.to_thread(lambda: webhooks.endpoints.remove(id, who=by))
@@ -240,7 +240,7 @@ async def remove_webhook(webhooks: Webhooks, /, id: str, request: Request) -> We
 
 
 @route("GET", "/webhooks/{id}/deliveries", _SEEING, refuses=(404,))
-async def deliveries(
+async def list_webhook_deliveries(
     webhooks: Webhooks,
     /,
     id: str,
@@ -262,7 +262,7 @@ async def deliveries(
 @route(
     "POST", "/webhooks/{id}/replay", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING, most_bytes=_MOST_BYTES, required=True
 )
-async def replay(webhooks: Webhooks, /, id: str, request: Request, body: Body[ReplayWebhook]) -> WebhookReplayed:
+async def replay_webhook(webhooks: Webhooks, /, id: str, request: Request, body: Body[ReplayWebhook]) -> WebhookReplayed:
     """Deliver again from an instant or an event on, in the same order and under the same ids."""
     given, by = await body, who(request)
     if (given.since is None) == (given.event is None):
@@ -273,6 +273,6 @@ async def replay(webhooks: Webhooks, /, id: str, request: Request, body: Body[Re
 
 
 @route("POST", "/webhooks/{id}/test", Right.ADMINISTER | Right.OPERATE, refuses=(404,))
-async def test(webhooks: Webhooks, /, id: str) -> WebhookAttempt:
+async def test_webhook(webhooks: Webhooks, /, id: str) -> WebhookAttempt:
     """Send an event of type `penstock.webhook.test` now, past what waits; the answer says what became of it."""
     return filled(WebhookAttempt, await asyncio.to_thread(webhooks.test, id))

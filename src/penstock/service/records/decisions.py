@@ -221,7 +221,7 @@ route = Routes("records")
 
 
 @route("GET", "/transactions/{transaction_id:path}", Right.READ, answers=RecordedDecision, refuses=(404,))
-async def transaction(
+async def get_transaction(
     router: DetectorRouter,
     personal: Unmasking,
     /,
@@ -272,7 +272,7 @@ async def _listed(
 
 
 @route("GET", "/transactions", Right.READ, answers=TransactionList, refuses=(404,))
-async def transactions(
+async def list_transactions(
     router: DetectorRouter,
     /,
     request: Request,
@@ -297,7 +297,7 @@ async def transactions(
 
 
 @route("GET", "/summaries", Right.READ, answers=SummaryList, refuses=(404,))
-async def summaries(
+async def list_summaries(
     router: DetectorRouter,
     /,
     request: Request,
@@ -319,7 +319,7 @@ async def summaries(
 
 
 @route("GET", "/entities/{entity}/{key:path}", Right.READ, answers="Entity", refuses=(404,))
-async def features(
+async def get_entity(
     router: DetectorRouter, /, entity: str, key: str, request: Request, detector: DetectorName = None
 ) -> dict[str, Any]:
     """The current features of one key."""
@@ -328,14 +328,14 @@ async def features(
 
 
 @route("GET", "/stats", Right.READ, answers=Stats, refuses=(404,))
-async def stats(router: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
+async def get_statistics(router: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
     """Statistics: decisions so far, latencies, and known outcomes from labels."""
     among = router.chosen(detector)
     return statistics(among) | await asyncio.to_thread(known_outcomes, among)
 
 
 @route("GET", "/stats/overview", Right.READ, answers=Overview, refuses=(404,))
-async def overview(router: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
+async def get_statistics_overview(router: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
     """Statistics, with counts and money by minute for the last hour and by hour for the last day."""
     among = router.chosen(detector)
     series = over_time([served.engine.totals.series() for served in among], money=not several_currencies(among))
@@ -344,6 +344,6 @@ async def overview(router: DetectorRouter, /, detector: DetectorName = None) -> 
 
 
 @route("GET", "/detectors", Right.READ, answers="Detectors", tag="service")
-async def detectors(router: DetectorRouter, /) -> dict[str, Any]:
+async def list_detectors(router: DetectorRouter, /) -> dict[str, Any]:
     """The served detectors: events, features, models, rules and policy of each."""
     return {"detectors": [served.engine.describe() for served in router.values()]}

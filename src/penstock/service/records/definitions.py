@@ -336,6 +336,6 @@ route = Routes("service")
 
 
 @route("GET", "/detectors/{name}/definition", Right.READ, refuses=(404,))
-async def definition(router: DetectorRouter, verifying: Verifying, /, name: str) -> DetectorDefinition:
+async def get_detector_definition(router: DetectorRouter, verifying: Verifying, /, name: str) -> DetectorDefinition:
     """The definition of a detector: event, features, models, rules, thresholds, versions, state; and examples to try."""
     return definition_of(router.named(name).engine, verifying.parity(name))

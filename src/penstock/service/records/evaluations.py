@@ -226,17 +226,17 @@ def card_of(settings: Settings, detector: str, version: str) -> ModelCard:
 route = Routes("models")
 
 _CARD = answer(ModelCard)
-_CARD["content"] |= text_content("text/html")
+_CARD["content"] |= text_content("text/html", "<!doctype html><title>Model card</title>")
 
 
 @route("GET", "/detectors/{name}/models/{version}/evaluation", Right.READ, refuses=(404,))
-async def evaluation(router: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
+async def get_model_evaluation(router: DetectorRouter, settings: Settings, /, name: str, version: str) -> ModelEvaluation:
     """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
     return await asyncio.to_thread(evaluation_of, settings, router.named(name).engine.detector, version)
 
 
 @route("GET", "/detectors/{name}/models/{version}/card", Right.READ, answers=ModelCard, refuses=(404,), responses={200: _CARD})
-async def card(
+async def get_model_card(
     router: DetectorRouter,
     settings: Settings,
     /,

@@ -131,7 +131,7 @@ route = Routes("access")
 
 
 @route("POST", "/detectors/{name}/erasures", Right.ADMINISTER, takes=AskErasure, refuses=(400, 404, 413, 415))
-async def erase(router: DetectorRouter, personal: Unmasking, /, name: str, request: Request) -> Erased:
+async def erase_person(router: DetectorRouter, personal: Unmasking, /, name: str, request: Request) -> Erased:
     """Erase one person: the key of their personal data is destroyed. Decisions stay, and can be verified."""
     served = router.named(name)
     given = decoded(await raw_body(request, _MOST_BYTES), AskErasure)

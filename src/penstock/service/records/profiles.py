@@ -141,7 +141,7 @@ route = Routes("records")
 
 
 @route("GET", "/users/{key:path}/risk-profile", Right.READ, answers=RiskProfile, refuses=(404,))
-async def risk_profile(
+async def get_risk_profile(
     profiles: RiskProfiles,
     /,
     key: str,

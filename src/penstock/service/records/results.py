@@ -71,7 +71,7 @@ _RESULTS = {200: {"description": "Done.", "content": json_content({"type": "arra
 
 
 @route("GET", "/results/recent", Right.READ, answers="Result", refuses=(404,), responses=_RESULTS)
-async def recent(router: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
+async def list_recent_results(router: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
     """The latest decided transactions, newest first, as flat objects: every feature under its name."""
     asked, among = PageRequest(k), router.chosen(detector)
     found, _ = await asyncio.to_thread(page, among, asked, None)
@@ -79,13 +79,13 @@ async def recent(router: DetectorRouter, /, k: HowMany = USUAL, detector: Detect
 
 
 @route("GET", "/get", Right.READ, answers="Result", refuses=(404,), responses=_RESULTS)
-async def get(router: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
+async def get_results(router: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
     """The same as /results/recent."""
-    return await recent(router, k, detector)
+    return await list_recent_results(router, k, detector)
 
 
 @route("GET", "/alerts", Right.READ, answers=AlertList, refuses=(404,))
-async def alerts(
+async def list_recent_alerts(
     router: DetectorRouter,
     /,
     limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = 100,

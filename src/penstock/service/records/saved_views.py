@@ -68,14 +68,14 @@ route = Routes("service")
 
 
 @route("GET", "/views", Right.READ)
-async def view_list(views: SavedViews, /, request: Request) -> ViewList:
+async def list_views(views: SavedViews, /, request: Request) -> ViewList:
     """Saved views of the console: the user's own and shared ones."""
     found = await asyncio.to_thread(views.of, who(request))
     return ViewList([_form(each) for each in found])
 
 
 @route("POST", "/views", Right.READ, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES)
-async def save_view(views: SavedViews, /, request: Request, body: Body[SaveView]) -> ViewForm:
+async def create_view(views: SavedViews, /, request: Request, body: Body[SaveView]) -> ViewForm:
     """Save a view that only its owner sees."""
     given, owner = await body, who(request)
     return _form(await asyncio.to_thread(views.save, given.page, given.name, given.search, owner=owner, shared=False))
@@ -89,7 +89,7 @@ async def share_view(views: SavedViews, /, request: Request, body: Body[SaveView
 
 
 @route("DELETE", "/views/{id}", Right.READ, refuses=(404,))
-async def remove_view(views: SavedViews, /, id: str, request: Request) -> ViewRemoved:
+async def delete_view(views: SavedViews, /, id: str, request: Request) -> ViewRemoved:
     """Remove a view: one's own, or as an administrator any shared one."""
     by, any_owner = who(request), may(request, Right.ADMINISTER)
     await asyncio.to_thread(lambda: views.remove(id, who=by, any_owner=any_owner))

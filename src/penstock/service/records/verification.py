@@ -219,6 +219,8 @@ route = Routes("records")
 
 
 @route("POST", "/verify/{transaction_id:path}", Right.READ, refuses=(404, 429))
-async def verified(verifying: Verifying, /, transaction_id: str, request: Request, detector: DetectorName = None) -> Verified:
+async def verify_decision(
+    verifying: Verifying, /, transaction_id: str, request: Request, detector: DetectorName = None
+) -> Verified:
     """Recompute a recorded decision from the log, and compare it to the last bit."""
     return await verifying.verify(detector, printable(transaction_id), actor_of(request))
