@@ -50,8 +50,8 @@ export function targetOf(hit: Hit): Target {
 
 /** A hit as a line: what it is called, and what it is about. */
 export function lineOf(hit: Hit): { group: string; title: string; about: string } {
-  const amount = hit.amount === null ? [] : [money(hit.amount, hit.currency)];
-  const decision = hit.decision === null ? [] : [hit.decision.toLowerCase()];
+  const amount = typeof hit.amount === "number" ? [money(hit.amount, hit.currency)] : [];
+  const decision = hit.decision ? [hit.decision.toLowerCase()] : [];
   const what = hit.kind === "entity" ? [words(hit.entity ?? "")] : [];
   const told = hit.kind === "transaction" && hit.title !== hit.id ? [hit.id] : [];
   const about = [...what, ...decision, ...(hit.about ? [hit.about] : []), ...told].join(" · ");
