@@ -107,6 +107,7 @@ def test_closing_waits_for_the_running_computation_and_drops_the_others():
         values.newest("b", 1, second)
         await wait_until_async(lambda: first.calls)
         closing = asyncio.ensure_future(values.close())
+        await asyncio.sleep(0)  # closing has begun
         first.may_end.set()
         await closing
         assert (first.calls, second.calls) == (1, 0)
