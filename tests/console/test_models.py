@@ -168,7 +168,7 @@ def test_a_column_of_drift_opens_its_distribution_and_those_without_data_are_hid
         "notes": [],
         "columns": [column("amount", "drifted"), column("hour", "few")],
     }
-    page.route("**/detectors/*/drift", lambda route: route.fulfill(json=report))
+    page.route("**/detectors/*/drift?detail=false", lambda route: route.fulfill(json=report))
     page.route("**/detectors/*/drift/amount", lambda route: route.fulfill(json=whole))
     page.goto(f"{server.url}/console/models?tab=drift")
     table = page.get_by_role("table", name="Drift by column")
