@@ -65,8 +65,9 @@ GOES_ON = {
 }
 """Commands that go on until they are stopped, and what their output matches once they are up."""
 
-ASKS = r"curl (?!.*-[dX])|redis-cli |psql "
-"""Commands that only read; what they read may come a little later, so they are repeated until they print what the page says."""
+ASKS = r"curl (?!.*-[dX])|redis-cli |psql |curl .*/cases/next"
+"""Commands that only read, or take what waits; that may come a little later, so they are repeated until they print what the
+page says."""
 
 QUICK = {
     r"(?<!banking --seed 1 )(?<!simulate card )--events [\d_]+": "--events 30000",  # those two print what only more teach
@@ -173,6 +174,7 @@ class Recipe:
             assert time.monotonic() < until, f"{command}\n{difference}\nin {printed[:4000]}"
             time.sleep(0.5)
             printed = self.shell.attempt(self._here(command)).stdout
+            self.printed[-1] = command, printed
 
 
 def parsed(printed: str) -> Any:
