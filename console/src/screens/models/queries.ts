@@ -63,7 +63,9 @@ export function useDrift(name: string) {
     staleTime: 60_000,
     // The generic client forgets that pairs are pairs.
     queryFn: async () =>
-      say(await api.GET("/detectors/{name}/drift", { params: { path: { name }, query: { detail: false } } })) as Schemas["DriftReport"],
+      say(
+        await api.GET("/detectors/{name}/drift", { params: { path: { name }, query: { detail: false } } }),
+      ) as Schemas["DriftReport"],
   });
 }
 
