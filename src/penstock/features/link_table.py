@@ -8,12 +8,10 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.features.entity import Entity
 from penstock.features.kernel import link_words as k
 from penstock.features.kernel.hash_tables import STRIDE, can_split
 from penstock.features.kernel.link_copying import (
@@ -27,7 +25,7 @@ from penstock.features.kernel.link_copying import (
     tie_nodes,
 )
 from penstock.features.kernel.link_writing import sweep_links
-from penstock.features.kernel.links import apply_links, read_codes, tell_links
+from penstock.features.kernel.links import apply_links, tell_links
 from penstock.features.kernel.words import (
     FORGOTTEN,
     FREE_SLOT,
@@ -35,7 +33,6 @@ from penstock.features.kernel.words import (
     KEY_TOP,
     LARGEST,
     LATE,
-    NO_EVENT,
     OVERFLOWED,
     PAUSED,
     RING_TOP,
@@ -45,7 +42,8 @@ from penstock.features.kernel.words import (
     TOO_LATE,
 )
 from penstock.features.link_plan import EntityLinks
-from penstock.features.memory import roomy
+from penstock.features.linked_keys import LinkedKeys
+from penstock.features.memory import enlarged, roomy
 from penstock.messages import Batch
 
 _LOG2S = 64
@@ -56,11 +54,11 @@ _NEW_NODE_WORDS = 2 * k.NODE + 3 * (1 << k.SMALLEST_LOG2)
 """What a new node takes at most with its hash place, its first entries and a ring."""
 
 
-class LinkTable:
+class LinkTable(LinkedKeys[EntityLinks]):
     """The links of one entity's keys."""
 
     def __init__(self, plan: EntityLinks) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self.state = self._empty()
         self._linked = np.zeros(len(plan.plan.links), np.bool_)
 
@@ -80,39 +78,6 @@ class LinkTable:
         )
 
     # ---- events and labels
-
-    def codes_of(self, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:
-        """The codes of events, or of some rows: see `LinkPlan.fields`."""
-        x, codes = batch.x[rows], batch.codes[rows]
-        found = np.empty((len(x), int(self.plan.plan.fields[:, 0].max()) + 1), np.int64)
-        read_codes(self.plan.plan, x, codes, found)
-        return found
-
-    def apply(
-        self,
-        batch: Batch,
-        clock_us: int,
-        keep: NDArray[np.bool_],
-        admission: NDArray[np.uint8],
-        *,
-        moves: bool = True,
-        read: bool = True,
-        write: bool = True,
-    ) -> None:
-        """Run a batch through the links: see `kernel.links.apply_links`."""
-        self._apply(batch, self.codes_of(batch), clock_us, keep, admission, moves, read, write)
-
-    def is_of(self, entity: Entity) -> bool:
-        """Whether the keys of this entity are linked."""
-        return (self.plan.entity.fields, self.plan.entity.roles) == (entity.fields, entity.roles)
-
-    def look(self, key: int, batch: Batch) -> None:
-        """Answer all questions about a key, whatever its role, as of the time of a batch of one row without an event."""
-        codes, plan = np.zeros((1, int(self.plan.plan.fields[:, 0].max()) + 1), np.int64), self.plan
-        codes[:, : len(plan.by_role)] = key
-        asked = replace(batch, kinds=np.full(1, NO_EVENT, np.uint8))
-        nothing = np.zeros(1, np.bool_), np.zeros(1, np.uint8)
-        self._apply(asked, codes, int(batch.time_us[0]), *nothing, moves=False, read=True, write=False)
 
     def _apply(
         self,
@@ -175,17 +140,17 @@ class LinkTable:
         state, meta, plan = self.state, self.state.meta, self.plan.plan
         nodes = 2 * len(plan.links) + 1
         if meta[SLOTS] + nodes > len(state.nodes):
-            self.state = self.state._replace(nodes=_enlarged(state.nodes, len(state.nodes) + nodes, int(meta[SLOTS])))
+            self.state = self.state._replace(nodes=enlarged(state.nodes, len(state.nodes) + nodes, int(meta[SLOTS])))
         need = max(4 * len(plan.links) << int(max(meta[LARGEST] + 1, k.SMALLEST_LOG2)), room_for(words))
         if meta[RING_TOP] + need > len(state.pool):
-            pool = _enlarged(state.pool.reshape(-1, k.NODE), (len(state.pool) + need) // k.NODE, int(meta[RING_TOP]) // k.NODE)
+            pool = enlarged(state.pool.reshape(-1, k.NODE), (len(state.pool) + need) // k.NODE, int(meta[RING_TOP]) // k.NODE)
             self.state = self.state._replace(pool=pool.reshape(-1))
         wanted = max(4 << (63 - int(meta[KEY_SHIFT])), 8 * (int(meta[KEY_TOP]) // STRIDE + nodes))
         if len(state.key_directory) < wanted:
             self.state = self.state._replace(key_directory=np.resize(state.key_directory, wanted))
         if not can_split(len(state.table), wanted, meta, TABLE_USED, KEY_SHIFT, KEY_TOP, nodes, nodes):
             length = int(meta[KEY_TOP]) + (nodes + 2) * STRIDE
-            self.state = self.state._replace(table=_enlarged(state.table, length, int(meta[KEY_TOP])))
+            self.state = self.state._replace(table=enlarged(state.table, length, int(meta[KEY_TOP])))
 
     # ---- figures
 
@@ -300,9 +265,3 @@ def _records(plan: k.LinkPlan, copy: LinkCopy) -> Iterator[bytes]:
                 entries.append(flat[at : at + size].tobytes())
                 at += size
             yield head.tobytes() + b"".join(sorted(entries))
-
-
-def _enlarged(array: NDArray[np.int64], lines: int, used: int) -> NDArray[np.int64]:
-    larger = roomy(2 * lines, array.shape[1])
-    larger[:used] = array[:used]
-    return larger

@@ -51,3 +51,10 @@ def roomy(lines: int, width: int) -> NDArray[np.int64]:
 @cache
 def _machine_bytes() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def enlarged(array: NDArray[np.int64], lines: int, used: int) -> NDArray[np.int64]:
+    """Twice so many lines, of which the first are those in use."""
+    larger = roomy(2 * lines, array.shape[1])
+    larger[:used] = array[:used]
+    return larger

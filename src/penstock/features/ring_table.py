@@ -7,18 +7,17 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.features.entity import Entity
 from penstock.features.kernel.components import words as k
-from penstock.features.kernel.components.epochs import apply_rings, nodes_touched, place_nodes, read_ring_codes, tell_ring
+from penstock.features.kernel.components.epochs import apply_rings, nodes_touched, place_nodes, tell_ring
 from penstock.features.kernel.hash_tables import STRIDE, can_split
-from penstock.features.kernel.words import KEY_SHIFT, KEY_TOP, NO_EVENT, SALT, SLOTS, TABLE_USED, TOO_LATE
+from penstock.features.kernel.words import KEY_SHIFT, KEY_TOP, SALT, SLOTS, TABLE_USED, TOO_LATE
 from penstock.features.link_plan import EntityRing
-from penstock.features.memory import roomy
+from penstock.features.linked_keys import LinkedKeys
+from penstock.features.memory import enlarged, roomy
 from penstock.messages import Batch
 
 _NOT_BEGUN = -(1 << 62)
@@ -63,13 +62,13 @@ class Epoch:
         """Make room for one more event, unless there is."""
         state, meta, more = self.state, self.state.meta, len(self._plan.values) + 2
         if meta[SLOTS] + more > len(state.nodes):
-            self.state = state = state._replace(nodes=_enlarged(state.nodes, len(state.nodes) + more, int(meta[SLOTS])))
+            self.state = state = state._replace(nodes=enlarged(state.nodes, len(state.nodes) + more, int(meta[SLOTS])))
         wanted = max(4 << (63 - int(meta[KEY_SHIFT])), 8 * (int(meta[KEY_TOP]) // STRIDE + more))
         if len(state.key_directory) < wanted:
             self.state = state = state._replace(key_directory=np.resize(state.key_directory, wanted))
         if not can_split(len(state.table), wanted, meta, TABLE_USED, KEY_SHIFT, KEY_TOP, more, more):
             length = int(meta[KEY_TOP]) + (more + 2) * STRIDE
-            self.state = state._replace(table=_enlarged(state.table, length, int(meta[KEY_TOP])))
+            self.state = state._replace(table=enlarged(state.table, length, int(meta[KEY_TOP])))
 
     def load(self, count: int, records: NDArray[np.int64]) -> None:
         """Take in nodes, each after its slot, in any order."""
@@ -82,51 +81,14 @@ class Epoch:
             self.enlarge()
 
 
-class RingTable:
+class RingTable(LinkedKeys[EntityRing]):
     """The rings of one entity's keys."""
 
     def __init__(self, plan: EntityRing) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self.older, self.newer = Epoch(plan), Epoch(plan)
 
     # ---- events and labels
-
-    def codes_of(self, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:
-        """The codes of events, or of some rows: see `RingPlan.fields`."""
-        x, codes = batch.x[rows], batch.codes[rows]
-        found = np.empty((len(x), self._columns), np.int64)
-        read_ring_codes(self.plan.plan, x, codes, found)
-        return found
-
-    @property
-    def _columns(self) -> int:
-        return int(self.plan.plan.fields[:, 0].max()) + 1
-
-    def apply(
-        self,
-        batch: Batch,
-        clock_us: int,
-        keep: NDArray[np.bool_],
-        admission: NDArray[np.uint8],
-        *,
-        moves: bool = True,
-        read: bool = True,
-        write: bool = True,
-    ) -> None:
-        """Run a batch through the rings: see `kernel.components.epochs.apply_rings`."""
-        self._apply(batch, self.codes_of(batch), clock_us, keep, admission, moves, read, write)
-
-    def is_of(self, entity: Entity) -> bool:
-        """Whether the keys of this entity form the rings."""
-        return (self.plan.entity.fields, self.plan.entity.roles) == (entity.fields, entity.roles)
-
-    def look(self, key: int, batch: Batch) -> None:
-        """Answer all questions about a key, whatever its role, as of the time of a batch of one row without an event."""
-        codes = np.zeros((1, self._columns), np.int64)
-        codes[:, : len(self.plan.by_role)] = key
-        asked = replace(batch, kinds=np.full(1, NO_EVENT, np.uint8))
-        nothing = np.zeros(1, np.bool_), np.zeros(1, np.uint8)
-        self._apply(asked, codes, int(batch.time_us[0]), *nothing, moves=False, read=True, write=False)
 
     def _apply(
         self,
@@ -283,9 +245,3 @@ class RingCopy:
             records = np.column_stack((slots, self._epochs[number].nodes[slots]))
             self.taken.append((f"nodes.{number}.{self._chunks}", records.reshape(-1)))
             self._chunks += 1
-
-
-def _enlarged(array: NDArray[np.int64], lines: int, used: int) -> NDArray[np.int64]:
-    larger = roomy(2 * lines, array.shape[1])
-    larger[:used] = array[:used]
-    return larger

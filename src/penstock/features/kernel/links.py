@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from penstock.features.kernel.handles import read_keys
 from penstock.features.kernel.link_blocks import node_code
 from penstock.features.kernel.link_reading import ask
 from penstock.features.kernel.link_words import K_KINDS, K_VALUE, K_WHERE, KEY_SIDE, VALUE_SIDE
@@ -75,9 +74,3 @@ def tell_links(P, S, code, time, change):
         return False
     tell(S, code, time, change)
     return True
-
-
-@njit(_nrt=False, error_model="numpy")
-def read_codes(P, x, codes, found):
-    """The codes of every event, int64 (n, columns): see `LinkPlan.fields`."""
-    read_keys(P.fields, x, codes, found)

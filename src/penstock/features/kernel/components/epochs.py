@@ -36,7 +36,6 @@ from penstock.features.kernel.components.words import (
     TOTAL,
     VALUES,
 )
-from penstock.features.kernel.handles import read_keys
 from penstock.features.kernel.hash_tables import can_split, find_slot, place_key
 from penstock.features.kernel.link_blocks import node_code
 from penstock.features.kernel.link_words import VALUE_SIDE
@@ -114,12 +113,6 @@ def tell_ring(P, S, code, time, change):
         node[EARLIEST] = min(node[EARLIEST], S.nodes[fraud, FIRST])
         fraud = S.nodes[fraud, NEXT]
     return True
-
-
-@njit(_nrt=False, error_model="numpy")
-def read_ring_codes(P, x, codes, found):
-    """The codes of every event, int64 (n, columns): see `words.RingPlan.fields`."""
-    read_keys(P.fields, x, codes, found)
 
 
 # ---------------------------------------------------------------- questions
