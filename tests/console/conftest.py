@@ -48,7 +48,7 @@ COLOURS_CHANGED = """() => Promise.allSettled(
 
 
 class Demo:
-    """A running `penstock demo`; `restart` stops it and starts it again on the same port and folder."""
+    """A running `penstock demo`; `restart` stops it and starts it again on the same port and folder, or with other options."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -86,8 +86,9 @@ class Demo:
         assert found, self._log.read_text()[-2000:]
         return str(found[-1])
 
-    def restart(self) -> None:
+    def restart(self, *options: str) -> None:
         self.stop()
+        self._options = options or self._options
         self.start()
 
 
