@@ -53,6 +53,14 @@ def test_a_signal_that_meets_the_main_thread_with_the_lock_of_what_stops_it_bloc
     assert run(program, signal.SIGTERM, signal.SIGINT)[:2] == (0, "down\n")
 
 
+def test_a_signal_that_does_not_interrupt_the_main_thread_asks_to_stop_too():
+    """As one does that comes between the main thread's last look at its signals and a wait without time-out."""
+    elsewhere = "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"  # receives what the main thread blocks
+    elsewhere += "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+    program = PROGRAM.format(stop="stop.set", within_s=10, asked="True", then="stop.wait()")
+    assert run(program.replace('print("up"', elsewhere + 'print("up"'), signal.SIGTERM)[:2] == (0, "down\n")
+
+
 @pytest.mark.parametrize(("numbers", "within_s"), [([signal.SIGTERM], 0.5), ([signal.SIGTERM, signal.SIGINT], 600)])
 def test_a_process_that_does_not_stop_is_ended_and_says_so(numbers, within_s):
     program = PROGRAM.format(stop="lambda: None", within_s=within_s, asked="True", then="stop.wait()")
