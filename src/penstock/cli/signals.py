@@ -2,13 +2,10 @@
 
 import _thread
 import atexit
-import functools
 import itertools
 import logging
 import os
 import signal
-import socket
-import threading
 import time
 from collections.abc import Callable
 
@@ -47,35 +44,18 @@ def on_signal(name: str, *works: Callable[[], None]) -> None:
     """Run these on every signal of this name, each in a thread that keeps no process alive.
 
     Not in the handler: that interrupts the main thread anywhere, perhaps while it holds the very lock that is needed, or in the
-    middle of another handler; and it waits until the main thread runs Python, which may be never: a signal that another thread
-    receives, or that comes right before the main thread begins a wait without time-out, does not end that wait. So the
-    interpreter writes the numbers of signals to a socket as they come, which a thread reads. A SIGHUP that `nohup` has
-    switched off stays off.
+    middle of another handler. The interpreter runs handlers in the main thread alone, and a signal that comes right before a
+    wait does not end it: so the main thread waits with time-outs. A SIGHUP that `nohup` has switched off stays off.
     """
     number = getattr(signal, name, None)  # Windows does not have all of them
     if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
         return
-    _works[number] = works
-    _read_signals()
-    signal.signal(number, lambda _number, _frame: None)  # without a handler in Python the interpreter writes nothing
 
+    def handle(_number: int, _frame: object) -> None:
+        for work in works:
+            _thread.start_new_thread(work, ())
 
-_works: dict[int, tuple[Callable[[], None], ...]] = {}
-
-
-@functools.cache
-def _read_signals() -> None:
-    """Start the thread that reads the numbers of signals; once in a process."""
-    reading, writing = socket.socketpair()
-    writing.setblocking(False)
-    signal.set_wakeup_fd(writing.detach(), warn_on_full_buffer=False)  # who sends so many has been heard
-
-    def read() -> None:
-        while numbers := reading.recv(4096):
-            for work in itertools.chain.from_iterable(_works.get(number, ()) for number in numbers):
-                _thread.start_new_thread(work, ())
-
-    threading.Thread(target=read, name="signals", daemon=True).start()
+    signal.signal(number, handle)
 
 
 def _ignore() -> None:
