@@ -18,7 +18,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 KERNELS = PACKAGE / "kernels.json"
-"""What the compiled kernels of a wheel fit: {"processor", "numba", "python"}; there is none where none came along."""
+"""What the compiled kernels of a wheel fit: {"processor", "numba", "python"}; None in a package without kernels."""
 
 PROCESSORS = {"x86_64": "x86-64-v3", "aarch64": "generic"}
 """The processors that kernels of a wheel are compiled for, by architecture; in LLVM's words."""

@@ -69,7 +69,7 @@ def put(client, *events):
     ("url", "said"),
     [
         ("redis://", "names no Redis"),
-        ("redis://h/transactions", r"'transactions' is none.*redis://h\?prefix=transactions\."),
+        ("redis://h/transactions", r"'transactions' is not one.*redis://h\?prefix=transactions\."),
         ("redis://:secret@h/x", r"redis://h\?prefix=x\."),
         ("redis://h?decision=x", "'decision' is not known; there are prefix, keep"),
         ("redis://h?keep=many", "keep='many'"),

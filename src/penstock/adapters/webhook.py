@@ -51,7 +51,9 @@ class Webhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(f"channel {self.name!r}: url = {self.url!r} is none; it reads https://HOST/PATH")
+            raise ConfigurationError(
+                f"channel {self.name!r}: url = {self.url!r} is not an address of HTTPS; it reads https://HOST/PATH"
+            )
 
     def send(self, alert: Alert) -> str:
         """Post the alert; returns the response.

@@ -23,7 +23,7 @@ def find(where: Database | Transaction, case_id: str, now: int) -> Case:
     """One case.
 
     Raises:
-        NotFound: there is none with this id.
+        NotFound: no case has this id.
     """
     ask = where.run if hasattr(where, "run") else where.read
     rows = ask(f"SELECT {COLUMNS} FROM cases WHERE id = :id", {"id": case_id, "now": now})  # noqa: S608 - names of columns

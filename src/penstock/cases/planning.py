@@ -35,7 +35,7 @@ def plan(cases: Cases, case_id: str, who: str, planned: Planned, note: str | Non
     A case that is assigned to a colleague returns to its queue, unless the colleague holds it.
 
     Raises:
-        MalformedEvent: the priority or a tag is none.
+        MalformedEvent: the priority or a tag is not valid.
         Conflict: the case is decided, and something else than its tags is planned; or a colleague holds it.
     """
     check_note(note)

@@ -106,7 +106,7 @@ class Commands(click.Group):
         """The command with this name.
 
         Raises:
-            UsageError: there is none; suggests similar names.
+            UsageError: no command has this name; suggests similar names.
         """
         if cmd_name not in COMMANDS:
             raise click.UsageError(f"there is no command {cmd_name!r}.{did_you_mean(cmd_name, COMMANDS)}", ctx)

@@ -159,7 +159,7 @@ def guard_of(text: str) -> Guard:
     300
 
     Raises:
-        DeclarationError: it is none.
+        DeclarationError: it is not a guard.
     """
     figure, *rest = text.replace(",", " ").split() or [""]
     values: dict[str, object] = {"figure": figure}
@@ -179,7 +179,7 @@ def guards_of(values: Sequence[object]) -> tuple[Guard, ...]:
     0.02
 
     Raises:
-        DeclarationError: one of them is none.
+        DeclarationError: one of them is not a guard.
     """
     for each in values:
         figure = each.get("figure") if isinstance(each, dict) else None

@@ -81,7 +81,7 @@ class Judge:
     def decide(self, x: NDArray[np.float64], scores: NDArray[np.float64], failed: NDArray[np.bool_] | None = None) -> Verdicts:
         """Decide every row of x (n, width), in which the columns of rules are filled.
 
-        scores: (n, 1 + m), the probability first; NaN where there is none. failed: (n,), where that is because something
+        scores: (n, 1 + m), the probability first; NaN if absent. failed: (n,), where that is because something
         failed.
         """
         n = len(scores)

@@ -141,7 +141,7 @@ class Narrator:
         moved: Sequence[float],
         lowered: int = NO_ACTION,
     ) -> Explanation:
-        """Everything the decision says for itself; `moved` are the contributions, empty where there are none. lowered: what was
+        """Everything the decision says for itself; `moved` are the contributions, empty if there are none. lowered: what was
         asked for where a rule lowered it.
         """
         fired = [rule for rule in self.rules if row.numbers[rule.index] == 1.0]

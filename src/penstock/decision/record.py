@@ -14,7 +14,7 @@ Columns of a record of kind `decisions`, n rows:
 While a trial runs (`penstock.engine.trials.shadow`) also
 
     would         uint8 (n, 1 + t)      the champion's action alone, then each candidate's; `NO_ACTION`: failed
-    trial_scores  float64 (n, 1 + c)    the champion's probability and each challenger's; left out where there is none
+    trial_scores  float64 (n, 1 + c)    the champion's probability and each challenger's; left out without challengers
     decided_by    uint8 (n,)            1 where the challenger that has a share decided; `scores` are then its own
 
 `meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_ms` by stage, and where rows were

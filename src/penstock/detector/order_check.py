@@ -17,7 +17,7 @@ from penstock.rules import Rule
 def no_longer_lowering(detector: Detector, suggested: Mapping[str, float] | None) -> list[str]:
     """Rules that version 0.1 would let decide where the score, or a failure, asks for more: one sentence for each.
 
-    suggested: the thresholds of the models; None where there are none yet, and any score may reach those that the policy leaves
+    suggested: the thresholds of the models; None if there are none yet, and any score may reach those that the policy leaves
     to them.
     """
     if detector.policy.order == RULES_FIRST:

@@ -41,7 +41,7 @@ class Recipe:
         if self.rows < 1 or self.hold_out < 1 or self.folds < 1 or self.trials < 0:
             raise DeclarationError(f"{self}: give at least one row, one held out, one fold, and no fewer than 0 trials")
         if self.imbalance not in TREATMENTS:
-            raise DeclarationError(f"recipe: imbalance={self.imbalance!r} is none of {', '.join(TREATMENTS)}")
+            raise DeclarationError(f"recipe: imbalance={self.imbalance!r} is not one of {', '.join(TREATMENTS)}")
 
     def divided(self, events: int) -> tuple[int, int]:
         """The numbers of training and hold-out events among this many events."""

@@ -50,7 +50,7 @@ class Follower(ABC, Generic[C]):
 
     @abstractmethod
     def load(self, engine: Engine, stopped: Callable[[], bool], /) -> C | None:
-        """The change to apply to an engine, loaded and checked; None if there is none, or if stopped. May take a while.
+        """The change to apply to an engine, loaded and checked; None if absent, or if stopped. May take a while.
 
         Raises:
             PenstockError: it cannot be loaded.

@@ -32,7 +32,7 @@ _TOGETHER, _ROWS_TOGETHER = 256, 4096
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Decisions that follow one another, the oldest first. keys: by entity, (n, roles), 0 where there is none."""
+    """Decisions that follow one another, the oldest first. keys: by entity, (n, roles), 0 if absent."""
 
     seqs: NDArray[np.int64]
     decided_us: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""A condition on one event, as a rule would see it: asked of a running engine, and nothing changes.
+"""A condition evaluated on one event as a rule would see it, by a running engine, which stays as it is.
 
 The event is looked at on the engine's thread. What evaluates the condition may run on any: it is compiled for this one event,
 which takes longer than the event itself, and must not keep others waiting.

@@ -66,7 +66,7 @@ def ensemble_of(
 
 
 def shipped_ensemble(detector: Detector, keep_in: Path | None = None) -> Ensemble | None:
-    """The models of a detector of the package that a wheel brings along; None where there are none, or they do not fit.
+    """The models of a detector of the package that a wheel brings along; None if there are none, or they do not fit.
 
     keep_in: the folder of bundles that gets a copy, from which decisions can be verified later. It does not become champion:
     the first training of one's own does.

@@ -110,7 +110,7 @@ def feature_of(
         return derive(name, described.derive)
     if described.kind not in KINDS:
         words = (
-            f"kind {described.kind!r} is none of {', '.join(KINDS)}" if described.kind else "say its kind, or what to derive"
+            f"kind {described.kind!r} is not one of {', '.join(KINDS)}" if described.kind else "say its kind, or what to derive"
         )
         raise DeclarationError(f"{place}: {words}.{did_you_mean(described.kind or '', KINDS)}")
     if (described.field is not None) != (described.kind in OF_A_FIELD):

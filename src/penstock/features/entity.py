@@ -111,7 +111,7 @@ class Aggregate:
 
     @property
     def rank(self) -> int:
-        """Which quantile it is, in millionths; 0 where it is none."""
+        """Which quantile it is, in millionths; 0 for other aggregates."""
         return round((self.q or 0) * 1_000_000) if self.kind != "median" else 500_000
 
     @property
@@ -135,7 +135,7 @@ class Linked(Aggregate):
         return self._of_them("linked_frauds", delay=delay)
 
     def share_of_frauds(self, *, delay: str | None = None) -> "Linked":
-        """Known frauds / others; 0 where there are none."""
+        """Known frauds / others; 0 if there are none."""
         return self._of_them("linked_fraud_share", delay=delay)
 
     def amount(self, field: str) -> "Linked":

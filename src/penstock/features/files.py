@@ -72,7 +72,7 @@ def read_table(path: str | Path, folder: Path, place: str) -> Table:
     found = _found(Path(path), (folder, Path.cwd()), place)
     kind = _READERS.get(found.suffix.lower())
     if kind is None:
-        raise DeclarationError(f"{place}: {found.name} is none of the files that can be read: {', '.join(_READERS)}")
+        raise DeclarationError(f"{place}: {found.name} is not a file that can be read: {', '.join(_READERS)}")
     try:
         frame = _read(found, kind)
     except Exception as error:

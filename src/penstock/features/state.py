@@ -33,7 +33,7 @@ _LOOKS = 64
 class Closed(NamedTuple):
     """Which events of a batch had to stay out of state because the memory budget was used up.
 
-    row: the first of them; `NO_ROW` where there is none. level: `KNOWN_KEYS`, only the keys that were known took them in, or
+    row: the first of them; `NO_ROW` if absent. level: `KNOWN_KEYS`, only the keys that were known took them in, or
     `NO_KEYS`, none did.
     """
 

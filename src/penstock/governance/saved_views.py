@@ -90,7 +90,7 @@ class SavedViews:
         """Remove a view. any_owner: shared views of others, too.
 
         Raises:
-            NotFound: there is none that `who` may remove.
+            NotFound: `who` may remove no view of this name.
         """
         with self._database.write() as transaction:
             rows = transaction.run(f"SELECT {_COLUMNS} FROM views WHERE id = :id", {"id": id})  # noqa: S608 - names of columns

@@ -85,7 +85,7 @@ def with_active_features(database: Database, detector: Detector) -> Detector:
 
 
 def not_active(database: Database, detector: Detector, words: Collection[str]) -> str | None:
-    """A message about an inactive feature among these names; None if there is none."""
+    """A message about an inactive feature among these names; None if absent."""
     newest: dict[str, StoredFeature] = {
         each.name: each for each in FEATURE.read(database.read, detector.name) if each.state != "archived"
     }

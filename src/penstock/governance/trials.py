@@ -56,7 +56,7 @@ class TrialWork:
         self._on_alert = on_alert
 
     def announce(self, alert: Alert) -> None:
-        """Raise an alert that follows from no record: through the alert sink, or to viewers where there is none."""
+        """Raise an alert that follows from no record: through the alert sink, or without one, to viewers."""
         if self._alerted:
             self.announcements.announce(alert)
         else:

@@ -97,14 +97,14 @@ class Changes(Generic[V]):
         self.versions: list[V] = kind.read(transaction.run, detector)
 
     def of(self, name: str) -> list[V]:
-        """All versions of one thing, oldest first; empty if there is none."""
+        """All versions of one thing, oldest first."""
         return [each for each in self.versions if each.name == name]
 
     def known(self, name: str) -> list[V]:
         """All versions of one thing, oldest first.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         return known(self.kind, self.versions, name, self.detector)
 
@@ -216,7 +216,7 @@ class VersionStore(Generic[V]):
         """All versions of one thing, oldest first.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         return known(self.kind, self.versions(), name, self.detector)
 
@@ -236,7 +236,7 @@ def known(kind: Kind, versions: Sequence[V], name: str, detector: str) -> list[V
     """The versions of one thing among these.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist.
     """
     found = [each for each in versions if each.name == name]
     if not found:
@@ -263,7 +263,7 @@ def previously_active(versions: Sequence[V], name: str) -> V:
     """The version that was active before the one that is.
 
     Raises:
-        Conflict: there is none.
+        Conflict: it does not exist.
     """
     past = [each for each in versions if each.was_active and each.state != "active"]
     if not past:

@@ -105,7 +105,7 @@ def plain_numbers(text: pl.Expr, decimal: str, thousands: str) -> pl.Expr:
 
 
 def read_labels(frame: pl.DataFrame, field: str, *, fraud: Sequence[str]) -> pl.DataFrame:
-    """Labels written as words: true for these, false for others, null where there is none.
+    """Labels written as words: true for these, false for others, null if absent.
 
     >>> read_labels(pl.DataFrame({"is_fraud": ["Yes", "No", None]}), "is_fraud", fraud=["Yes"])["is_fraud"].to_list()
     [True, False, None]

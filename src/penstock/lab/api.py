@@ -43,7 +43,7 @@ class Service:
         key: what opens it, where it asks for one.
 
     Raises:
-        ConfigurationError: the URL is none of a service.
+        ConfigurationError: the URL is not that of a service.
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:

@@ -92,7 +92,7 @@ class Bench:
         """A detector by its DETECTOR of the command line, with the features added at run time.
 
         Raises:
-            PenstockError: there is none, or its file cannot be loaded.
+            PenstockError: it does not exist, or its file cannot be loaded.
         """
         return with_stored_features(self._loaded(reference), self.settings)
 

@@ -15,7 +15,7 @@ class QueryFolder:
     """A new, empty folder `queries/...` in a data folder, locked while this process uses it.
 
     Args:
-        data: the data folder. Where there is none, or nothing can be written, the system's folder for temporary files serves.
+        data: the data folder. Without one, or where nothing can be written, the system's folder for temporary files serves.
     """
 
     def __init__(self, data: Path | None) -> None:

@@ -226,7 +226,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a bundle, verified; other files are not read.
 
     Raises:
-        BundleError: there is none, it was changed, or this Penstock cannot read it.
+        BundleError: it does not exist, it was changed, or this Penstock cannot read it.
     """
     path = folder / MANIFEST
     try:

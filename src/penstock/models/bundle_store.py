@@ -113,7 +113,7 @@ def load_champion(models_dir: Path, detector: str, *, expect_fingerprint: str | 
     """The champion's ensemble of a detector.
 
     Raises:
-        BundleError: there is none, or as for `load_bundle`.
+        BundleError: it does not exist, or as for `load_bundle`.
     """
     version = champion(models_dir, detector)
     if version is None:

@@ -184,7 +184,7 @@ def check_names(names: Any) -> tuple[str, ...]:
     """The names as a tuple.
 
     Raises:
-        DeclarationError: there is none, or two are the same.
+        DeclarationError: it does not exist, or two are the same.
     """
     unique = tuple(names)
     if not unique:

@@ -199,7 +199,7 @@ def _separator(path: Path) -> str:
     """What separates the columns of a CSV file: in countries with a decimal comma, that is a semicolon."""
     with path.open("rb") as file:
         header = file.readline(_LONGEST_HEADER).decode("utf-8", "replace")
-    return max(",;\t|", key=header.count)  # the comma, where there is none of them
+    return max(",;\t|", key=header.count)  # the comma, if there is no separator
 
 
 _LONGEST_HEADER = 1 << 20

@@ -184,7 +184,7 @@ def fitting(registry: Registry, detector: Detector, version: str) -> Ensemble:
     """The ensemble of a version.
 
     Raises:
-        BundleError: there is none, it is damaged, or it reads other features than the detector computes.
+        BundleError: it does not exist, it is damaged, or it reads other features than the detector computes.
     """
     from penstock.engine.pipeline import check_fits
 
@@ -228,7 +228,7 @@ def find(registry: Registry, text: str, detector: str | None = None) -> Entry:
     """The version named in full, by its first characters, by the registry's number, or by an alias.
 
     Raises:
-        BundleError: there is none, or several.
+        BundleError: it does not exist, or several.
     """
     names = [detector] if detector is not None else registry.detectors()
     every = [entry for name in names for entry in registry.entries(name)]

@@ -93,7 +93,7 @@ def checked_value(value: str, place: str) -> str:
     """A value in the form in which it is compared: exact, but without surrounding spaces.
 
     Raises:
-        DataError: there is none, or it is too long.
+        DataError: it does not exist, or it is too long.
     """
     value = value.strip()
     if not 0 < len(value) <= LONGEST_VALUE:

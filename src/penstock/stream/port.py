@@ -85,7 +85,7 @@ def nothing(_entry: bytes) -> Sequence[Outgoing]:
 class Unit:
     """What is committed together.
 
-    entry: for the journal, empty if there is none. out: the messages that follow from it. read: the consumed messages.
+    entry: for the journal, empty if absent. out: the messages that follow from it. read: the consumed messages.
     """
 
     entry: bytes = b""

@@ -148,7 +148,7 @@ class Endpoints:
         """One endpoint.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         rows = self._database.read(f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE id = :id", {"id": id})  # noqa: S608 - names of columns
         if not rows:
@@ -191,7 +191,7 @@ class Endpoints:
         """Change an endpoint. With `rotate`, the secret before signs for another day as well.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
             MalformedEvent: the URL or the selector is invalid.
         """
         now, values = self._clock(), self._values(given)
@@ -210,7 +210,7 @@ class Endpoints:
         """Remove an endpoint with its log; what waits for it is not delivered.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         with self._database.write() as transaction:
             before = _locked(transaction, id)
@@ -268,7 +268,7 @@ class Endpoints:
         except ValueError:
             valid = False
         if not valid or parts.scheme not in ("http", "https"):
-            raise MalformedEvent(f"url {url[:200]!r} is none; it reads https://HOST/PATH", "url")
+            raise MalformedEvent(f"url {url[:200]!r} is not an address of HTTPS; it reads https://HOST/PATH", "url")
         if parts.scheme == "http" and not self._plain:
             raise MalformedEvent(
                 "url: http:// is unprotected; write https://, or allow it with the setting webhook_private", "url"

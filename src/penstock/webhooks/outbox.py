@@ -54,7 +54,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Interest:
-    """What some endpoints want of the events that happen. Empty if there is none."""
+    """What some endpoints want of the events that happen."""
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._chosen = [(each.created_us - _EARLIER_US, each.selector) for each in endpoints]

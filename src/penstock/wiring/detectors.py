@@ -30,7 +30,7 @@ def load_detector(reference: str) -> Detector:
             declares several.
 
     Raises:
-        ConfigurationError: there is none of this name.
+        ConfigurationError: no detector has this name.
         DeclarationError: the file cannot be loaded; names file and line.
     """
     path, _, name = reference.partition(":")

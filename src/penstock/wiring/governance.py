@@ -125,7 +125,7 @@ def with_stored_features_and_lists(detector: Detector, settings: Settings) -> De
 
 
 def key_kept(detector: Detector, settings: Settings) -> bytes | None:
-    """The key of the tokens on those lists; None if there is none."""
+    """The key of the tokens on those lists; None if absent."""
     if not detector.schema.personal:
         return None
     path = settings.data / PERSONAL_KEY

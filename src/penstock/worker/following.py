@@ -20,7 +20,7 @@ class FollowerThread:
     """Drives a follower for one shard.
 
     Args:
-        engine: returns the shard's engine; None while there is none.
+        engine: returns the shard's engine; None before it is open.
     """
 
     def __init__(self, follower: Follower[Any], engine: Callable[[], Engine | None]) -> None:

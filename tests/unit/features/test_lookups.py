@@ -280,7 +280,7 @@ def test_the_declaring_folder_comes_before_the_working_directory(tmp_path, monke
 
 def test_an_unknown_kind_of_file_is_refused(tmp_path):
     (tmp_path / "t.json").write_text("{}")
-    with pytest.raises(DeclarationError, match=r"t\.json is none of the files"):
+    with pytest.raises(DeclarationError, match=r"t\.json is not a file that can be read"):
         lookup("v", "k", table="t.json").load(tmp_path, layout_of(k=Type.NUMBER))
 
 

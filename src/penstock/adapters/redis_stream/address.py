@@ -48,8 +48,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
             )
         if database and not database.isdecimal():
             raise ConfigurationError(
-                f"{shown_url(url)!r}: a Redis database has a number, {database!r} is none; what the names of the streams begin "
-                f"with is written redis://{parts.netloc.rpartition('@')[2]}?prefix={database}."
+                f"{shown_url(url)!r}: a Redis database has a number, {database!r} is not one; what the names of the streams "
+                f"begin with is written redis://{parts.netloc.rpartition('@')[2]}?prefix={database}."
             )
         named: dict[str, str] = {}
         numbers: dict[str, int] = {}

@@ -29,7 +29,7 @@ _SPELLINGS = {
 
 
 def adapt(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same rows with the event's spellings, and with a time made of the step where there is none.
+    """The same rows with the event's spellings, and with a time made of the step where it is missing.
 
     >>> adapt(pl.DataFrame({"step": [1], "nameorig": ["C1"]})).row(0, named=True)["timestamp"].isoformat()
     '2020-01-01T01:00:00+00:00'

@@ -95,7 +95,7 @@ class ShadowEvaluator:
     def of(
         cls, detector: Detector, champion: Ensemble | None, thresholds: Thresholds, challengers: Sequence[Challenger]
     ) -> "ShadowEvaluator | None":
-        """The trials there are; None where there are none, so that nothing is spent on them."""
+        """The trials there are; None if there are none, so that nothing is spent on them."""
         some = challengers or candidates(list(detector.plan.rules))
         return cls(detector, champion, thresholds, challengers) if some else None
 
@@ -107,7 +107,7 @@ class ShadowEvaluator:
     # ---- scoring
 
     def challenge(self, batch: Batch) -> Challenged | None:
-        """Let challengers score a batch whose features are there; None where there are none.
+        """Let challengers score a batch whose features are there; None if there are none.
 
         Whatever one of them does, nobody else notices: where the one that decides fails, the champion decides everything.
         """

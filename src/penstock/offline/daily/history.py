@@ -20,7 +20,7 @@ _PARTS = ("caught_", "missed_", "false_", "prevented_", "blocked_good_")
 class History:
     """The decisions of one detector, day by day (UTC).
 
-    amount: the column of amounts, None where there is none. known_us: labels known by then count. by: whether a decision
+    amount: the column of amounts, None without one. known_us: labels known by then count. by: whether a decision
     counts on the day it was made or on that of its event.
     """
 

@@ -103,7 +103,7 @@ class Sketch:
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """The first hour with rows, and the one after the last; None where there are none."""
+        """The first hour with rows, and the one after the last; None if there are none."""
         return (min(self.hours), max(self.hours) + 1) if self.hours else None
 
 

@@ -83,7 +83,7 @@ class Column:
 
     @cached_property
     def numbers(self) -> pl.Series | None:
-        """Its values as numbers, null where one is none."""
+        """Its values as numbers, null where a value is not a number."""
         if self.form is None:
             return None
         return as_numbers(self.values, self.form)

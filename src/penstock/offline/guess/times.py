@@ -73,7 +73,7 @@ _OTHERS = ("%Y%m%d%H%M%S", "%Y%m%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d")
 
 @dataclass(frozen=True)
 class Read:
-    """A column as times. instants_us: NOT_A_TIME where one is none. pattern: None where the reader knows the form."""
+    """A column as times. instants_us: NOT_A_TIME where a value is not a time. pattern: None where the reader knows the form."""
 
     column: Column
     instants_us: NDArray[np.int64]

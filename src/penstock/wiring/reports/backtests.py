@@ -34,7 +34,7 @@ def recorded(settings: Settings, detector: str, *, archived: bool, days: int | N
     """Recorded decisions: from the archive in the settings if `archived`, else from the ledger of the data folder.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: it does not exist.
         SinkUnavailable: the archive does not answer.
     """
     if not archived:
