@@ -61,7 +61,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     origin: `review`, `sample` or `manual`; propensity: the probability of being chosen. expected_loss: see
     `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the amount, None if the
     detector declares none. named: the fields that name the event in one line. subject: whose case it is; None for a case
-    of its own. policy: how long cases collect, and their priorities.
+    by itself. policy: how long cases collect, and their priorities.
     """
 
     detector: str

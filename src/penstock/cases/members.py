@@ -164,12 +164,12 @@ def give(
 ) -> Case:
     """Store a verdict on a case, or on some of its transactions.
 
-    A verdict on the case is one on each of its transactions that has no verdict of its own. When the last transaction gets
-    one of its own, the case is decided: fraud if any is fraud, else unsure if any is unsure, else good.
+    A verdict on the case is one on each of its transactions without a separate verdict. When the last transaction gets
+    a separate one, the case is decided: fraud if any is fraud, else unsure if any is unsure, else good.
 
     Raises:
         NotFound: one of `only` is not in the case.
-        Conflict: every transaction of the case has a verdict of its own.
+        Conflict: every transaction of the case has a separate verdict.
     """
     every = _verdicts(transaction, case.id)
     for each in only:
@@ -178,7 +178,7 @@ def give(
     own = 0 < len(set(only)) < len(every)
     meant = [each for each, row in every.items() if (each in only if only else row[-1] == 0)]
     if not meant:
-        raise Conflict(f"every transaction of case {case.id} has a verdict of its own; name the ones to correct")
+        raise Conflict(f"every transaction of case {case.id} has a separate verdict; name the ones to correct")
     for each in meant:
         said = {"verdict": verdict, "reason_code": reason, "decided_by": who, "decided_us": now, "own": int(own)}
         _tell(transaction, case.detector, each, said)
@@ -230,7 +230,7 @@ def _before(case: Case) -> dict[str, Any]:
 
 
 def _verdicts(transaction: Transaction, case_id: str) -> dict[str, Row]:
-    """By transaction the columns of its verdict, and whether it is one of its own."""
+    """By transaction the columns of its verdict, and whether it is separate from that of the case."""
     sql = f"SELECT transaction_id, {', '.join(_VERDICT)}, own FROM case_members WHERE case_id = :id ORDER BY n"  # noqa: S608 - names of columns
     return {row[0]: row[1:] for row in transaction.run(sql, {"id": case_id})}
 

@@ -209,7 +209,7 @@ class Cases:
     ) -> Case:
         """Give a verdict: fraud and good become labels. To correct one, name the version that it is based on.
 
-        transactions: those of the case that it is about; every one without a verdict of its own unless given. seen: the
+        transactions: those of the case that it is about; every one without a separate verdict unless given. seen: the
         number of transactions that the case had when the person looked at it. roles: of the person, for second opinions.
 
         Raises:

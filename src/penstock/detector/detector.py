@@ -204,7 +204,7 @@ class Detector:
         return changed
 
     def computing(self, features: Sequence[Feature], inputs: Sequence[str] = ()) -> "Detector":
-        """The same events and labels with these features in place of its own, without models and rules: for what only computes.
+        """The same events and labels with these features instead of the declared ones, without models and rules, for computing alone.
 
         Raises:
             DeclarationError: one of them cannot work, or an input is no column.
@@ -289,7 +289,7 @@ class Detector:
         return tuple(given)
 
     def _case_subject(self) -> str | None:
-        """The name of the entity by whose keys decisions are grouped into cases; None where each is a case of its own."""
+        """The name of the entity by whose keys decisions are grouped into cases; None if each is a case by itself."""
         names = [plan.entity.name for plan in self.plan.entities]
         if not self.cases.grouped:
             return None

@@ -131,7 +131,7 @@ class Linked(Aggregate):
     __slots__ = ()
 
     def known_frauds(self, *, delay: str | None = None) -> "Linked":
-        """How many of the others are known to be fraudulent: by an event of theirs from before `delay`, labelled by now."""
+        """How many of the others are known to be fraudulent: by an event of theirs from before `delay` with a label of fraud."""
         return self._of_them("linked_frauds", delay=delay)
 
     def share_of_frauds(self, *, delay: str | None = None) -> "Linked":
@@ -163,7 +163,7 @@ class Ring(Aggregate):
     __slots__ = ()
 
     def known_frauds(self, *, delay: str | None = None) -> "Ring":
-        """How many keys of the ring are known to be fraudulent: by an event from before `delay`, labelled by now."""
+        """How many keys of the ring are known to be fraudulent: by an event from before `delay` with a label of fraud."""
         return self._of_it("ring_frauds", delay=delay)
 
     def distinct(self, link: str) -> "Ring":

@@ -315,7 +315,7 @@ class FeatureState:
     def copy(self) -> "StateCopy":
         """Begin a copy of everything as it is now: see `load`. One at a time: an earlier one is completed.
 
-        Whoever iterates over it does the work; see `StateCopy`.
+        Iterating over it does the work; see `StateCopy`.
         """
         from penstock.features.link_table import LinkCopy, LinkTable
         from penstock.features.ring_table import RingCopy

@@ -24,7 +24,7 @@ class StateCopy:
     """Gives the arrays that `FeatureState.load` takes; iterate over it in one thread, whichever it is.
 
     tables: the copies of everything that holds keys. words: the texts that are remembered, by their codes; codes: in the order
-    in which they came. lock: held by whoever reads or changes the state while this lasts; each step of the copy takes it for
+    in which they came. lock: held by all that reads or changes the state while this lasts; each step of the copy takes it for
     less than a millisecond. ended: called with the lock held when all is copied, or given up.
     """
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _KEYS = 1024
 """Keys of a step: a fraction of a millisecond."""
 _ENTRIES = 1 << 15
-"""Ring entries that are copied into one array; a key with more has one of its own."""
+"""Ring entries that are copied into one array; a key with more has a separate one."""
 _BLOCKS = 2
 """Blocks of distinct values of a step."""
 _ALL_SLOTS = np.empty(0, np.int64)

@@ -47,7 +47,7 @@ def worded(error: msgspec.ValidationError, body: bytes, known: Collection[str] =
         hint = "" if path else did_you_mean(field, known)
         return field, f"{field} is missing" if found.re is _MISSING else f"{field} is not a field here.{hint}"
     value = _at(path, body)
-    if (expected := _TYPE.fullmatch(said)) is None:  # enumerations, and what a type of its own says
+    if (expected := _TYPE.fullmatch(said)) is None:  # enumerations, and what a custom type says
         return path or None, f"{path or 'the value'} is {shown(value)}: {said[0].lower()}{said[1:]}"
     return path or None, f"{path or 'the body'} is {_shown(value)}; expected {_expected(expected)}"
 

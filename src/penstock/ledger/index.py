@@ -2,7 +2,7 @@
 
 Extendible hashing: a directory maps the top bits of a mixed code to a block of 4,096 slots; a block that is full is
 split in two, so that no insert ever waits for more than one block. A slot is two words: the 64-bit code, and the
-sequence number (40 bits) beside the time of arrival (24 bits, in units of the table, modulo 2^24).
+sequence number (40 bits) and the time of arrival (24 bits, in units of the table, modulo 2^24).
 """
 
 import numpy as np

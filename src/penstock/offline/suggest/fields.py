@@ -23,7 +23,7 @@ REPEATS = 1.2
 _SHARED = 0.01
 """The share of values that two fields of keys have in common at least, to be one thing in two roles."""
 _RUNS_ON = 0.5
-"""The share of rows in which a number changes by the amount of its own event, from which on it contains that event."""
+"""The share of rows in which a number changes by the amount of its event, from which on it contains that event."""
 _FEWEST = 20
 _LOOKED_AT = 1_000
 
@@ -32,7 +32,7 @@ _LOOKED_AT = 1_000
 class Fields:
     """What candidates read.
 
-    keys: entities, whoever pays first. categories: texts with few values. numbers: the amount first, if there is one.
+    keys: entities, the payer first. categories: texts with few values. numbers: the amount first, if there is one.
     place: latitude and longitude. refused: fields that nothing reads, each with the evidence.
     """
 
@@ -154,11 +154,11 @@ def _no_guess(column: Column) -> Guess:
 
 
 def _counts_on(column: Column, detector: Detector, frame: pl.DataFrame) -> str | None:
-    """Whether a number is an order: a number of its own in each row, or one that rises with the time."""
+    """Whether a number is an order: a different number in each row, or one that rises with the time."""
     if column.numbers is None or column.values.dtype == pl.Boolean:
         return None
     if column.is_whole and len(column.present) >= _FEWEST and column.distinct == len(column.present):
-        return f"a whole number of its own in each of {column.distinct:,} rows: an order of ids, which no event knows"
+        return f"a different whole number in each of {column.distinct:,} rows: an order of ids, which no event knows"
     instants_us = frame[detector.time].cast(pl.Int64).to_numpy()
     if repeats_time(column, Time(detector.time, (), instants_us, _no_guess(column))):
         return "it counts on with the time: a model would learn the calendar"

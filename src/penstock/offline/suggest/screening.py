@@ -24,7 +24,7 @@ FOLDS = 3
 FEWEST_FRAUDS = 20
 """Frauds that a fold has at least among its earlier and among its judged events."""
 NOISE = 8
-"""Columns of noise beside the candidates of one fit."""
+"""Columns of noise among the candidates of one fit."""
 _FIRST_FOLD = (0.4, 0.55, 0.7)
 """Shares of the frauds, in order of time, that may lie before the first fold; the earliest that suffices is taken."""
 _MOST_SHUFFLED = 40_000

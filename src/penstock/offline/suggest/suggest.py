@@ -429,7 +429,7 @@ class _Pool:
     _columns: dict[str, Matrix] = field(default_factory=dict)
 
     def take(self, name: str, block: Block, column: Matrix, strength: float, cost: Cost) -> None:
-        """Keep a candidate, with what it reads; of more than fit, the weakest is let go."""
+        """Keep a candidate, with what it reads; of more than fit, the weakest is dropped."""
         self.known |= {each.name: each for each in closure([name], {each.name: each for each in block.candidates})}
         self.strength[name], self.costs[name], self._columns[name] = strength, cost, column
         if len(self._columns) > 2 * _POOL:
