@@ -204,7 +204,7 @@ class Detector:
         return changed
 
     def computing(self, features: Sequence[Feature], inputs: Sequence[str] = ()) -> "Detector":
-        """The same events and labels with these features instead of the declared ones, without models and rules, for computing alone.
+        """The same events and labels with these features instead of the declared ones, no models or rules, for computing alone.
 
         Raises:
             DeclarationError: one of them cannot work, or an input is no column.

@@ -131,7 +131,7 @@ class Linked(Aggregate):
     __slots__ = ()
 
     def known_frauds(self, *, delay: str | None = None) -> "Linked":
-        """How many of the others are known to be fraudulent: by an event of theirs from before `delay` with a label of fraud."""
+        """How many of the others are known frauds: by an event of theirs from before `delay`, labelled as fraud."""
         return self._of_them("linked_frauds", delay=delay)
 
     def share_of_frauds(self, *, delay: str | None = None) -> "Linked":

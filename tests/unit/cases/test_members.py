@@ -212,7 +212,7 @@ def test_a_case_is_decided_when_its_last_transaction_is(cases, burst, verdicts, 
         assert cases.case(burst).state == "open"
         cases.decide(burst, "ana", names[verdict], transactions=[f"t{n}"])
     assert (cases.case(burst).state, cases.case(burst).verdict) == ("decided", of_case)
-    with pytest.raises(Conflict, match="a verdict of its own"):
+    with pytest.raises(Conflict, match="a separate verdict"):
         cases.decide(burst, "ana", "good", version=cases.case(burst).version)
     again = cases.decide(burst, "ana", "good", version=cases.case(burst).version, transactions=["t0", "t1", "t2"])
     assert (again.verdict, labels(cases)) == ("good", {"t0": False, "t1": False, "t2": False})

@@ -26,7 +26,7 @@ export function Members({ of, members, mayDecide }: { of: Case; members: readonl
     <section aria-label="Transactions of this case" className="flex flex-col gap-1">
       <h3 className="font-semibold">{plural(members.length, "transaction")}</h3>
       <p className="text-soft text-xs">
-        A verdict on the case counts for every transaction without a verdict of its own.
+        A verdict on the case counts for every transaction without a separate verdict.
       </p>
       <ol className="flex max-h-96 flex-col overflow-y-auto rounded-md border">
         {members.map((member) => (
