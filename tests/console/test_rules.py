@@ -169,6 +169,40 @@ def test_the_editor_offers_features_functions_and_lists(page, console, ask):
     expect(page.get_by_text("and the lists offered_devices")).to_be_visible()
 
 
+def test_a_condition_is_built_of_rows_and_rows_follow_the_sql(page, console, axe, shots):
+    page.goto(f"{console}/console/rules/new")
+    page.get_by_label("Field 1").select_option("amount")
+    page.get_by_label("Value 1").fill("900")
+    page.get_by_role("button", name="Add condition").click()
+    page.get_by_label("Field 2").select_option("is_night")
+    editor = page.get_by_label("Condition", exact=True)
+    expect(editor).to_have_text("amount > 900 AND is_night")
+    page.get_by_role("button", name="Add condition").click()
+    page.get_by_label("Field 3").select_option("customer_id")
+    page.get_by_label("Operator 3").select_option("is one of")
+    page.get_by_label("Value 3").fill("C1\nC2")
+    expect(editor).to_have_text("amount > 900 AND is_night AND customer_id IN ('C1', 'C2')")
+    expect(page.get_by_text("Valid. Uses amount, is_night, customer_id.")).to_be_visible()
+    axe(page)
+    shots(page, "rule-rows")
+    page.get_by_role("button", name="Remove condition 1").click()
+    expect(editor).to_have_text("is_night AND customer_id IN ('C1', 'C2')")
+
+    editor.fill("amount <= 5 OR is_night = FALSE")
+    expect(page.get_by_label("Any holds")).to_be_checked()
+    expect(page.get_by_label("Operator 1")).to_have_value("<=")
+    expect(page.get_by_label("Value 1")).to_have_value("5")
+    expect(page.get_by_label("Operator 2")).to_have_value("false")
+    page.get_by_label("Value 1").fill("6")
+    expect(editor).to_have_text("amount <= 6 OR NOT is_night")
+
+    editor.fill("amount > 2 * 450")
+    expect(page.get_by_text("This condition stays SQL")).to_be_visible()
+    expect(page.get_by_label("Field 1")).to_have_count(0)
+    editor.fill("")
+    expect(page.get_by_label("Field 1")).to_have_value("")
+
+
 def test_going_on_writing_takes_a_preview_back(page, console):
     page.goto(f"{console}/console/rules/new")
     hung = []

@@ -177,4 +177,4 @@ def test_from_a_transaction_one_comments_writes_a_rule_and_puts_the_customer_on_
     page.get_by_role("link", name="Write a rule…").click()
     expect(page.locator("h1")).to_have_text("New rule")
     page.get_by_text("Valid.").or_(page.get_by_text("Valid.")).wait_for()
-    expect(page.get_by_label("Condition").first).to_contain_text(blocked["explanation"]["contributions"][0]["feature"])
+    expect(page.get_by_label("Condition", exact=True)).to_contain_text(blocked["explanation"]["contributions"][0]["feature"])

@@ -80,7 +80,7 @@ class Phrase:
     ('The amount is 900 (typically 25.5 overall)', 'A payment at night (typically not)')
     """
 
-    __slots__ = ("_missing", "_text", "_unit")
+    __slots__ = ("_missing", "_text", "unit")
 
     def __init__(self, text: str, *, place: str = "words") -> None:
         self._text, _, self._missing = (part.strip() for part in text.partition(" | "))
@@ -92,7 +92,8 @@ class Phrase:
             raise DeclarationError(
                 f"{place}: {text!r}: {why}; write one of {known}.{did_you_mean(unknown, _UNITS) if unknown else ''}"
             )
-        self._unit = units[0] if units else None
+        self.unit = units[0] if units else None
+        """What its values count: one of the places, or None."""
 
     @property
     def label(self) -> str:
@@ -105,7 +106,7 @@ class Phrase:
         """
         text = self._text.replace(" is {times} ", " in relation to ").replace("(s)", "s")
         if text.startswith("{"):
-            text = _NOUNS.get(self._unit or "", "") + text
+            text = _NOUNS.get(self.unit or "", "") + text
         return " ".join(_PLACE.sub("", text).removesuffix(" is ").split())
 
     def say(self, value: Value, usual: Value) -> str:
@@ -117,19 +118,19 @@ class Phrase:
     def _said(self, value: Value) -> str:
         if value is None and self._missing:
             return self._missing
-        if isinstance(value, bool) and self._unit is None:
+        if isinstance(value, bool) and self.unit is None:
             return self._text if value else f"not {self._text}"
-        if self._unit is None or not isinstance(value, float | int):
+        if self.unit is None or not isinstance(value, float | int):
             return f"{self.label} is {_plain(value)}"
-        singular = self._unit == "count" and value == 1
+        singular = self.unit == "count" and value == 1
         text = self._text.replace("(s)", "" if singular else "s")
-        return _PLACE.sub(lambda _: _UNITS[self._unit or ""](value), text)
+        return _PLACE.sub(lambda _: _UNITS[self.unit or ""](value), text)
 
     def _typical(self, usual: Value) -> str:
         if isinstance(usual, bool):
             return "so" if usual else "not"
-        if self._unit is not None and isinstance(usual, float | int):
-            said = _UNITS[self._unit](usual).removesuffix(" times")
+        if self.unit is not None and isinstance(usual, float | int):
+            said = _UNITS[self.unit](usual).removesuffix(" times")
             return f"{said} overall"
         return f"{_plain(usual)} overall"
 

@@ -19,6 +19,7 @@ from penstock.governance.stored_detector import RuleChecker, adopt, list_store, 
 from penstock.governance.versions import by_name
 from penstock.rules import NewerRules, RuleSetRevision
 from penstock.rules.checks import Finding, origin
+from penstock.rules.comparisons import Comparisons, comparisons_of
 from penstock.rules.lists import Listed, check_list_name, checked_value, read_listed, write_listed
 
 UNDER_TEST = "condition_under_test"
@@ -26,12 +27,15 @@ UNDER_TEST = "condition_under_test"
 
 
 class Checked(NamedTuple):
-    """A valid condition: its canonical text, the columns and lists that it reads, and lint findings."""
+    """A valid condition: its canonical text, the columns and lists that it reads, lint findings, and its rows where it is
+    nothing but rows.
+    """
 
     condition: str
     reads: Sequence[str]
     lists: Sequence[str]
     findings: Sequence[Finding]
+    comparisons: Comparisons | None
 
 
 class RuleAdministration:
@@ -96,8 +100,10 @@ class RuleAdministration:
         place = mine[0] if mine else len(others)
         plan = detector.with_rules([*others[:place], body.rule(name), *others[place:]]).plan
         compiled = list(plan.rules)[place]
+        condition = compiled.expression
         findings = [finding for finding in plan.rules.findings if finding.rule == name]
-        return Checked(compiled.expression.sql, compiled.reads, sorted(compiled.expression.lists), findings)
+        rows = comparisons_of(condition.root)
+        return Checked(condition.sql, compiled.reads, sorted(condition.lists), findings, rows)
 
     def body(self, name: str, version: int | None = None) -> RuleBody:
         """The definition of a rule version: the newest unless a number is given.

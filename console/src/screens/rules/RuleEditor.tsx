@@ -8,8 +8,10 @@ import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
 import { ACTIONS, type Action, type RuleVersion, useLists, useRules, useWork } from "./books";
+import { ConditionRows } from "./ConditionRows";
 import { bodyOf, type Draft, draftOf, nameProblem, problemOf, useTested } from "./draft";
 import { Preview } from "./Preview";
+import { columnsOf } from "./rows";
 import { scopeOf } from "./scope";
 import { takeStep } from "./takeStep";
 import { usePaused } from "./usePaused";
@@ -33,6 +35,9 @@ export function RuleEditor({ detector, from, when }: Props) {
   const rules = useRules(detector);
   const aboutId = useId();
   const scope = useScope(detector);
+  const definition = useDefinition(detector);
+  const columns = useMemo(() => columnsOf(definition.data), [definition.data]);
+  const settled = draft.when === paused.when && !tested.isFetching;
   const problem = useMemo(
     () => (paused.when === draft.when ? problemOf(tested.error, paused.when) : null),
     [tested.error, paused.when, draft.when],
@@ -57,8 +62,20 @@ export function RuleEditor({ detector, from, when }: Props) {
               error={draft.name === "" ? null : misnamed}
             />
           )}
+          <fieldset className="flex flex-col gap-2">
+            <legend className="mb-1 font-medium text-xs">Where</legend>
+            <ConditionRows
+              when={draft.when}
+              onChange={(when) => change({ when })}
+              columns={columns}
+              lists={scope.lists.map((each) => each.name)}
+              read={settled && !tested.isError ? tested.data?.comparisons : undefined}
+            />
+          </fieldset>
           <div className="flex flex-col gap-1">
-            <span className="font-medium text-xs">Condition</span>
+            <span className="font-medium text-xs">
+              Condition <span className="font-normal text-soft">as SQL</span>
+            </span>
             <Suspense fallback={<Waiting height={154} />}>
               <ConditionEditor
                 label="Condition"
@@ -70,13 +87,7 @@ export function RuleEditor({ detector, from, when }: Props) {
                 example="amount > 900 AND is_night"
               />
             </Suspense>
-            <Verdict
-              id={aboutId}
-              when={draft.when}
-              problem={problem}
-              tested={tested.data}
-              settled={draft.when === paused.when && !tested.isFetching}
-            />
+            <Verdict id={aboutId} when={draft.when} problem={problem} tested={tested.data} settled={settled} />
           </div>
           <Says draft={draft} change={change} />
           <Save

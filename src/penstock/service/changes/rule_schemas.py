@@ -14,6 +14,7 @@ from penstock.governance.rules import RuleBody, RuleState, StoredRule, differenc
 from penstock.governance.versions import CANDIDATE, in_state
 from penstock.offline.backtest.fires import Fires
 from penstock.rules.checks import Finding
+from penstock.rules.comparisons import Comparisons
 from penstock.service.http.computed import Computed
 from penstock.service.http.requests import filled
 
@@ -274,13 +275,16 @@ class RulesImported(msgspec.Struct):
 
 
 class RuleTested(msgspec.Struct):
-    """A valid condition: its canonical text, what it reads, and lint findings. event: its result on the given event."""
+    """A valid condition: its canonical text, what it reads, and lint findings. event: its result on the given event.
+    comparisons: the same condition as rows; null where it says more than rows can.
+    """
 
     condition: str
     reads: list[str]
     lists: list[str]
     warnings: list[FindingForm]
     event: "EventTested | None"
+    comparisons: Comparisons | None
 
 
 class EventTested(msgspec.Struct):

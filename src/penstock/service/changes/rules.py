@@ -226,6 +226,7 @@ async def test_rule(administration: Administration, /, name: str, body: Body[Try
         list(checked.lists),
         [filled(FindingForm, each) for each in checked.findings],
         None if found is None else filled(EventTested, found),
+        checked.comparisons,
     )
 
 

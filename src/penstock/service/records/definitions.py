@@ -55,6 +55,7 @@ class FeatureDefinition(msgspec.Struct, kw_only=True):
     name: Annotated[str, Meta(description="Its name.")]
     label: Annotated[str, Meta(description="What it is called in words.")]
     type: Annotated[str, Meta(description="number, boolean, time or text.")]
+    unit: Annotated[str | None, Meta(description="count, duration (in seconds), km, amount, times, share or number; or null.")]
     kind: Annotated[Literal["aggregate", "derived"], Meta(description="aggregate: over a window of a key; derived: of others.")]
     entity: Annotated[str | None, Meta(description="Of an aggregate: over whose events.")] = None
     aggregate: Annotated[str | None, Meta(description="count, sum, mean, std, min, max, distinct, last, ...")] = None
@@ -225,9 +226,11 @@ def _features(engine: Engine) -> list[FeatureDefinition]:
             rules=[rule for rule, read in rules.items() if name in read],
             features=[other for other, read in reads.items() if name in read and other != name],
         )
+        phrase = phrase_of(name, detector.words)
         common: dict[str, Any] = {
             "name": name,
-            "label": phrase_of(name, detector.words).label,
+            "label": phrase.label,
+            "unit": phrase.unit,
             "type": detector.plan.layout[name].type.value,
             "usual": usual.get(name),
             "made": name in made,
