@@ -24,8 +24,8 @@ Over = Literal["events", "amount", "logarithm", "number", "key", "label"]
 class Form(NamedTuple):
     """A line of the table of aggregates.
 
-    current: whether the event itself counts. pairs: also over pairs, such as a customer in a category. where: conditions
-    that it is tried with, besides none.
+    windows: of sessions their gaps. current: whether the event itself counts. pairs: also over pairs, such as a customer in a
+    category. where: conditions that it is tried with, besides none. q: which quantile.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Form(NamedTuple):
     current: bool = False
     pairs: bool = False
     where: tuple[str, ...] = ()
+    q: float | None = None
 
 
 AGGREGATES = (
@@ -48,11 +49,19 @@ AGGREGATES = (
     Form("max", "amount", ("1d", "30d")),
     Form("max", "amount", ("ever",), pairs=True),
     Form("min", "amount", ("30d", "ever")),
+    Form("median", "amount", ("30d",)),
+    Form("quantile", "amount", ("30d",), q=0.9),
     Form("mean", "logarithm", ("ever",), pairs=True),
     Form("std", "logarithm", ("ever",), pairs=True),
     Form("mean", "number", ("30d",)),
     Form("std", "number", ("30d",)),
     Form("distinct", "key", ("1h", "1d", "7d"), current=True),
+    Form("mode", "key", ("30d",)),
+    Form("share_of_top", "key", ("30d",)),
+    Form("entropy", "key", ("30d",)),
+    Form("session_count", "events", ("30m",), current=True),
+    Form("session_sum", "amount", ("30m",), current=True),
+    Form("session_duration", "events", ("30m",), current=True),
     Form("last", "amount", ("ever",), pairs=True),
     Form("last", "number", ("ever",)),
     Form("since_last", "events", ("ever",), pairs=True, where=("small", "large")),
@@ -82,6 +91,9 @@ COMPARISONS = (
     Comparison("{x}_to_max_30d", "{x} / {0}", (("max", "amount", "30d"),)),
     Comparison("{x}_to_max_ever", "{x} / {0}", (("max", "amount", "ever"),)),
     Comparison("{x}_to_min_ever", "{x} / {0}", (("min", "amount", "ever"),)),
+    Comparison("{x}_to_median_30d", "{x} / {0}", (("median", "amount", "30d"),)),
+    Comparison("{x}_to_p90_30d", "{x} / {0}", (("quantile", "amount", "30d"),)),
+    Comparison("{x}_is_usual_30d", "{x} = {0}", (("mode", "key", "30d"),)),
     Comparison("{x}_to_last", "{x} / {0}", (("last", "amount", "ever"),)),
     Comparison("{x}_z_30d", "({x} - {0}) / {1}", (("mean", "amount", "30d"), ("std", "amount", "30d"))),
     Comparison("{x}_z_ever", "({x} - {0}) / {1}", (("mean", "amount", "ever"), ("std", "amount", "ever"))),
@@ -171,6 +183,7 @@ class Generator:
             if not means_another and all(need in unique for need in each.needs):
                 unique[each.name] = each
         helpers = {_HOUR_BAND, _REGION, "everybody", *(_LOG.format(name) for name in self.fields.numbers)}
+        helpers |= {name for name, each in unique.items() if each.described.kind == "mode"}  # a key, as those of the event
         tried = tuple(name for name in unique if name not in self.taken and name not in helpers)
         return Block(title, tuple(unique.values()), tried) if tried else None
 
@@ -270,7 +283,7 @@ class Generator:
                 for condition in (None, *(each for each in form.where if each in self._limits)):
                     if condition is not None and window in ("10m", "7d"):
                         continue
-                    key = (form.kind, (of or "") if form.over != "key" else f"key {of}", window)
+                    key = (form.kind, _place(form.over, of), window)
                     yield (
                         (key if condition is None else (*key[:2], f"{window} {condition}")),
                         self._aggregate(group, form, of, window, condition),
@@ -278,7 +291,8 @@ class Generator:
 
     def _aggregate(self, group: Group, form: Form, of: str | None, window: str, condition: str | None) -> Candidate:
         entity, remembered = group.entity, form.kind in ("last", "since_last", "since_first")
-        parts = [group.name, condition, form.kind, of, window if not (remembered and window == "ever") else None]
+        kind = form.kind if form.q is None else f"p{100 * form.q:.6g}"
+        parts = [group.name, condition, kind, of, window if not (remembered and window == "ever") else None]
         before = not form.current and not remembered and form.over != "label"
         described = Described(
             kind=form.kind,
@@ -292,6 +306,7 @@ class Generator:
             current=not before,
             role=group.role,
             at=group.at,
+            q=form.q,
         )
         name = "_".join(part for part in [*parts, "before" if before else None] if part)
         return Candidate(name, described)
@@ -315,7 +330,7 @@ class Generator:
     def _comparisons(self, group: Group, made: Mapping[tuple[str, str, str], Candidate]) -> Iterator[Candidate]:
         for comparison in COMPARISONS:
             for of in self._over(group, comparison.parts[0][1]):
-                parts = [made.get((kind, of or "", window)) for kind, _, window in comparison.parts]
+                parts = [made.get((kind, _place(over, of), window)) for kind, over, window in comparison.parts]
                 found = [part for part in parts if part is not None]
                 if len(found) == len(parts):
                     names = [part.name for part in found]
@@ -355,6 +370,11 @@ def _groups_of(entity: Entity, alone: Collection[tuple[str, ...]]) -> Iterator[G
                 yield Group(entity, f"{at}_as_{role}", at, role)
             elif (field_,) not in alone:
                 yield Group(entity, at, at, role)
+
+
+def _place(over: Over, of: str | None) -> str:
+    """What comparisons find an aggregate of a field by: an amount may be a key, too."""
+    return f"key {of}" if over == "key" else of or ""
 
 
 def _derived(name: str, sql: str, *needs: str) -> Candidate:

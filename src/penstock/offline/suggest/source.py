@@ -112,7 +112,7 @@ def declaration(candidate: "Candidate") -> str:
 
 
 def _options(described: Described) -> Mapping[str, object]:
-    texts = {name: getattr(described, name) for name in ("delay", "where", "role", "at")}
+    texts = {name: getattr(described, name) for name in ("q", "delay", "where", "role", "at")}
     found = {name: value for name, value in texts.items() if value is not None}
     if not described.current and described.kind not in REMEMBERED:
         found["current"] = False

@@ -72,6 +72,17 @@ def test_what_is_much_for_a_customer_is_found_with_no_feature_declared(found):
     assert found.later["with"] > found.later["without"] + 0.3
 
 
+def test_what_is_much_beside_a_median_is_found_where_means_are_spoilt():
+    """Some good payments are enormous, so that means, deviations and the largest values say little."""
+    rng = np.random.default_rng(5)
+    frame = payments(4_000, seed=4).with_columns(spoilt=pl.Series(rng.random(4_000) < 0.1) & ~pl.col("fraud"))
+    frame = frame.with_columns(amount=pl.when("spoilt").then(pl.col("amount") * 10_000).otherwise("amount")).drop("spoilt")
+    result = suggest(shop(), frame, seed=1, measured=False)
+    names = [name for each in result.chosen for name in (each.name, *each.equals)]
+    assert any("_median_" in name or "_p90_" in name for name in names)
+    assert 'quantile("amount", "30d", q=0.9, current=False)' in source(result) or "_median_30d" in source(result)
+
+
 def test_planted_leaks_are_refused_by_name_with_evidence(found):
     refused = {name: leak for leak in found.refused for name in leak.names}
     assert {"balance", "number", "status"} <= set(refused)
