@@ -1,6 +1,8 @@
 """Ratios of aggregates: a short window over a long one, a key over its peers."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -70,6 +72,18 @@ def test_what_is_declared_already_is_not_computed_twice() -> None:
     daily = customer.count("1d").named("today")
     detector = declare(customer.count("24h").trend("7d").named("busier"), daily)
     assert detector.plan.features == ("customer_count_7d", "busier", "today")
+
+
+def test_the_examples_of_the_reference_run() -> None:
+    """Of the customer in this category, beside all customers in it, and of a day beside a month."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "features.md").read_text()
+    block = re.search(r"## Peers and trends\n\n```python\n(.*?)```", page, re.DOTALL)
+    assert block is not None
+    features = [eval(line, {"customer": customer, "category": category}) for line in block[1].splitlines()]
+    detector = declare(*features)
+    found = values(detector, [(0.0, "a", "food", 10.0), (40.0, "a", "toys", 8.0), (41.0, "b", "toys", 24.0)])
+    last = [found[-1][feature.name] for feature in features]
+    assert last == [24.0, 24.0 / 16.0, 30.0]
 
 
 @pytest.mark.parametrize(
