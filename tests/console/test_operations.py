@@ -6,6 +6,8 @@ import pytest
 from tests.console.waiting import expect, get, post
 from tests.waiting import wait_until
 
+import penstock
+
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
@@ -100,6 +102,10 @@ def test_every_part_tells_how_it_fares(page, console, shots, axe):
     page.goto(f"{console}/console/operations")
     page.get_by_role("list", name="Parts of banking").get_by_text("ledger").wait_for()
     page.get_by_role("list", name="Parts of Service").get_by_text("cases", exact=True).wait_for()
+    process = page.get_by_role("region", name="Process")
+    expect(process).to_contain_text(f"Version{penstock.__version__}")
+    expect(process).to_contain_text("Free disk")
+    expect(process.get_by_role("img", name="Status: ")).to_be_visible()
     shots(page, "operations-health")
     axe(page)
 

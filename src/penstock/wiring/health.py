@@ -1,5 +1,6 @@
 """The status of the parts of a service."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,9 @@ from penstock.wiring.workers import parts_of_workers
 
 _BEHIND_S = 60.0
 """A store is behind if it lacks records older than this."""
+
+_SCARCE_BYTES = 2**30
+"""Less free disk than this is worth a warning: nothing can be decided once it is full."""
 
 _LATE = 3.0
 """A snapshot older than so many intervals is late, if events have come since."""
@@ -67,6 +71,7 @@ class ServiceHealth:
             self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
             *self._webhooks(),
             self._archive(),
+            self._disk(),
             *self._redis(),
             *self._drift(),
             *self._stores(),
@@ -111,6 +116,13 @@ class ServiceHealth:
         if self.settings.stream is not None:
             return Part(name="archive", status="absent", text="the worker feeds it")
         return self._feeding("archive", None if self.stores is None else self.stores.archive, "no detector is ready yet")
+
+    def _disk(self) -> Part:
+        """The disk of the data folder."""
+        folder = self.settings.data.absolute()
+        disk = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
+        text = f"{disk.free / 2**30:,.1f} of {disk.total / 2**30:,.1f} GiB are free where the data folder is"
+        return Part(name="disk", status="degraded" if disk.free < _SCARCE_BYTES else "ok", text=text)
 
     def _redis(self) -> list[Part]:
         """Redis, for each detector that this service decides."""

@@ -51,6 +51,7 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
         </>
       }
     >
+      {declared && <Declared name={name} found={found} />}
       <div className="mb-4 grid gap-4 md:grid-cols-2">
         <Slider name="Review from" value={at.review} onChange={(review) => setAt({ ...at, review })} />
         <Slider name="Block from" value={at.block} onChange={(block) => setAt({ ...at, block })} />
@@ -104,9 +105,21 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
 }
 
 function because(decides: boolean, declared: boolean): string {
-  if (declared)
-    return "The detector's policy declares those in force: leave them out of Policy(...) to apply others here.";
+  if (declared) return "Nothing here changes those in force.";
   return decides ? "Nothing changes until they are applied." : "Only those of the champion can be applied.";
+}
+
+/** Why thresholds cannot be applied here, and what to do about it. */
+function Declared({ name, found: { in_force, thresholds } }: { name: string; found: Evaluation }) {
+  const given = ["review_at", "block_at"].filter((each) => in_force[each] !== thresholds[each]);
+  const policy = `Policy(${given.map((each) => `${each}=${in_force[each]}`).join(", ")})`;
+  return (
+    <p role="note" className="mb-4 rounded-md bg-review-tint px-3 py-2 text-review">
+      The detector's policy declares those in force: the code of {name} has <code>{policy}</code>, which wins over what
+      is applied here. Leave thresholds out of it and restart the service; then every model brings its own, and Apply
+      appears here.
+    </p>
+  );
 }
 
 interface ApplyProps {

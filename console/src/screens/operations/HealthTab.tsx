@@ -8,6 +8,7 @@ import { Time } from "~/ui/Time";
 import { plural, words } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { grouped } from "./health";
+import { ProcessPanel } from "./ProcessPanel";
 
 type Part = Schemas["PartForm"];
 
@@ -22,7 +23,7 @@ export function HealthTab() {
   });
   return (
     <Asked of={health} height={420}>
-      {({ status, at, parts }) => (
+      {({ status, at, parts, process }) => (
         <>
           <p role="status" className="flex flex-wrap items-center gap-2">
             <Status of={status} large />
@@ -30,6 +31,7 @@ export function HealthTab() {
               checked <Time at={at} />
             </span>
           </p>
+          <ProcessPanel of={process} at={at} />
           {grouped(parts).map(({ name, parts }) => (
             <Panel key={name} title={name} flush>
               <ul aria-label={`Parts of ${name}`}>
@@ -86,6 +88,6 @@ function Status({ of, large }: { of: string; large?: boolean }) {
 
 const SAID: Record<string, string> = {
   ok: "All systems operational",
-  degraded: "It goes on, with less",
-  failed: "Something has failed",
+  degraded: "Degraded: some parts work with limits",
+  failed: "A part has failed",
 };

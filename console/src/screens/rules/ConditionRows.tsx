@@ -62,15 +62,17 @@ export function ConditionRows({ when, onChange, columns, lists, read }: Props) {
   return (
     <div className="flex flex-col gap-2">
       {shown.length > 1 && (
-        <Choice
-          label="How conditions are joined"
-          value={match}
-          onChange={(next) => write(next, shown)}
-          options={[
-            { value: "all", name: "All hold" },
-            { value: "any", name: "Any holds" },
-          ]}
-        />
+        <div>
+          <Choice
+            label="How conditions are joined"
+            value={match}
+            onChange={(next) => write(next, shown)}
+            options={[
+              { value: "all", name: "All hold" },
+              { value: "any", name: "Any holds" },
+            ]}
+          />
+        </div>
       )}
       <ol aria-label="Conditions" className="flex flex-col gap-2">
         {shown.map((row, place) => (

@@ -76,7 +76,7 @@ export function RuleEditor({ detector, from, when }: Props) {
             <span className="font-medium text-xs">
               Condition <span className="font-normal text-soft">as SQL</span>
             </span>
-            <Suspense fallback={<Waiting height={154} />}>
+            <Suspense fallback={<Waiting height={98} />}>
               <ConditionEditor
                 label="Condition"
                 value={draft.when}

@@ -17,6 +17,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.requests import filled
 from penstock.service.http.route import Routes
+from penstock.service.operations.process import ProcessForm, ProcessHistory
 from penstock.wiring.health import ServiceHealth, parts_of
 from penstock.wiring.health_part import Part, Status
 
@@ -34,7 +35,7 @@ class PartForm(msgspec.Struct, frozen=True):
         str,
         Meta(
             description="state, ledger, snapshots, queue, models, rules, office, alerts (and `alerts: CHANNEL`), cases,"
-            " archive, stores (and `store: NAME`), drift, broker, replica, `worker: ADDRESS`, standby."
+            " archive, disk, stores (and `store: NAME`), drift, broker, replica, `worker: ADDRESS`, standby."
         ),
     ]
     detector: Annotated[str | None, Meta(description="Whose part it is; null where it serves all.")]
@@ -53,6 +54,7 @@ class OperationsHealth(msgspec.Struct, frozen=True):
     status: Annotated[str, Meta(description="The worst of the parts: ok, degraded or failed.")]
     at: Annotated[str, Meta(description="When the parts were looked at.")]
     parts: Annotated[list[PartForm], Meta(description="In the order of an event's path, then what runs beside it.")]
+    process: Annotated[ProcessForm, Meta(description="The process that answers: version, memory, disk, and its last day.")]
 
 
 class Board:
@@ -62,6 +64,7 @@ class Board:
         self._router, self._operating, self._rules = router, operating, rules
         self._since: dict[tuple[str, str | None], tuple[Status, int]] = {}
         self._looking = asyncio.Lock()
+        self._history = ProcessHistory(operating.settings.data, operating.clock())
 
     async def run(self) -> None:
         """Check periodically, until the task is cancelled."""
@@ -76,9 +79,11 @@ class Board:
             parts += await asyncio.to_thread(self._operating.parts)
             now_us = self._operating.clock()
             forms = [self._form(part, now_us) for part in parts]
-        statuses = {part.status for part in parts}
-        worst = next((status for status in ("failed", "degraded") if status in statuses), "ok")
-        return OperationsHealth(worst, iso(now_us), forms)
+            statuses = {part.status for part in parts}
+            worst = next((status for status in ("failed", "degraded") if status in statuses), "ok")
+            lag_s = max((part.lag_s for part in parts if part.lag_s is not None), default=0.0)
+            process = await asyncio.to_thread(self._history.measured, now_us, worst, lag_s)
+        return OperationsHealth(worst, iso(now_us), forms, process)
 
     def _form(self, part: Part, now_us: int) -> PartForm:
         key = part.name, part.detector
