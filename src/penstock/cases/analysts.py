@@ -41,11 +41,12 @@ class CaseVerdict(msgspec.Struct, frozen=True):
 
 def analysts(cases: Cases, days: float = 30.0) -> list[Analyst]:
     """The figures of everybody who gave a verdict within the last days, sorted by name."""
+    seen, names = cases.visible("c.detector")
     sql = (
-        "SELECT h.case_id, h.who, h.n, h.verdict, c.known_fraud FROM case_history h JOIN cases c ON c.id = h.case_id "
-        "WHERE h.verdict IS NOT NULL AND h.at_us >= :since ORDER BY h.case_id, h.n"
+        "SELECT h.case_id, h.who, h.n, h.verdict, c.known_fraud FROM case_history h JOIN cases c ON c.id = h.case_id "  # noqa: S608 - names of parameters
+        f"WHERE h.verdict IS NOT NULL AND h.at_us >= :since AND {seen} ORDER BY h.case_id, h.n"
     )
-    rows = cases.database.read(sql, {"since": cases.clock() - round(days * _DAY_US)})
+    rows = cases.database.read(sql, {"since": cases.clock() - round(days * _DAY_US), **names})
     last = {
         (case_id, who): CaseVerdict(case_id, who, n, verdict, None if known is None else bool(known))
         for case_id, who, n, verdict, known in rows

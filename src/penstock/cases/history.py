@@ -28,8 +28,13 @@ def find(where: Database | Transaction, case_id: str, now: int) -> Case:
     ask = where.run if hasattr(where, "run") else where.read
     rows = ask(f"SELECT {COLUMNS} FROM cases WHERE id = :id", {"id": case_id, "now": now})  # noqa: S608 - names of columns
     if not rows:
-        raise NotFound(f"there is no case {case_id[:80]!r}")
+        raise unknown(case_id)
     return read_case(rows[0])
+
+
+def unknown(case_id: str) -> NotFound:
+    """The error of a case that there is not."""
+    return NotFound(f"there is no case {case_id[:80]!r}")
 
 
 def check_free(case: Case, who: str) -> None:
@@ -55,7 +60,8 @@ def waits_for_other(case: Case, who: str, roles: Collection[str]) -> bool:
     if case.opinion_of is None or case.state == "decided":
         return False
     role = role_of(case.opinion_of)
-    return who == case.opinion_by or (role not in roles if role else who != case.opinion_of)
+    holds = role in roles or f"{role}:{case.detector}" in roles
+    return who == case.opinion_by or (not holds if role else who != case.opinion_of)
 
 
 def role_of(asked: str) -> str | None:

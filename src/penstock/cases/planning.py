@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from penstock import audit
 from penstock.cases.case import QUEUE, Case, check_verdict
-from penstock.cases.history import UNLOCKED, change, check_free, check_note, find, optional, role_of
+from penstock.cases.history import UNLOCKED, change, check_free, check_note, optional, role_of
 from penstock.cases.policy import priority_place
 from penstock.cases.store import Cases
 from penstock.clock import iso
@@ -42,7 +42,7 @@ def plan(cases: Cases, case_id: str, who: str, planned: Planned, note: str | Non
     acts = _acts(planned)
     with cases.database.write() as transaction:
         now = cases.clock()
-        case = find(transaction, case_id, now)
+        case = cases.find(transaction, case_id, now)
         if case.state == "decided" and acts.keys() != {"tag"}:
             raise Conflict(f"case {case_id} is decided: it needs no assignee, due time or priority any more")
         if "assign" in acts and planned.assignee != case.owner:
@@ -105,7 +105,7 @@ def ask_opinion(
         raise Conflict("a second opinion is that of another person; ask a colleague or a role")
     with cases.database.write() as transaction:
         now = cases.clock()
-        case = find(transaction, case_id, now)
+        case = cases.find(transaction, case_id, now)
         check_free(case, who)
         if case.opinion_by not in (None, who):
             raise Conflict(f"case {case_id} waits for a second opinion that {case.opinion_by} asked for")
@@ -123,7 +123,7 @@ def withdraw_opinion(cases: Cases, case_id: str, who: str) -> Case:
     """
     with cases.database.write() as transaction:
         now = cases.clock()
-        case = find(transaction, case_id, now)
+        case = cases.find(transaction, case_id, now)
         if case.state == "decided" or case.opinion_by != who:
             raise Conflict(f"{who} asks for no second opinion about case {case_id}")
         none = dict.fromkeys(("opinion_of", "opinion_by", "opinion_verdict", "opinion_reason", "assignee"))

@@ -110,7 +110,7 @@ def page(
     """
     if order not in ORDERS:
         raise MalformedEvent(f"order {order!r} is not known.{did_you_mean(order, ORDERS)}", "order")
-    where, values = _conditions(chosen, cases.clock())
+    where, values = _conditions(cases, chosen, cases.clock())
     columns = (*_SORTED[order], ("id", "ASC"))
     if before is not None:
         where.append(_behind(columns))
@@ -141,13 +141,14 @@ def search(cases: Cases, text: str, limit: int) -> list[Case]:
 
     Of these, only the newest `_MOST_SEARCHED` cases are looked through.
     """
-    newest = "SELECT * FROM cases ORDER BY opened_us DESC, id LIMIT :most"
+    seen, names = cases.visible()
+    newest = f"SELECT * FROM cases WHERE {seen} ORDER BY opened_us DESC, id LIMIT :most"  # noqa: S608 - names of parameters
     holds = " OR ".join(f"lower({column}) LIKE :like ESCAPE '!'" for column in ("named", "reason"))
     sql = (
         f"SELECT {COLUMNS} FROM ({newest}) AS newest "  # noqa: S608 - names of columns
         f"WHERE id = :text OR transaction_id = :text OR {holds} ORDER BY opened_us DESC, id"
     )
-    values = {"text": text, "like": f"%{_escaped(text.lower())}%", "most": _MOST_SEARCHED, "now": cases.clock()}
+    values = {"text": text, "like": f"%{_escaped(text.lower())}%", "most": _MOST_SEARCHED, "now": cases.clock(), **names}
     found = (read_case(row) for row in cases.database.read(sql, values))
     return [case for case in found if _says(case, text)][:limit]
 
@@ -165,21 +166,22 @@ def _says(case: Case, text: str) -> bool:
 def queues(cases: Cases) -> list[Queue]:
     """Every queue with waiting or locked cases, sorted by name."""
     now = cases.clock()
+    seen, names = cases.visible()
     free = f"CASE WHEN {FREE} THEN 1 ELSE 0 END"
     sizes = (
         f"SELECT queue, currency, SUM({free}), SUM(1 - {free}), SUM(expected_loss), MIN(opened_us), "  # noqa: S608 - names of columns
         "SUM(CASE WHEN due_us < :now THEN 1 ELSE 0 END) FROM cases "
-        "WHERE verdict IS NULL GROUP BY queue, currency ORDER BY queue, currency"
+        f"WHERE verdict IS NULL AND {seen} GROUP BY queue, currency ORDER BY queue, currency"
     )
     holders = (
-        "SELECT queue, owner, COUNT(*) FROM cases WHERE verdict IS NULL AND locked_until_us > :now "
+        f"SELECT queue, owner, COUNT(*) FROM cases WHERE verdict IS NULL AND locked_until_us > :now AND {seen} "  # noqa: S608 - names of parameters
         "GROUP BY queue, owner ORDER BY queue, owner"
     )
     held: dict[str, dict[str, int]] = {}
-    for queue, owner, count in cases.database.read(holders, {"now": now}):
+    for queue, owner, count in cases.database.read(holders, {"now": now, **names}):
         held.setdefault(queue, {})[owner] = count
     found: dict[str, list[Row]] = {}
-    for row in cases.database.read(sizes, {"now": now}):
+    for row in cases.database.read(sizes, {"now": now, **names}):
         found.setdefault(row[0], []).append(row)
     due: dict[str, int | None] = dict(cases.database.read("SELECT queue, due_minutes FROM case_queues"))
     return [_queue(queue, rows, held.get(queue, {}), due.get(queue)) for queue, rows in found.items()]
@@ -232,7 +234,7 @@ def sweep(
         raise MalformedEvent(f"{len(ids)} ids are given and {MOST_AT_ONCE} may be decided at once; send them in parts", "ids")
     now = cases.clock()
     with cases.database.write() as transaction:
-        meant, missing, more = _meant(transaction, ids, chosen or Filter(), now)
+        meant, missing, more = _meant(cases, transaction, ids, chosen or Filter(), now)
         touched, skipped = _split(meant, who, roles)
         if expect is not None and expect != len(touched):
             raise Conflict(f"{len(touched)} cases would be decided now, not {expect}; look at what they are with dry_run")
@@ -248,15 +250,16 @@ def sweep(
 
 
 def _meant(
-    transaction: Transaction, ids: Sequence[str] | None, chosen: Filter, now: int
+    cases: Cases, transaction: Transaction, ids: Sequence[str] | None, chosen: Filter, now: int
 ) -> tuple[list[Case], list[Skipped], bool]:
     if ids is None:
-        where, values = _conditions(chosen, now)
+        where, values = _conditions(cases, chosen, now)
         sql = f"SELECT {COLUMNS} FROM cases WHERE {' AND '.join([*where, 'verdict IS NULL'])} ORDER BY id LIMIT :limit"  # noqa: S608 - names of columns
         rows = transaction.run(sql, values | {"limit": MOST_AT_ONCE + 1})
         return [read_case(row) for row in rows[:MOST_AT_ONCE]], [], len(rows) > MOST_AT_ONCE
-    sql = f"SELECT {COLUMNS} FROM cases WHERE id = :id"  # noqa: S608 - names of columns
-    found = {each: transaction.run(sql, {"id": each, "now": now}) for each in ids}
+    seen, names = cases.visible()
+    sql = f"SELECT {COLUMNS} FROM cases WHERE id = :id AND {seen}"  # noqa: S608 - names of columns
+    found = {each: transaction.run(sql, {"id": each, "now": now, **names}) for each in ids}
     missing = [Skipped(each, "there is no such case") for each, rows in found.items() if not rows]
     return [read_case(rows[0]) for rows in found.values() if rows], missing, False
 
@@ -290,14 +293,15 @@ _CONDITIONS = {
 _IS_OVERDUE = "CASE WHEN verdict IS NULL AND due_us < :now THEN 1 ELSE 0 END = :overdue"
 
 
-def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
+def _conditions(cases: Cases, chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
     """The conditions of a filter in SQL, and their parameters."""
     if (chosen.entity is None) != (chosen.key is None):
         raise MalformedEvent("entity and key go together", "key" if chosen.key is None else "entity")
     if chosen.state is not None and chosen.state not in (*STATES, UNDECIDED):
         raise MalformedEvent(f"state {chosen.state!r} is not known.{did_you_mean(chosen.state, (*STATES, UNDECIDED))}", "state")
     given = {name: value for name, value in msgspec.structs.asdict(chosen).items() if value is not None}
-    where = ["1 = 1", *(condition for name, condition in _CONDITIONS.items() if name in given)]
+    seen, names = cases.visible()
+    where = [seen, *(condition for name, condition in _CONDITIONS.items() if name in given)]
     if chosen.state == UNDECIDED:
         where.append("verdict IS NULL")
     elif chosen.state is not None:
@@ -310,7 +314,7 @@ def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
     if chosen.overdue is not None:
         where.append(_IS_OVERDUE)
         given["overdue"] = int(chosen.overdue)
-    return where, given | {"now": now}
+    return where, {**given, **names, "now": now}
 
 
 def _cursor(text: str, parts: int) -> list[float | str]:

@@ -7,13 +7,15 @@ Opening a case is no act of a person: it follows from the ledger, and is recorde
 Everything people do is recorded there and in the audit log (`audit`), in the transaction of the change.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import copy
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from penstock import audit
 from penstock.cases.case import QUEUE, Case, EntityKey, Happening, Known, NewCase, PendingVerdict, check_verdict
-from penstock.cases.history import UNLOCKED, change, check_free, check_note, check_opinion, find, optional, record
+from penstock.cases.history import UNLOCKED, change, check_free, check_note, check_opinion, find, optional, record, unknown
 from penstock.cases.members import Placed, case_of, due_us, give, learn, place, undo
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
 from penstock.clock import Clock, system_clock
@@ -45,6 +47,35 @@ class Cases:
         self.database = database
         self.clock = clock
         self._lock_us = round(lock_minutes * _MINUTE_US)
+        self._visible: Callable[[], Collection[str] | None] = lambda: None
+
+    def limited_by(self, visible: Callable[[], Collection[str] | None]) -> "Cases":
+        """The store for a reader who may see the cases of some detectors alone.
+
+        visible: called at every query; the detectors, or None for all.
+        """
+        limited = copy.copy(self)
+        limited._visible = visible
+        return limited
+
+    def visible(self, column: str = "detector") -> tuple[str, Mapping[str, Any]]:
+        """The SQL condition of the cases that the reader may see, and its parameters. column: holds the detector."""
+        among = self._visible()
+        if among is None:
+            return "1 = 1", {}
+        names = {f"visible{place}": name for place, name in enumerate(sorted(among))}
+        return f"{column} IN ({', '.join(f':{name}' for name in names)})", names
+
+    def find(self, where: Database | Transaction, case_id: str, now: int) -> Case:
+        """One case that the reader may see.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        case, among = find(where, case_id, now), self._visible()
+        if among is not None and case.detector not in among:
+            raise unknown(case_id)
+        return case
 
     # ---------------------------------------------------------------- following the ledger
 
@@ -110,7 +141,7 @@ class Cases:
             now = self.clock()
             placed = place(transaction, new, now, who)
             known = case_of(transaction, new.detector, new.transaction_id) or ""
-            case = find(transaction, known, now)
+            case = self.find(transaction, known, now)
             if placed is not None:
                 action = "cases.open" if placed.opened else "cases.add"
                 details = {"detector": new.detector, "transaction": new.transaction_id}
@@ -123,7 +154,7 @@ class Cases:
 
     def case(self, case_id: str) -> Case:
         """One case."""
-        return find(self.database, case_id, self.clock())
+        return self.find(self.database, case_id, self.clock())
 
     def keys(self, case_id: str) -> list[EntityKey]:
         """The keys of its first transaction; those of the others only find the case."""
@@ -146,18 +177,19 @@ class Cases:
         """
         where = f"{FREE} AND (assignee IS NULL OR assignee = :who) AND (opinion_by IS NULL OR opinion_by <> :who)"
         where += "" if queue is None else " AND queue = :queue"
+        seen, values = self.visible()
         order = "priority DESC, expected_loss DESC, opened_us, id"
-        sql = f"SELECT {COLUMNS} FROM cases WHERE {where} ORDER BY {order} LIMIT 1"  # noqa: S608 - names of columns
+        sql = f"SELECT {COLUMNS} FROM cases WHERE {where} AND {seen} ORDER BY {order} LIMIT 1"  # noqa: S608 - names of columns
         with self.database.write() as transaction:
             now = self.clock()
-            rows = transaction.run(sql, {"now": now, "who": who} | ({} if queue is None else {"queue": queue}))
+            rows = transaction.run(sql, {"now": now, "who": who, **values} | ({} if queue is None else {"queue": queue}))
             return self._taken(transaction, read_case(rows[0]), who, now) if rows else None
 
     def take(self, case_id: str, who: str) -> Case:
         """Take a case that nobody else holds, or extend one's own lock."""
         with self.database.write() as transaction:
             now = self.clock()
-            case = find(transaction, case_id, now)
+            case = self.find(transaction, case_id, now)
             check_free(case, who)
             return self._taken(transaction, case, who, now)
 
@@ -168,7 +200,7 @@ class Cases:
         """Return it to its queue."""
         with self.database.write() as transaction:
             now = self.clock()
-            case = find(transaction, case_id, now)
+            case = self.find(transaction, case_id, now)
             if case.state != "taken" or case.owner != who:
                 raise Conflict(f"case {case_id} is not held by {who}; only who holds a case can release it")
             return change(transaction, case, who, "release", now, {}, UNLOCKED)
@@ -178,7 +210,7 @@ class Cases:
         check_note(text)
         with self.database.write() as transaction:
             now = self.clock()
-            record(transaction, find(transaction, case_id, now).id, who, "note", now, {"text": text})
+            record(transaction, self.find(transaction, case_id, now).id, who, "note", now, {"text": text})
 
     def escalate(self, case_id: str, who: str, queue: str, note: str | None = None) -> Case:
         """Escalate it to another queue."""
@@ -187,7 +219,7 @@ class Cases:
         check_note(note)
         with self.database.write() as transaction:
             now = self.clock()
-            case = find(transaction, case_id, now)
+            case = self.find(transaction, case_id, now)
             check_free(case, who)
             details = {"from": case.queue, "to": queue} | optional(note=note)
             due = due_us(transaction, queue, now)
@@ -219,7 +251,7 @@ class Cases:
         check_note(note)
         with self.database.write() as transaction:
             now = self.clock()
-            case = find(transaction, case_id, now)
+            case = self.find(transaction, case_id, now)
             if version is None or case.state != "decided":
                 check_free(case, who)
             if version is not None and version != case.version:
@@ -233,7 +265,7 @@ class Cases:
         """Take back one's own last verdict within 10 minutes: see `members.undo`."""
         with self.database.write() as transaction:
             now = self.clock()
-            return undo(transaction, find(transaction, case_id, now), who, now)
+            return undo(transaction, self.find(transaction, case_id, now), who, now)
 
     # ---------------------------------------------------------------- labels
 

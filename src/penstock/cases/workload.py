@@ -45,9 +45,11 @@ def workload(cases: Cases, days: int) -> list[AnalystLoad]:
     """The workload of everybody who has open cases or gave a verdict within the last days, today included, by name."""
     now = cases.clock()
     since = (now // _DAY_US - days + 1) * _DAY_US
-    holding = {who: (int(count), int(late)) for who, count, late in cases.database.read(_HOLDING, {"now": now})}
+    seen, names = cases.visible("c.detector")
+    held = cases.database.read(_HOLDING.format(seen=seen), {"now": now, **names})
+    holding = {who: (int(count), int(late)) for who, count, late in held}
     said: dict[str, dict[str, tuple[int, int]]] = {}
-    for who, case, at_us, opened_us in cases.database.read(_DECIDED, {"since": since}):
+    for who, case, at_us, opened_us in cases.database.read(_DECIDED.format(seen=seen), {"since": since, **names}):
         said.setdefault(who, {})[case] = at_us, opened_us
     figures = {each.analyst: each for each in analysts(cases, (now - since) / _DAY_US)}
     found = []
@@ -65,24 +67,26 @@ def workload(cases: Cases, days: int) -> list[AnalystLoad]:
 def queue_ages(cases: Cases) -> list[QueueAges]:
     """The ages of the undecided cases of every queue, by name."""
     now = cases.clock()
+    seen, names = cases.visible("c.detector")
     limits = {f"age{place}": now - age for place, age in enumerate(_AGES_US)}
-    return [QueueAges(row[0], *map(int, row[1:])) for row in cases.database.read(_AGES, limits | {"now": now})]
+    rows = cases.database.read(_AGES.format(seen=seen), {**limits, **names, "now": now})
+    return [QueueAges(row[0], *map(int, row[1:])) for row in rows]
 
 
 _WHO = "CASE WHEN locked_until_us > :now THEN owner ELSE assignee END"
 _LATE = "SUM(CASE WHEN due_us < :now THEN 1 ELSE 0 END)"
 _HOLDING = (
-    f"SELECT {_WHO} AS who, COUNT(*), {_LATE} FROM cases "  # noqa: S608 - constants
-    f"WHERE verdict IS NULL AND {_WHO} IS NOT NULL GROUP BY {_WHO}"
+    f"SELECT {_WHO} AS who, COUNT(*), {_LATE} FROM cases c "  # noqa: S608 - constants
+    f"WHERE verdict IS NULL AND {_WHO} IS NOT NULL AND {{seen}} GROUP BY {_WHO}"
 )
 _DECIDED = (
     "SELECT h.who, h.case_id, h.at_us, c.opened_us FROM case_history h JOIN cases c ON c.id = h.case_id "
-    "WHERE h.verdict IS NOT NULL AND h.at_us >= :since AND h.action = 'verdict' ORDER BY h.case_id, h.n"
+    "WHERE h.verdict IS NOT NULL AND h.at_us >= :since AND h.action = 'verdict' AND {seen} ORDER BY h.case_id, h.n"
 )
 _AGES = (
     "SELECT queue, SUM(CASE WHEN opened_us > :age0 THEN 1 ELSE 0 END), "  # noqa: S608 - constants
     "SUM(CASE WHEN opened_us <= :age0 AND opened_us > :age1 THEN 1 ELSE 0 END), "
     "SUM(CASE WHEN opened_us <= :age1 AND opened_us > :age2 THEN 1 ELSE 0 END), "
     f"SUM(CASE WHEN opened_us <= :age2 THEN 1 ELSE 0 END), {_LATE}, SUM(CASE WHEN {_WHO} IS NULL THEN 1 ELSE 0 END) "
-    "FROM cases WHERE verdict IS NULL GROUP BY queue ORDER BY queue"
+    "FROM cases c WHERE verdict IS NULL AND {seen} GROUP BY queue ORDER BY queue"
 )

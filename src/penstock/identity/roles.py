@@ -1,6 +1,7 @@
 """Roles and their rights, in one table."""
 
 import enum
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -54,11 +55,15 @@ ROLES = {
     "labeler": Right.LABEL,
 }
 """The rights of each role. Several roles have the rights of all of them; `decider` is for programs that send transactions,
-`labeler` for those that send labels and verdicts."""
+`labeler` for those that send labels and verdicts.
+
+A role may hold for one detector alone, as `analyst:payments`."""
+
+_DETECTOR = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class Actor(NamedTuple):
-    """The author of a request: the name of a user or key, and its roles."""
+    """The author of a request: the name of a user or key, and its roles, such as `viewer` and `analyst:payments`."""
 
     name: str
     roles: frozenset[str]
@@ -86,27 +91,47 @@ def user_name(name: str) -> str:
     return f"user:{name}" if is_reserved(name) else name
 
 
-def rights(roles: Iterable[str]) -> Right:
-    """All rights of these roles; a role of another version of the program adds nothing.
+def rights(roles: Iterable[str], detector: str | None = None) -> Right:
+    """The rights of these roles for a detector; for every detector unless one is given.
+
+    A role of another version of the program adds nothing.
 
     >>> Right.LABEL in rights(["viewer", "analyst"]), Right.DECIDE in rights(["administrator"])
     (True, False)
+    >>> Right.LABEL in rights(["analyst:card"]), Right.LABEL in rights(["analyst:card"], "card")
+    (False, True)
     """
     held = ANYBODY
     for role in roles:
-        held |= ROLES.get(role, ANYBODY)
+        name, _, only = role.partition(":")
+        if only in ("", detector):
+            held |= ROLES.get(name, ANYBODY)
     return held
 
 
+def rights_by_detector(roles: Iterable[str]) -> dict[str, Right]:
+    """The rights for each detector that one of these roles is limited to.
+
+    >>> rights_by_detector(["viewer", "labeler:card"])
+    {'card': <Right.READ|LABEL: 5>}
+    """
+    limited = sorted({role.partition(":")[2] for role in roles} - {""})
+    return {detector: rights(roles, detector) for detector in limited}
+
+
 def known_roles(names: Iterable[str]) -> frozenset[str]:
-    """The roles with these names.
+    """The roles with these names, each for every detector or for one, as `analyst:payments`.
 
     Raises:
         MalformedEvent: none is given, or one is not a role.
     """
     found = frozenset(names)
-    for name in sorted(found - ROLES.keys()):
-        raise MalformedEvent(f"there is no role {name!r}.{did_you_mean(name, ROLES)}", "roles")
+    for given in sorted(found):
+        name, limited, detector = given.partition(":")
+        if name not in ROLES:
+            raise MalformedEvent(f"there is no role {name!r}.{did_you_mean(name, ROLES)}", "roles")
+        if limited and not _DETECTOR.fullmatch(detector):
+            raise MalformedEvent(f"{given[:80]!r} names no detector; write {name}:DETECTOR, or {name} for all", "roles")
     if not found:
         raise MalformedEvent(f"at least one role is needed: {', '.join(ROLES)}", "roles")
     return found

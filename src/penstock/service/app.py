@@ -31,7 +31,7 @@ from penstock.service.changes.backtests import Backtests
 from penstock.service.changes.followers import FollowerTask
 from penstock.service.changes.models import Models
 from penstock.service.changes.trials import Trials
-from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.detectors import DetectorRouter, visible_detectors
 from penstock.service.decide.port import ServedDetector
 from penstock.service.decide.predict import Predict
 from penstock.service.http.openapi import document
@@ -55,7 +55,7 @@ from penstock.service.operations.reports import Reports
 from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import RiskProfiles
 from penstock.service.records.verification import Verifying
-from penstock.service.routes import ROUTES, TABLE
+from penstock.service.routes import LIMITED, ROUTES, TABLE
 from penstock.webhooks.delivery import Webhooks
 from penstock.wiring.health import ServiceHealth
 from penstock.wiring.reports.drift import DriftWork
@@ -234,7 +234,7 @@ def create_app(
     for route in ROUTES:
         route.add(app, found)
     if parts.access is not None:
-        parts.access.guard(Rights(app.routes, TABLE))
+        parts.access.guard(Rights(app.routes, TABLE, LIMITED))
     return service
 
 
@@ -243,6 +243,7 @@ class _Composition:
 
     def __init__(self, router: DetectorRouter, settings: Settings, parts: ServiceParts) -> None:
         self.router, self.settings, self.given = router, settings, parts
+        self.cases = None if parts.cases is None else parts.cases.limited_by(visible_detectors)
         self.live = Live(router)
         self.unmasking = parts.personal or Unmasking()
         self.replays = ReplayJobs(router, parts.replays)
@@ -262,7 +263,7 @@ class _Composition:
         self.administration = (
             None if parts.administrations is None else Administration(parts.administrations, router, *of_rules, settings)
         )
-        self.verdicts = None if parts.cases is None else Verdicts(parts.cases, router)
+        self.verdicts = None if self.cases is None else Verdicts(self.cases, router)
         self.board = None if parts.operating is None else Board(router, parts.operating, self.rules)
         self.reports = None if parts.operating is None else Reports(router, parts.operating.settings)
 
@@ -292,11 +293,11 @@ class _Composition:
         """By type, the parts that routes name, without those that this service lacks."""
         router, given, operating = self.router, self.given, self.given.operating
         found = [router, self.settings, self.live, self.unmasking, self.replays, self.backtests, self.verifying, self.drifting]
-        found += [Console(preparation=given.preparation), Insights(router, given.cases), RiskProfiles(router)]
+        found += [Console(preparation=given.preparation), Insights(router, self.cases), RiskProfiles(router)]
         found += [
             given.access,
             given.traffic,
-            given.cases,
+            self.cases,
             given.webhooks,
             self.trials,
             self.administration,

@@ -17,13 +17,13 @@ from penstock.messages import Refusal
 from penstock.service.access.authorize import Access
 from penstock.service.access.credentials import REFRESH_S
 from penstock.service.access.sign_ins import OUTCOMES, WAYS
-from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.detectors import DetectorRouter, limited_to
 from penstock.service.decide.port import Answer, ServedDetector
 from penstock.service.decide.predict import Predict, answer_headers
 from penstock.service.http.bodies import BODY_TIMEOUT
 from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
 from penstock.service.http.protocol import Respond
-from penstock.service.http.requests import ACTOR, extra_headers
+from penstock.service.http.requests import ACTOR, VISIBLE, extra_headers
 from penstock.service.http.tracing import CURRENT, Tracing
 
 _VERSION = "/v1/"
@@ -88,6 +88,11 @@ class EntryPoint:
             return
         if not hot:
             _unquote_cookies(scope)
+        with limited_to(scope.get(VISIBLE)):
+            await self._answer(scope, receive, send, hot=hot)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any, *, hot: bool) -> None:
+        """Answer an authorized request."""
         if scope["type"] != "http":
             await self._while_let_in(scope, self.app(scope, receive, send), send)
         elif hot:
@@ -111,7 +116,8 @@ class EntryPoint:
         on_answer = partial(self._respond, scope, respond)
         try:
             self._authorize(scope, hot=True)
-            self._predict.ask(body, on_answer)
+            with limited_to(scope.get(VISIBLE)):
+                self._predict.ask(body, on_answer)
         except Exception as error:  # noqa: BLE001 - as in `_hot`
             on_answer(error)
         return True

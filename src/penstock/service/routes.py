@@ -4,7 +4,7 @@ from penstock.service import search
 from penstock.service.access import oidc, session, users_keys
 from penstock.service.changes import approvals, backtests, features, lists, models, rules, trials
 from penstock.service.decide import ingest, predict, transactions
-from penstock.service.http.route import Route, table_of
+from penstock.service.http.route import Route, limited_of, table_of
 from penstock.service.insights import routes as insights
 from penstock.service.investigate import cases, casework, context, links, workload
 from penstock.service.live import replay_jobs, web, websocket
@@ -55,3 +55,6 @@ ROUTES: tuple[Route, ...] = (
 
 TABLE = table_of(ROUTES)
 """By method (WS: a WebSocket) and path: the rights of which one is needed."""
+
+LIMITED = limited_of(ROUTES)
+"""Method and path of the routes that are open to callers whose role holds for some detectors alone."""

@@ -148,7 +148,7 @@ def _contains(text: str, *places: str | None) -> bool:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 
 @route("GET", "/search", Right.READ, refuses=(404,))
@@ -166,14 +166,14 @@ async def search_records(
     among = router.chosen(detector) if text else []
     exact = [line for served in among for line in served.engine.history.summaries([text])]
     keys = [hit for served in among for hit in _keys(served, text, request)]
-    as_sent = may_try(request)
+    as_sent = {served.name: may_try(request, served.name) for served in among}
 
     def slow() -> list[Hit]:
         found: list[Hit] = []
         for served in among:
             if administration is not None:
                 found += list(_rules(administration, served.name, text))[:PER_KIND]
-                found += list(_lists(administration, served.name, text, as_sent=as_sent))[:PER_KIND]
+                found += list(_lists(administration, served.name, text, as_sent=as_sent[served.name]))[:PER_KIND]
             lines = served.engine.history.search(text, amount=amount_in(text), limit=PER_KIND, within_s=WITHIN_S)
             found += [_transaction(msgspec.json.decode(line, type=prepared(DecisionSummary))) for line in lines]
             found += list(_features(served, text))[:PER_KIND]

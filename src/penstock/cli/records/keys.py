@@ -21,7 +21,12 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option(
-    "--role", "roles", multiple=True, required=True, metavar="ROLE", help="decider, viewer, analyst, rule_author, ..."
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    metavar="ROLE",
+    help="decider, viewer, analyst, ...; analyst:payments holds for one detector alone.",
 )
 @click.option("--expires", metavar="DURATION", help="How long it lasts, such as 90d; for ever unless given.")
 @settings("data", "office")

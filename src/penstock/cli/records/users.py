@@ -24,7 +24,12 @@ def command() -> None:
 @command.command()
 @_name
 @click.option(
-    "--role", "roles", multiple=True, required=True, metavar="ROLE", help="viewer, analyst, rule_author, approver, ..."
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    metavar="ROLE",
+    help="viewer, analyst, approver, ...; analyst:payments holds for one detector alone.",
 )
 @_from_stdin
 @settings("data", "office")

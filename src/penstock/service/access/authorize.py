@@ -5,8 +5,9 @@ import contextlib
 import ipaddress
 import logging
 import math
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.routing import BaseRoute, Match
 
@@ -20,9 +21,10 @@ from penstock.service.access.credentials import REFRESH_S, Credential, Credentia
 from penstock.service.access.open_access import READING, OpenAccess
 from penstock.service.access.sign_ins import SignIns
 from penstock.service.access.sign_on import SignOn
+from penstock.service.decide.detectors import beyond
 from penstock.service.decide.predict import DECIDING
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import ACTOR, BUCKET, dry_run, is_own
+from penstock.service.http.requests import ACTOR, BUCKET, VISIBLE, dry_run, is_own
 
 log = logging.getLogger("penstock.service")
 
@@ -45,11 +47,20 @@ TRYING = DECIDING | Right.READ
 
 
 class Rights:
-    """Looks up the right that a request needs. Routes are matched in the order of the router."""
+    """Looks up the right that a request needs. Routes are matched in the order of the router.
 
-    def __init__(self, routes: Sequence[BaseRoute], table: Mapping[tuple[str, str], Right]) -> None:
+    limited: the routes that are open to callers whose role holds for some detectors alone.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute],
+        table: Mapping[tuple[str, str], Right],
+        limited: Collection[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._routes = routes
         self._table = table
+        self._limited = limited
         self._exact: dict[tuple[str, str], Right | None] = {}
 
     def needed(self, scope: Mapping[str, Any]) -> Right | None:
@@ -62,17 +73,36 @@ class Rights:
             return self._exact[asked]
         if asked[0] == "OPTIONS":
             return SOMEBODY
-        found = self._of_route(scope, asked[0])
+        path = self._path_of_route(scope, asked[0])
+        found = SOMEBODY if path is None else self._table.get((asked[0], path))
         if asked in self._table and "{" not in asked[1]:
             self._exact[asked] = found
         return found
 
-    def _of_route(self, scope: Mapping[str, Any], asked: str) -> Right | None:
+    def by_detector(self, scope: Mapping[str, Any]) -> bool:
+        """Whether a request is to a route that is open to callers whose role holds for some detectors alone."""
+        asked = method(scope)
+        return (asked, self._path_of_route(scope, asked)) in self._limited
+
+    def _path_of_route(self, scope: Mapping[str, Any], asked: str) -> str | None:
+        """The path of a request's route as it is declared."""
         matched = {**scope, "method": asked}
         for route in self._routes:
             if route.matches(matched)[0] is Match.FULL:
-                return self._table.get((asked, getattr(route, "path", "")))
-        return SOMEBODY
+                return str(getattr(route, "path", ""))
+        return None
+
+
+def named_detectors(scope: Mapping[str, Any]) -> list[str]:
+    """The detectors that a request names in its path and query.
+
+    >>> named_detectors({"path": "/detectors/card/rules", "query_string": b"detector=payments"})
+    ['card', 'payments']
+    """
+    path: str = scope["path"]
+    asked = parse_qsl(scope.get("query_string", b"").decode("latin-1"))
+    in_path = [path.split("/")[2]] if path.startswith("/detectors/") else []
+    return in_path + [value for name, value in asked if name == "detector"]
 
 
 def deciding(scope: Mapping[str, Any]) -> Right:
@@ -153,7 +183,8 @@ class Access:
             await self.sign_on.authenticate_token(secret)
 
     def authorize(self, scope: _Scope, *, hot: bool = False) -> None:
-        """Authorize a request and store its actor as `scope["penstock.actor"]`.
+        """Authorize a request, and store its actor as `scope["penstock.actor"]` and the detectors that it may see, unless
+        these are all, as `scope["penstock.visible"]`.
 
         Raises:
             RequestRefused: 401 for an unknown credential, 403 for a missing right, 429 beyond the rate limit; with open access
@@ -170,12 +201,28 @@ class Access:
         now = self.clock()
         known = self._known(scope, now)
         if not known.may(needed):
-            raise RequestRefused(403, _may_not(known, scope))
+            scope[VISIBLE] = self._visible(known, needed, scope, hot=hot)
         if known.bucket is not None:
             scope[BUCKET] = known.bucket
             if wait_s := known.bucket.wait_s(now):
                 raise too_often("this key exceeds its rate limit", wait_s)
         scope[ACTOR] = known.actor
+
+    def _visible(self, known: Credential, needed: Right | None, scope: _Scope, *, hot: bool) -> frozenset[str] | None:
+        """The detectors that a request may see whose caller has the needed right not for all of them.
+
+        Raises:
+            RequestRefused: 403 for none, for a detector that it names, or because the route concerns all of them.
+        """
+        found = known.detectors(needed)
+        if not found:
+            raise RequestRefused(403, _may_not(known, scope))
+        if needed != SOMEBODY and not hot and not self._rights.by_detector(scope):
+            raise RequestRefused(403, _may_not(known, scope, "; this concerns every detector, so a role for all of them"))
+        for name in named_detectors(scope):
+            if name not in found:
+                raise beyond(name, found)
+        return found
 
     def making(self, scope: _Scope) -> contextlib.AbstractContextManager[None]:
         """Guard the creation of a key or user. The first one over HTTP needs the setup token.
@@ -208,7 +255,8 @@ class Access:
             known = self._known(scope, self.clock())
         except RequestRefused:
             return False
-        return known.may(self._rights.needed(scope))
+        needed = self._rights.needed(scope)
+        return known.may(needed) or (bool(now := known.detectors(needed)) and now == scope.get(VISIBLE))
 
     async def follow(self) -> None:
         """Reload keys and users regularly, until cancelled."""
@@ -317,11 +365,9 @@ def too_often(detail: str, wait_s: float) -> RequestRefused:
     return RequestRefused(429, detail, headers=[(b"retry-after", b"%d" % max(1, math.ceil(wait_s)))])
 
 
-def _may_not(known: Credential, scope: _Scope) -> str:
-    roles = ", ".join(sorted(known.actor.roles)) or "none"
-    return (
-        f"{known.actor.name} may not do this; its roles: {roles} (needed for {scope['path'][:200]}: see docs/guide/access.md)"
-    )
+def _may_not(known: Credential, scope: _Scope, needed: str = "") -> str:
+    roles, path = ", ".join(sorted(known.actor.roles)) or "none", scope["path"][:200]
+    return f"{known.actor.name} may not do this; its roles: {roles}{needed} (needed for {path}: see docs/guide/access.md)"
 
 
 def is_loopback(address: str) -> bool:

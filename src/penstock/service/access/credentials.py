@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from penstock.audit import AuditLog
@@ -9,7 +11,7 @@ from penstock.clock import Clock
 from penstock.database.sqlite import Database
 from penstock.errors import PenstockError
 from penstock.identity.keys import Keys, id_of
-from penstock.identity.roles import Actor, Right, rights, user_name
+from penstock.identity.roles import Actor, Right, rights, rights_by_detector, user_name
 from penstock.identity.users import Users, digest, same
 from penstock.service.http.rate_limit import Bucket
 
@@ -24,7 +26,8 @@ _WRITE_USED_US = 30 * 1_000_000
 class Credential(NamedTuple):
     """A valid key or session.
 
-    held: its rights as bits; digest: of its secret; bucket: its rate limit, None without a limit.
+    held: its rights for every detector as bits; digest: of its secret; bucket: its rate limit, None without a limit;
+    limited: its rights for each detector that a role of it is limited to.
     """
 
     actor: Actor
@@ -33,10 +36,25 @@ class Credential(NamedTuple):
     expires_us: int | None
     key: str | None = None
     bucket: Bucket | None = None
+    limited: Mapping[str, Right] = MappingProxyType({})
+
+    @staticmethod
+    def of(
+        actor: Actor, digest: str, expires_us: int | None, key: str | None = None, bucket: Bucket | None = None
+    ) -> "Credential":
+        """The credential of an actor, with the rights of its roles."""
+        held, limited = rights(actor.roles), rights_by_detector(actor.roles)
+        return Credential(actor, held.value, digest, expires_us, key, bucket, limited)
 
     def may(self, needed: Right | None) -> bool:
-        """Whether it has one of the needed rights; None is a right that nobody has."""
+        """Whether it has one of the needed rights for every detector; None is a right that nobody has."""
         return needed is not None and self.held & needed.value != 0
+
+    def detectors(self, needed: Right | None) -> frozenset[str] | None:
+        """The detectors for which it has one of the needed rights; None: all."""
+        if self.may(needed):
+            return None
+        return frozenset(name for name, held in self.limited.items() if needed is not None and held & needed)
 
 
 class CredentialCache:
@@ -101,9 +119,8 @@ class CredentialCache:
     def _read(self) -> None:
         before = self._keys
         self._keys = {
-            key.id: Credential(
+            key.id: Credential.of(
                 Actor(f"key:{key.name}", frozenset(key.roles)),
-                rights(key.roles).value,
                 secret,
                 key.expires_us,
                 key.id,
@@ -112,11 +129,8 @@ class CredentialCache:
             for key, secret in self.keys_of.valid()
         }
         self._sessions = {
-            session.digest: Credential(
-                Actor(user_name(session.person), frozenset(session.roles)),
-                rights(session.roles).value,
-                session.digest,
-                session.expires_us,
+            session.digest: Credential.of(
+                Actor(user_name(session.person), frozenset(session.roles)), session.digest, session.expires_us
             )
             for session in self.people.sessions()
         }

@@ -1,13 +1,15 @@
 """`/session`: signing in and out, and the current user with their rights."""
 
 import asyncio
+import functools
+import operator
 from typing import Annotated
 
 import msgspec
 from fastapi import Request, Response
 from msgspec import Meta
 
-from penstock.identity.roles import ANYBODY, SOMEBODY, Actor, Right, rights
+from penstock.identity.roles import ANYBODY, ROLES, SOMEBODY, Actor, Right, rights, rights_by_detector
 from penstock.identity.users import SESSION_US
 from penstock.service.access.authorize import COOKIE, Access, cookie, refuse_other_pages, too_often
 from penstock.service.http import bodies
@@ -16,6 +18,9 @@ from penstock.service.http.requests import actor_of, json_answer
 from penstock.service.http.route import Routes
 
 _MOST_BYTES = 8192
+_FOR_ALL = Right.ADMINISTER | Right.AUDIT
+"""Rights that mean little for one detector: most of what they open concerns every detector."""
+
 _OPEN = (
     "No key is needed: everybody who reaches this address may do everything. The first key or user closes the service: "
     "penstock keys add, or Operations in the console with the setup token that the service printed when it started."
@@ -41,9 +46,15 @@ class Session(msgspec.Struct, frozen=True):
     """The current user and their rights."""
 
     name: Annotated[str, Meta(description="Of the user or key; empty where nobody has signed in, `local` where open.")]
-    roles: Annotated[list[str], Meta(description="Sorted: administrator, analyst, approver, decider, rule_author, viewer.")]
+    roles: Annotated[
+        list[str], Meta(description=f"Sorted: {', '.join(sorted(ROLES))}; those for one detector alone as `analyst:payments`.")
+    ]
     rights: Annotated[
-        list[str], Meta(description="Sorted, of all roles: administer, approve, author, decide, label, personal, read.")
+        list[str],
+        Meta(
+            description="Sorted, of all roles, also those for one detector alone: administer and audit (both only where they"
+            " hold for every detector), approve, author, decide, label, operate, personal, read."
+        ),
     ]
     open: Annotated[bool, Meta(description="The service asks nobody who they are.")]
     sign_in: Annotated[SignInWays, Meta(description="How one signs in, and whether that is needed now.")]
@@ -57,7 +68,8 @@ def _session(actor: Actor, access: Access | None) -> Session:
         password=access is not None,
         oidc=access is not None and access.sign_on is not None,
     )
-    held = sorted(str(right.name).lower() for right in Right if right in rights(actor.roles))
+    limited = functools.reduce(operator.or_, rights_by_detector(actor.roles).values(), Right(0)) & ~_FOR_ALL
+    held = sorted(str(right.name).lower() for right in Right if right in rights(actor.roles) | limited)
     notice = _OPEN if is_open else None
     return Session(name=actor.name, roles=sorted(actor.roles), rights=held, open=is_open, sign_in=ways, notice=notice)
 

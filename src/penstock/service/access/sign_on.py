@@ -8,7 +8,7 @@ from typing import Any
 from penstock.clock import SECOND_US
 from penstock.config import Settings
 from penstock.identity.provider import Provider, ProviderUnavailable, SignInRefused, claim
-from penstock.identity.roles import ROLES, Actor, known_roles, rights
+from penstock.identity.roles import ROLES, Actor, known_roles
 from penstock.identity.users import digest
 from penstock.service.access.credentials import Credential
 from penstock.service.http.problems import RequestRefused
@@ -62,7 +62,7 @@ class SignOn:
     def _meaning(self, value: str) -> frozenset[str]:
         if self._roles:
             return self._roles.get(value, frozenset())
-        return frozenset({value}) & ROLES.keys()
+        return frozenset({value}) if value.partition(":")[0] in ROLES else frozenset()
 
     def known(self, token: str) -> Credential | None:
         """The actor of a token that `meet` has verified."""
@@ -84,8 +84,8 @@ class SignOn:
                 raise RequestRefused(503, "the identity provider does not answer, so tokens cannot be verified") from None
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.pop(next(iter(self._known)))
-        held, bucket = rights(actor.roles).value, self._bucket(actor.name)
-        self._known[found] = Credential(actor, held, found, round(claims["exp"] * SECOND_US), bucket=bucket)
+        until_us = round(claims["exp"] * SECOND_US)
+        self._known[found] = Credential.of(actor, found, until_us, bucket=self._bucket(actor.name))
 
     def _bucket(self, name: str) -> Bucket | None:
         """The rate limit of a program, shared by all its tokens: it gets a new one every few minutes."""

@@ -15,7 +15,7 @@ from penstock.clock import SECOND_US, system_clock
 from penstock.database.sqlite import Database, Transaction
 from penstock.identity.administrators import keep_one
 from penstock.identity.keys import Key, Keys
-from penstock.identity.roles import Right
+from penstock.identity.roles import ROLES, Right
 from penstock.identity.users import User, Users
 from penstock.service.access.authorize import Access
 from penstock.service.http.problems import RequestRefused
@@ -40,7 +40,8 @@ _TOKEN = {
 
 
 Roles = Annotated[
-    list[str], Meta(min_length=1, max_length=20, description="administrator, analyst, approver, decider, rule_author, viewer.")
+    list[str],
+    Meta(min_length=1, max_length=200, description=f"{', '.join(sorted(ROLES))}; for one detector alone: `analyst:payments`."),
 ]
 Instant = Annotated[str | None, Meta(description="ISO 8601, UTC; null where it did not happen.")]
 

@@ -42,7 +42,7 @@ async def reject_request(
     """Reject a request; its author uses this to withdraw it."""
     admin, given, asking = administration.of(name), await body, who(request)
     found = await _one(administration, name, request_id)
-    if found.asked_by != asking and not may(request, Right.APPROVE):
+    if found.asked_by != asking and not may(request, Right.APPROVE, name):
         raise RequestRefused(403, f"{asking} may withdraw what {asking} asked for, and reject nothing else")
     done = await administration.look(lambda: admin.approvals.reject(request_id, who=asking, why=given.note))
     return filled(RequestForm, done)

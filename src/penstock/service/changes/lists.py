@@ -213,9 +213,9 @@ def _forms(admin: RuleAdministration) -> list[ListForm]:
     return [list_form(kept, counts, asking, pending) for kept in admin.lists.versions()]
 
 
-def may_try(request: Request) -> bool:
+def may_try(request: Request, detector: str) -> bool:
     """Whether the actor may search by original personal values: those who see them, and those who put them on lists."""
-    return may(request, Right.PERSONAL | Right.AUTHOR)
+    return may(request, Right.PERSONAL | Right.AUTHOR, detector)
 
 
 # ---------------------------------------------------------------- routes
@@ -249,7 +249,7 @@ async def find_lists_of_value(
 
     def found() -> FoundList:
         kinds, now = {kept.name: kept.kind for kept in admin.lists.versions()}, admin.clock()
-        by_list = admin.lists.find(value, as_sent=may_try(request)).items()
+        by_list = admin.lists.find(value, as_sent=may_try(request, name)).items()
         forms = {each: [entry_form(entry, now) for entry in entries] for each, entries in by_list}
         held = {each: any(entry.state == "in_force" for entry in entries) for each, entries in forms.items()}
         return FoundList(value, [Found(each, kinds[each], held[each], entries) for each, entries in forms.items()])
@@ -282,7 +282,7 @@ async def list_list_entries(
 
     def found() -> EntryList:
         page, following = admin.lists.entries(
-            list_name, state, search=search, as_sent=may_try(request), limit=limit, before=before
+            list_name, state, search=search, as_sent=may_try(request, name), limit=limit, before=before
         )
         return EntryList(list_name, [entry_form(each, admin.clock()) for each in page], following)
 

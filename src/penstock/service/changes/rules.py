@@ -238,7 +238,7 @@ async def shadow_rule(
 ) -> Response:
     """Run a version in shadow: where it would have fired is recorded; only approvers may end a rollout with it (403)."""
     admin, given = administration.of(name), await body
-    approves = may(request, Right.APPROVE)
+    approves = may(request, Right.APPROVE, name)
     work = partial(admin.rules.shadow, rule, given.version, who=who(request), why=given.note, may_approve=approves)
     return await _changed(administration, name, rule, work)
 

@@ -1,6 +1,8 @@
-"""The detectors of a service, and the routing of events that name no detector."""
+"""The detectors of a service, those that a request may see, and the routing of events that name no detector."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TypeVar
 
 import msgspec
@@ -16,38 +18,86 @@ T = TypeVar("T")
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+_visible: ContextVar[frozenset[str] | None] = ContextVar("visible_detectors", default=None)
+
+
+@contextlib.contextmanager
+def limited_to(detectors: frozenset[str] | None) -> Iterator[None]:
+    """The context of a request whose caller has the needed right for these detectors alone; None: for all.
+
+    Whatever answers the request, also in other threads and tasks, finds only these in a `DetectorRouter`.
+    """
+    token = _visible.set(detectors)
+    try:
+        yield
+    finally:
+        _visible.reset(token)
+
+
+def visible_detectors() -> frozenset[str] | None:
+    """The detectors that the current request may see; None: all, and outside requests."""
+    return _visible.get()
+
+
+def beyond(detector: str, among: Collection[str]) -> RequestRefused:
+    """The refusal of a caller whose role holds for other detectors than this one."""
+    return RequestRefused(
+        403,
+        f"your role for this holds for {', '.join(sorted(among))} alone, not for the detector {detector[:200]!r}; "
+        f"an administrator can give you a role that does (ROLE:{detector[:63]})",
+    )
+
 
 class DetectorRouter(Mapping[str, ServedDetector]):
-    """All served detectors by name, in the order of declaration."""
+    """The served detectors by name, in the order of declaration: all, or within a request those that its caller may see."""
 
     def __init__(self, detectors: Mapping[str, ServedDetector]) -> None:
         self._detectors = dict(detectors)
-        self.only = next(iter(self._detectors.values())) if len(self._detectors) == 1 else None
         self._required: dict[str, frozenset[str]] = {}
 
+    def _visible(self) -> dict[str, ServedDetector]:
+        among = _visible.get()
+        return self._detectors if among is None else {name: each for name, each in self._detectors.items() if name in among}
+
     def __getitem__(self, name: str) -> ServedDetector:
-        return self._detectors[name]
+        return self._visible()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._detectors)
+        return iter(self._visible())
 
     def __len__(self) -> int:
-        return len(self._detectors)
+        return len(self._visible())
+
+    @property
+    def only(self) -> ServedDetector | None:
+        """The detector, if there is one alone."""
+        found = self._visible()
+        return next(iter(found.values())) if len(found) == 1 else None
 
     def named(self, name: str) -> ServedDetector:
         """The served detector of this name.
 
         Raises:
-            RequestRefused: 404, with the known names.
+            RequestRefused: 404, with the known names; 403, the caller has no right for it.
         """
-        try:
-            return self._detectors[name]
-        except KeyError:
-            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._detectors)}") from None
+        found = self._visible()
+        if name in found:
+            return found[name]
+        self.check_visible(name)
+        raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, found)}")
+
+    def check_visible(self, name: str) -> None:
+        """Refuse a detector that is served here, and that the caller may not see.
+
+        Raises:
+            RequestRefused: 403, with the detectors that the caller's role holds for.
+        """
+        if name in self._detectors and name not in self:
+            raise beyond(name, self)
 
     def chosen(self, name: str | None) -> list[ServedDetector]:
         """The named detector, or all of them."""
-        return list(self._detectors.values()) if name is None else [self.named(name)]
+        return list(self.values()) if name is None else [self.named(name)]
 
     def taking(self, event: bytes) -> ServedDetector | Refusal:
         """The one detector whose required fields the event has; else a refusal that lists the fields that each detector
@@ -61,7 +111,7 @@ class DetectorRouter(Mapping[str, ServedDetector]):
             return Refusal(422, "an event is a JSON object")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Refusal(400, f"this is not valid JSON: {error}")
-        missing = {name: sorted(self._required_by(name) - fields) for name in self._detectors}
+        missing = {name: sorted(self._required_by(name) - fields) for name in self}
         fitting = [name for name, absent in missing.items() if not absent]
         return self._detectors[fitting[0]] if len(fitting) == 1 else _undecided(fitting, missing)
 

@@ -83,22 +83,22 @@ class EventAnswer(msgspec.Struct):
     refused: list[Refused]
 
 
-async def _label_all(router: DetectorRouter, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
+async def _label_all(router: DetectorRouter, given: Sequence[bytes | Refusal], request: Request) -> list[bytes | Refusal]:
     """The answers to labels in order, in portions; values refused before are answered with their refusal."""
     found: list[bytes | Refusal] = []
     for start in range(0, len(given), PORTION):
         portion = given[start : start + PORTION]
-        answered = iter(await _label(router, [label for label in portion if isinstance(label, bytes)], may_judge=may_judge))
+        answered = iter(await _label(router, [label for label in portion if isinstance(label, bytes)], request))
         found += [label if isinstance(label, Refusal) else next(answered) for label in portion]
     return found
 
 
-async def _label(router: DetectorRouter, given: Sequence[bytes], *, may_judge: bool) -> list[bytes | Refusal]:
+async def _label(router: DetectorRouter, given: Sequence[bytes], request: Request) -> list[bytes | Refusal]:
     """The answers to labels in order; each detector gets its labels in order."""
     found: list[bytes | Refusal] = [b""] * len(given)
     places: dict[str, list[int]] = {}
     for place, label in enumerate(given):
-        meant = _meant(router, label, may_judge=may_judge)
+        meant = _meant(router, label, request)
         if isinstance(meant, Refusal):
             found[place] = meant
         else:
@@ -121,10 +121,10 @@ def _unknown_in(label: bytes) -> Refusal | None:
     return None
 
 
-def _meant(router: DetectorRouter, label: bytes, *, may_judge: bool) -> ServedDetector | Refusal:
+def _meant(router: DetectorRouter, label: bytes, request: Request) -> ServedDetector | Refusal:
     """The detector that a label names, or the one that decided its transaction.
 
-    Verdicts come from people: callers without the right (`may_judge`) must name another source.
+    Verdicts come from people: callers without the right to give them must name another source.
     """
     try:
         addressed = _addressed.decode(label)
@@ -135,9 +135,14 @@ def _meant(router: DetectorRouter, label: bytes, *, may_judge: bool) -> ServedDe
         return Refusal(422, message, ((field, message),))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(400, f"this is not valid JSON: {error}")
-    if addressed.source == SOURCE and not may_judge:
+    meant = _addressee(router, addressed)
+    if addressed.source == SOURCE and not isinstance(meant, Refusal) and not may(request, Right.LABEL, meant.name):
         message = f"labels of the source {SOURCE!r} are verdicts, which this key may not give; name another source"
         return Refusal(403, message, (("source", message),))
+    return meant
+
+
+def _addressee(router: DetectorRouter, addressed: _Addressed) -> ServedDetector | Refusal:
     if addressed.detector is not None:
         return router.get(addressed.detector) or _no_such(router, addressed.detector)
     if router.only is not None:
@@ -152,6 +157,10 @@ def _meant(router: DetectorRouter, label: bytes, *, may_judge: bool) -> ServedDe
 
 
 def _no_such(router: DetectorRouter, name: str) -> Refusal:
+    try:
+        router.check_visible(name)
+    except RequestRefused as refused:
+        return Refusal(refused.status, str(refused), (("detector", str(refused)),))
     message = f"no detector {name[:200]!r} is served here, only {', '.join(router)}"
     return Refusal(422, message, (("detector", message),))
 
@@ -216,7 +225,7 @@ def _rendered(answer: bytes | Refusal) -> bytes:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("events")
+route = Routes("events", by_detector=True)
 
 _CSV = {"requestBody": {"required": True, "content": text_content("text/csv", "transaction_id,fraud\ntx-1,true\n")}}
 
@@ -236,7 +245,7 @@ async def submit_labels(router: DetectorRouter, settings: Settings, /, request: 
         return await submit_label_table(router, settings, request)
     given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
     read = [(_unknown_in(label) if strict else None) or label for label in given]
-    found = await _label_all(router, read, may_judge=may(request, Right.LABEL))
+    found = await _label_all(router, read, request)
     return _accepted(found[0]) if form == "one" else _each(found)
 
 
@@ -257,7 +266,7 @@ async def submit_label_table(router: DetectorRouter, settings: Settings, /, requ
         rows = await asyncio.to_thread(read_label_rows, await raw_body(request, settings.max_body_bytes))
     except DataError as error:
         raise RequestRefused(422, str(error)) from None
-    return _each(await _label_all(router, rows, may_judge=may(request, Right.LABEL)))
+    return _each(await _label_all(router, rows, request))
 
 
 @route(

@@ -17,7 +17,7 @@ from penstock.service.http.route import Routes
 DECIDING = Right.DECIDE
 """The right for predict requests; for a dry run, reading is enough."""
 
-route = Routes("decisions")
+route = Routes("decisions", by_detector=True)
 route.outside("POST", "/predict", DECIDING, answers=Decision, events="Decide events of {}", parameters=PARAMETERS)
 route.outside(
     "POST", "/detectors/{name}/predict", DECIDING, answers=Decision, events="Decide events of {}", parameters=PARAMETERS

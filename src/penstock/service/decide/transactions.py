@@ -135,7 +135,7 @@ async def _accept(
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("decisions")
+route = Routes("decisions", by_detector=True)
 
 _STRICT = {"strict": PARAMETERS["strict"]}
 _TAKES_IN = "Take in events of {}, to be decided"

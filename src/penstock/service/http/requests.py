@@ -24,6 +24,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 ACTOR = "penstock.actor"
 """The key of the actor in a request's scope."""
 
+VISIBLE = "penstock.visible"
+"""The key of the detectors that a request may see in its scope, unless these are all."""
+
 BUCKET = "penstock.bucket"
 """The key of the rate limit that a request counts towards in its scope, where there is one."""
 
@@ -63,9 +66,9 @@ def who(request: Request) -> str:
     return actor_of(request).name
 
 
-def may(request: HTTPConnection, right: Right) -> bool:
-    """Whether the actor has one of these rights."""
-    return bool(right & rights(actor_of(request).roles))
+def may(request: HTTPConnection, right: Right, detector: str | None = None) -> bool:
+    """Whether the actor has one of these rights for a detector; for every one unless it is given."""
+    return bool(right & rights(actor_of(request).roles, detector))
 
 
 async def raw_body(request: Request, most_bytes: int) -> bytes:

@@ -76,6 +76,7 @@ class Route:
     required: bool | None = None
     most_bytes: int | None = None
     hidden: bool = False
+    by_detector: bool = False
     example: Any = None
     responses: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -191,10 +192,13 @@ class Route:
 
 
 class Routes:
-    """The routes of one module, in the order in which requests are matched. tag: their heading in the document."""
+    """The routes of one module, in the order in which requests are matched.
 
-    def __init__(self, tag: str) -> None:
-        self._tag = tag
+    tag: their heading in the document. by_detector: see `Routes.__call__`.
+    """
+
+    def __init__(self, tag: str, *, by_detector: bool = False) -> None:
+        self._common: dict[str, Any] = {"tag": tag, "by_detector": by_detector}
         self._declared: list[Route] = []
 
     def __iter__(self) -> Iterator[Route]:
@@ -211,23 +215,23 @@ class Routes:
                 of refusals. `status`: of the answer. `waits`: the schema of 202, if a change may wait for approval.
                 `takes`: the schema of a body that the handler reads itself. `many`: body and answer may be arrays.
                 `required`: whether there must be a body; unless given, if a field of it is required. `most_bytes`: limit of
-                the body, instead of the setting. `hidden`: not in the document. `example`: of the body, where one made of
+                the body, instead of the setting. `hidden`: not in the document. `by_detector`: open to callers whose role
+                holds for some detectors alone, since it shows and changes no others (the `DetectorRouter` has only these then);
+                routes whose path names the detector always are. `example`: of the body, where one made of
                 its schema would mislead. `responses`, `extra`: further parts of the
                 operation in the document. `events`: for a route that takes a detector's events, what it does with them.
                 `parameters`: description and schema of its query parameters, by name.
         """
 
         def declare(handler: H) -> H:
-            self._declared.append(
-                Route(method=method, path=path, right=right, handler=handler, **({"tag": self._tag} | options))
-            )
+            self._declared.append(Route(method=method, path=path, right=right, handler=handler, **(self._common | options)))
             return handler
 
         return declare
 
     def outside(self, method: str, path: str, right: Right, **options: Any) -> None:
         """Declare a route that is served in front of FastAPI."""
-        self._declared.append(Route(method=method, path=path, right=right, handler=None, tag=self._tag, **options))
+        self._declared.append(Route(method=method, path=path, right=right, handler=None, **(self._common | options)))
 
 
 def camel_case(name: str) -> str:
@@ -243,6 +247,12 @@ def camel_case(name: str) -> str:
 def table_of(routes: Iterable[Route]) -> dict[tuple[str, str], Right]:
     """By method (WS: a WebSocket) and path: the rights of which one is needed."""
     return {(route.method, route.path): route.right for route in routes}
+
+
+def limited_of(routes: Iterable[Route]) -> frozenset[tuple[str, str]]:
+    """Method and path of the routes that are open to callers whose role holds for some detectors alone."""
+    of_one = "/detectors/{name}/"
+    return frozenset((route.method, route.path) for route in routes if route.by_detector or route.path.startswith(of_one))
 
 
 def _given(signature: inspect.Signature, parts: Mapping[type, object]) -> list[object] | None:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -52,13 +52,22 @@ SHOWN_VALUES = 20
 RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How far back: 5m, 1h, 24h or 30d.")]
 
 
+class _Asked(NamedTuple):
+    """Whose answers are the same. among: the detectors that the caller may see."""
+
+    work: str
+    detector: str | None
+    range: str
+    among: tuple[str, ...]
+
+
 class Insights:
     """Cached answers, each computed by one thread at a time."""
 
     def __init__(self, router: DetectorRouter, cases: Cases | None) -> None:
         self._router, self._cases = router, cases
-        self._kept: dict[tuple[str, str | None, str], tuple[float, bytes]] = {}
-        self._making: dict[tuple[str, str | None, str], asyncio.Future[bytes]] = {}
+        self._kept: dict[_Asked, tuple[float, bytes]] = {}
+        self._making: dict[_Asked, asyncio.Future[bytes]] = {}
 
     async def ask(self, work: Callable[[InsightRequest], Any], detector: str | None, range_: str) -> bytes:
         """The answer as JSON.
@@ -67,22 +76,23 @@ class Insights:
             RequestRefused: 404, no such detector.
             NotReady: it is being opened.
         """
-        key = (work.__name__, detector, range_)
+        among = self._router.chosen(detector)
+        key = _Asked(work.__name__, detector, range_, tuple(served.name for served in among))
         until, body = self._kept.get(key, (0.0, b""))
         if time.monotonic() < until:
             return body
         making = self._making.get(key)
         if making is None:
-            asked = InsightRequest(self._router.chosen(detector), detector, RANGES[range_], self._cases)
+            asked = InsightRequest(among, detector, RANGES[range_], self._cases)
             making = asyncio.ensure_future(asyncio.to_thread(lambda: msgspec.json.encode(work(asked))))
             self._making[key] = making
             making.add_done_callback(partial(self._made, key))
         return await asyncio.shield(making)
 
-    def _made(self, key: tuple[str, str | None, str], made: "asyncio.Future[bytes]") -> None:
+    def _made(self, key: _Asked, made: "asyncio.Future[bytes]") -> None:
         del self._making[key]
         if not made.cancelled() and made.exception() is None:
-            self._kept[key] = time.monotonic() + KEPT_S[key[2]], made.result()
+            self._kept[key] = time.monotonic() + KEPT_S[key.range], made.result()
 
 
 # ---------------------------------------------------------------- answers
@@ -243,7 +253,7 @@ def rules(asked: InsightRequest) -> forms.InsightRules:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("insights")
+route = Routes("insights", by_detector=True)
 
 
 @route("GET", "/insights/summary", Right.READ, answers=forms.InsightSummary, refuses=(404,))

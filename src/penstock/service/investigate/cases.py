@@ -312,7 +312,7 @@ def _detail(cases: Cases, router: DetectorRouter, case_id: str, personal: Unmask
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("cases")
+route = Routes("cases", by_detector=True)
 
 _Text = Annotated[str | None, Query(max_length=1000)]
 _TOGETHER = {"ids": ["3fa9c1d2"], "verdict": "fraud", "reason": "confirmed_by_holder", "dry_run": False}

@@ -1,6 +1,7 @@
 """Work on a case besides its verdict: assignment, due time, priority, tags, second opinions, and taking a verdict back."""
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 
 import msgspec
@@ -14,6 +15,7 @@ from penstock.errors import MalformedEvent
 from penstock.identity.roles import ROLES, Right, rights
 from penstock.identity.users import Users
 from penstock.service.access.authorize import Access
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.requests import parse_instant, who
 from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.service.investigate.cases import CaseForm, Name, Priority, Verdict, case_form
@@ -64,31 +66,33 @@ class ColleagueList(msgspec.Struct):
 _ROLES = sorted(role for role, held in ROLES.items() if Right.LABEL in held)
 
 
-def _colleagues(cases: Cases) -> list[str]:
-    """The users who may decide cases."""
-    return [user.name for user in Users(cases.database).all() if user.disabled_us is None and Right.LABEL & rights(user.roles)]
+def _colleagues(cases: Cases, detectors: Iterable[str]) -> list[str]:
+    """The users who may decide cases of one of these detectors."""
+    among = (None, *detectors)
+    users = (user for user in Users(cases.database).all() if user.disabled_us is None)
+    return [user.name for user in users if any(Right.LABEL & rights(user.roles, each) for each in among)]
 
 
-def _check_colleague(cases: Cases, access: Access | None, name: str, field: str) -> None:
+def _check_colleague(cases: Cases, access: Access | None, case_id: str, name: str, field: str) -> None:
     """Raises MalformedEvent for a name or role that nobody has who may decide cases, as far as the service knows them."""
     if name.startswith("role:"):
         if name.removeprefix("role:") not in _ROLES:
             raise MalformedEvent(f"{name[:80]!r} is no role that may decide cases; these are: {', '.join(_ROLES)}", field)
         return
-    known = _colleagues(cases)
+    known = _colleagues(cases, [cases.case(case_id).detector])
     if known and (access is None or access.sign_on is None) and name not in known:
         raise MalformedEvent(f"{name[:80]!r} is no user who may decide cases; these are: {', '.join(known[:20])}", field)
 
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("cases")
+route = Routes("cases", by_detector=True)
 
 
 @route("GET", "/cases/colleagues", Right.READ)
-async def list_colleagues(cases: Cases, /) -> ColleagueList:
+async def list_colleagues(cases: Cases, router: DetectorRouter, /) -> ColleagueList:
     """The people and roles that a case may be assigned to, or a second opinion asked of."""
-    return ColleagueList(await asyncio.to_thread(_colleagues, cases), _ROLES)
+    return ColleagueList(await asyncio.to_thread(_colleagues, cases, [*router]), _ROLES)
 
 
 @route("PATCH", "/cases/{case_id}", Right.LABEL, refuses=CHANGING)
@@ -100,7 +104,7 @@ async def change_case(cases: Cases, access: Access | None, /, case_id: str, requ
 
     def changed() -> Case:
         if isinstance(given.assignee, str):
-            _check_colleague(cases, access, given.assignee, "assignee")
+            _check_colleague(cases, access, case_id, given.assignee, "assignee")
         return plan(cases, case_id, who(request), planned, given.note)
 
     return case_form(await asyncio.to_thread(changed))
@@ -114,7 +118,7 @@ async def request_opinion(
     given = await body
 
     def asked() -> Case:
-        _check_colleague(cases, access, given.of, "of")
+        _check_colleague(cases, access, case_id, given.of, "of")
         said = {"verdict": given.verdict, "reason": given.reason, "note": given.note}
         return ask_opinion(cases, case_id, who(request), given.of, **said)
 
@@ -135,7 +139,7 @@ async def undo_verdict(cases: Cases, verdicts: Verdicts, /, case_id: str, reques
     return case_form(case)
 
 
-@route("PUT", "/cases/queues/{queue}", Right.APPROVE | Right.ADMINISTER, refuses=CHANGING)
+@route("PUT", "/cases/queues/{queue}", Right.APPROVE | Right.ADMINISTER, refuses=CHANGING, by_detector=False)
 async def set_queue_due_time(cases: Cases, /, queue: str, request: Request, body: Body[SetDue]) -> DueTime:
     """Set within how many minutes cases that come into a queue from now on are due."""
     minutes = (await body).due_minutes

@@ -302,7 +302,7 @@ def _label(label: Label) -> KnownLabel:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 
 @route("GET", "/context/{transaction_id:path}", Right.READ, answers=TransactionContext, refuses=(404,))

@@ -211,7 +211,7 @@ def _edges(ids: Mapping[Code, str], rows: Chunk, truth: Mapping[int, bool]) -> l
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 
 @route("GET", "/links/{entity}/{key:path}", Right.READ, refuses=(404,))

@@ -20,7 +20,7 @@ class Workload(msgspec.Struct):
     queues: list[QueueAges]
 
 
-route = Routes("cases")
+route = Routes("cases", by_detector=True)
 
 
 @route("GET", "/cases/workload", Right.READ)

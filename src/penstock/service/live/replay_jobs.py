@@ -121,6 +121,7 @@ class ReplayJobs:
     def _served_by(self, asked: StreamRequest) -> ServedDetector:
         """The named detector, or the first that has the source."""
         if asked.detector is not None and asked.detector not in self._router:
+            self._router.check_visible(asked.detector)
             message = f"one of {', '.join(self._router)} is expected"
             raise RequestRefused(
                 422, f"no detector {asked.detector[:200]!r} is served here: {message}", [("detector", message)]
@@ -178,7 +179,7 @@ async def _hand_in(served: ServedDetector, portion: Sequence[bytes]) -> None:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("decisions")
+route = Routes("decisions", by_detector=True)
 
 
 @route("POST", "/stream", Right.DECIDE, answers=StreamAnswer, refuses=(400, 408, 413, 415, 429))

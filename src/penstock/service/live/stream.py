@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.detectors import DetectorRouter, visible_detectors
 from penstock.service.decide.feed import AlertNumbers, Numbered, percentiles_ms
 from penstock.service.decide.waiters import id_of
 from penstock.service.http.problems import Busy
@@ -39,8 +39,7 @@ class Live:
         for served in router.values():
             served.feed.numbers = self._numbers
         self.viewers = 0
-        self._facts: dict[str, Any] = {}
-        self._measured_ns = 0
+        self._facts: dict[frozenset[str] | None, tuple[int, dict[str, Any]]] = {}
         self._first_block: tuple[bytes, msgspec.Raw | None] | None = None
         self.stopping = asyncio.Event()
 
@@ -120,11 +119,15 @@ class Live:
         return msgspec.json.encode({**measured, **shown, "left_out": left_out})
 
     def _measured(self) -> dict[str, Any]:
-        """Counts and latencies, computed once for viewers that ask at almost the same time."""
-        now_ns = time.monotonic_ns()
-        if now_ns - self._measured_ns > EVERY_S * 1e9 / 2:
-            self._measured_ns, self._facts = now_ns, self._measure(now_ns)
-        return self._facts
+        """Counts and latencies, computed once for viewers that see the same detectors and ask at almost the same time."""
+        now_ns, among = time.monotonic_ns(), visible_detectors()
+        measured_ns, facts = self._facts.get(among, (0, {}))
+        if now_ns - measured_ns > EVERY_S * 1e9 / 2:
+            if len(self._facts) >= MOST_VIEWERS:
+                self._facts.clear()
+            facts = self._measure(now_ns)
+            self._facts[among] = now_ns, facts
+        return facts
 
     def _first_block_in_a_line(self) -> msgspec.Raw | None:
         """The summary of the first block; read again where another one is the first."""

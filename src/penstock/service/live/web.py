@@ -209,14 +209,14 @@ async def asset(console: Console, /, name: str, request: Request) -> Response:
     return _found(console.file(f"assets/{name}", _accept(request)), name)
 
 
-@route("GET", "/live", Right.READ, hidden=True)
+@route("GET", "/live", Right.READ, hidden=True, by_detector=True)
 async def stream(live: Live, /) -> Response:
     """The live messages as server-sent events."""
     live.check()
     return StreamingResponse(live.stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-@route("GET", "/live/setup", Right.READ, hidden=True)
+@route("GET", "/live/setup", Right.READ, hidden=True, by_detector=True)
 async def setup(router: DetectorRouter, traffic: Traffic | None, /) -> dict[str, Any]:
     """The page's static settings; attack buttons appear only with simulated traffic."""
     return {

@@ -83,7 +83,7 @@ async def _until_disconnected(websocket: WebSocket) -> None:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("insights")
+route = Routes("insights", by_detector=True)
 
 
 @route("WS", "/ws/live", Right.READ)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -18,7 +19,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.requests import DetectorName, filled, who
 from penstock.service.http.route import Body, Routes
-from penstock.service.records.pagination import MergedCursor, tables_of
+from penstock.service.records.pagination import MergedCursor, of_visible, tables_of
 from penstock.wiring.health import ServiceHealth
 
 _NEWEST = 1000
@@ -96,7 +97,7 @@ class Deliveries:
         """
 
         def fetch(tables: Tables, most: int, below: int | None) -> list[Raised]:
-            return tables.alerts(detector, limit=most, before=below)
+            return of_visible(lambda name: tables.alerts(name, limit=most, before=below), detector, most)
 
         places = MergedCursor(tables_of(among), before)
         raised = places.next(fetch, lambda alert: alert.at_us, limit)
@@ -117,7 +118,8 @@ class Deliveries:
         Raises:
             NotFound: it is not among the newest.
         """
-        if not any(alert.key == key for tables in tables_of(among) for alert in tables.alerts(limit=_NEWEST)):
+        newest = (of_visible(partial(tables.alerts, limit=_NEWEST), None, _NEWEST) for tables in tables_of(among))
+        if not any(alert.key == key for alerts in newest for alert in alerts):
             raise NotFound(f"none of the newest {_NEWEST:,} alerts has the key {key[:200]!r}")
         return _acknowledged(self._acknowledged.put(key, who, note))
 
@@ -158,7 +160,7 @@ def _delivery(delivery: Delivery) -> DeliveryForm:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("operations")
+route = Routes("operations", by_detector=True)
 
 
 @route("GET", "/alerts/deliveries", Right.READ | Right.OPERATE, refuses=(404,))

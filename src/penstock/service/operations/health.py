@@ -13,7 +13,7 @@ from penstock.errors import NotReady
 from penstock.identity.roles import Right
 from penstock.service.changes.followers import FollowerTask
 from penstock.service.decide.broker_client import BrokerClient
-from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.detectors import DetectorRouter, visible_detectors
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.requests import filled
 from penstock.service.http.route import Routes
@@ -77,6 +77,8 @@ class Board:
         async with self._looking:
             parts = [part for served in self._router.values() for part in self._of_detector(served)]
             parts += await asyncio.to_thread(self._operating.parts)
+            if (among := visible_detectors()) is not None:
+                parts = [part for part in parts if part.detector is None or part.detector in among]
             now_us = self._operating.clock()
             forms = [self._form(part, now_us) for part in parts]
             statuses = {part.status for part in parts}
@@ -154,7 +156,7 @@ def _replica(served: ServedDetector) -> Part:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("operations")
+route = Routes("operations", by_detector=True)
 
 
 @route("GET", "/operations/health", Right.READ | Right.OPERATE)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,12 +19,12 @@ from penstock.identity.roles import Right
 from penstock.ingest.quarantine import LONGEST_KEPT
 from penstock.ledger import Quarantined, Tables
 from penstock.messages import Decision, Refusal
-from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.detectors import DetectorRouter, visible_detectors
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import DetectorName, filled, parse_instant, raw_body, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.service.records.pagination import MergedCursor, is_number, tables_of
+from penstock.service.records.pagination import MergedCursor, is_number, of_visible, tables_of
 
 _AT_ONCE = 200
 _NEWEST = 5000
@@ -180,17 +180,14 @@ class Quarantine:
         Raises:
             RequestRefused: `before` is no cursor of this list.
         """
-
-        def fetch(tables: Tables, most: int, below: int | None) -> list[Quarantined]:
-            return tables.quarantined(detector, limit=most, before=below)
-
+        fetch = _reader(detector)
         places = MergedCursor(tables_of(among), before)
         shown: list[RefusedEvent] = []
         while len(shown) < limit and (events := places.next(fetch, _received_us, min(_AT_ONCE, limit - len(shown)))):
             handled = self.handled.of(sorted({id_of(event) for event in events}))
             forms = [_refused(event, handled.get(id_of(event))) for event in events]
             shown += [form for form in forms if state is None or form.state == state]
-        kept = sum(tables.quarantine_count(detector) for tables in places.tables)
+        kept = sum(tables.quarantine_count(name) for tables in places.tables for name in _names(detector))
         lost = sum(served.engine.totals.quarantine_lost for served in among if served.not_ready is None)
         return QuarantinePage(shown, places.following(fetch), kept, lost)
 
@@ -220,9 +217,7 @@ class Quarantine:
         ]
 
     def _waiting(self, among: Sequence[ServedDetector], detector: str | None) -> Iterator[Quarantined]:
-        def fetch(tables: Tables, most: int, below: int | None) -> list[Quarantined]:
-            return tables.quarantined(detector, limit=most, before=below)
-
+        fetch = _reader(detector)
         places, seen = MergedCursor(tables_of(among), None), 0
         while seen < _NEWEST and (events := places.next(fetch, _received_us, _AT_ONCE)):
             seen += len(events)
@@ -251,6 +246,8 @@ class Quarantine:
 
     def _find(self, event: str) -> Quarantined:
         name, received_us = _parts(event)
+        if name not in (visible_detectors() or {name}):
+            received_us = None
         for tables in tables_of([*self._router.values()]) if received_us is not None else ():
             for found in tables.quarantined(name, received_us=received_us, limit=1000):
                 if id_of(found) == event:
@@ -343,6 +340,18 @@ class Resubmission:
         return "decided", str(msgspec.json.decode(decision, type=prepared(_Known)).transaction_id), msgspec.Raw(decision)
 
 
+def _names(detector: str | None) -> Sequence[str | None]:
+    """The detectors whose events are meant; None: all, and events of none."""
+    return [detector] if detector is not None else [*(visible_detectors() or [None])]
+
+
+def _reader(detector: str | None) -> Callable[[Tables, int, int | None], list[Quarantined]]:
+    def fetch(tables: Tables, most: int, below: int | None) -> list[Quarantined]:
+        return of_visible(lambda name: tables.quarantined(name, limit=most, before=below), detector, most)
+
+    return fetch
+
+
 def _received_us(event: Quarantined) -> int:
     return event.received_us
 
@@ -362,7 +371,7 @@ def _taken(given: Any) -> Any:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("operations")
+route = Routes("operations", by_detector=True)
 
 
 @route("GET", "/quarantine", Right.READ | Right.OPERATE, refuses=(404,))

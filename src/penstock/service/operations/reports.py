@@ -125,7 +125,7 @@ def _engines(router: Sequence[ServedDetector]) -> list[Engine]:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("operations")
+route = Routes("operations", by_detector=True)
 
 _JSON_OR_PAGE = answer("DailyReport")
 _JSON_OR_PAGE["content"] |= text_content("text/html", "<!doctype html><title>Daily report</title>")

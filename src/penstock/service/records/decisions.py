@@ -217,7 +217,7 @@ def _plus(period: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str,
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 
 @route("GET", "/transactions/{transaction_id:path}", Right.READ, answers=RecordedDecision, refuses=(404,))

@@ -10,6 +10,7 @@ import msgspec
 
 from penstock.decoding import prepared
 from penstock.ledger import Tables
+from penstock.service.decide.detectors import visible_detectors
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
 
@@ -170,6 +171,18 @@ def tables_of(router: Sequence[ServedDetector]) -> list[Tables]:
     """The tables of the ledgers of these detectors, each once; without those of detectors that are not ready."""
     found = (served.engine.ledger.tables for served in router if served.not_ready is None)
     return list({id(tables): tables for tables in found}.values())
+
+
+def of_visible(read: Callable[[str | None], list[R]], detector: str | None, limit: int) -> list[R]:
+    """The newest rows of a table that detectors share: of the named one, or of those that the caller may see.
+
+    read: the rows of a detector, or of all for None.
+    """
+    among = visible_detectors()
+    if detector is not None or among is None:
+        return read(detector)
+    found = [row for name in sorted(among) for row in read(name)]
+    return sorted(found, key=lambda row: row.id, reverse=True)[:limit]
 
 
 def is_number(text: str) -> bool:

@@ -82,7 +82,7 @@ class Unmasking:
         fields = {name: None if token is None else HIDDEN for name, token in sealed.tokens.items()}
         if erasure is not None:
             fields = {name: text and ERASED for name, text in fields.items()}
-        elif may_see(actor):
+        elif may_see(actor, served.name):
             fields = self._said(served.name, sealed.person, sealed.tokens)
         erased = None if erasure is None else {"at": iso(erasure.at_us), "by": erasure.who}
         return {"fields": fields, "erased": erased}
@@ -107,9 +107,9 @@ class Unmasking:
         return erased
 
 
-def may_see(actor: Actor) -> bool:
-    """Whether an actor may see original personal values."""
-    return Right.PERSONAL in rights(actor.roles)
+def may_see(actor: Actor, detector: str) -> bool:
+    """Whether an actor may see original personal values of a detector."""
+    return Right.PERSONAL in rights(actor.roles, detector)
 
 
 def as_kept(among: Sequence[ServedDetector], entity: str, key: str, actor: Actor) -> str:
@@ -117,7 +117,7 @@ def as_kept(among: Sequence[ServedDetector], entity: str, key: str, actor: Actor
 
     For others a personal key is its token, as everywhere: they could otherwise find out by trying what tokens stand for.
     """
-    for served in among if may_see(actor) else ():
+    for served in (each for each in among if may_see(actor, each.name)):
         try:
             return served.engine.personal.key(entity, key) if served.engine.personal.fields else key
         except DeclarationError:  # another detector may have it

@@ -137,7 +137,7 @@ def _state(served: ServedDetector, entity: str, key: str) -> dict[str, Any] | No
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 
 @route("GET", "/users/{key:path}/risk-profile", Right.READ, answers=RiskProfile, refuses=(404,))

@@ -65,7 +65,7 @@ def flat(decision: bytes, *, named: bool) -> bytes:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 _RESULTS = {200: {"description": "Done.", "content": json_content({"type": "array", "items": ref("Result")})}}
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.governance.saved_views import SavedView, SavedViews
 from penstock.identity.roles import Right
+from penstock.service.decide.detectors import visible_detectors
 from penstock.service.http.requests import filled, may, who
 from penstock.service.http.route import CHANGING, Body, Routes
 
@@ -64,13 +65,18 @@ def _form(view: SavedView) -> ViewForm:
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("service")
+route = Routes("service", by_detector=True)
 
 
 @route("GET", "/views", Right.READ)
 async def list_views(views: SavedViews, /, request: Request) -> ViewList:
-    """Saved views of the console: the user's own and shared ones."""
+    """Saved views of the console: the user's own and shared ones.
+
+    Users whose roles hold for some detectors alone have their own: those of others may be about another detector.
+    """
     found = await asyncio.to_thread(views.of, who(request))
+    if visible_detectors() is not None:
+        found = [each for each in found if each.owner == who(request)]
     return ViewList([_form(each) for each in found])
 
 
@@ -81,7 +87,7 @@ async def create_view(views: SavedViews, /, request: Request, body: Body[SaveVie
     return _form(await asyncio.to_thread(views.save, given.page, given.name, given.search, owner=owner, shared=False))
 
 
-@route("POST", "/views/shared", _SHARING, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES)
+@route("POST", "/views/shared", _SHARING, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES, by_detector=False)
 async def share_view(views: SavedViews, /, request: Request, body: Body[SaveView]) -> ViewForm:
     """Save a view that everybody may open."""
     given, owner = await body, who(request)

@@ -215,7 +215,7 @@ def found_at(router: DetectorRouter, detector: str | None, transaction_id: str) 
 
 # ---------------------------------------------------------------- routes
 
-route = Routes("records")
+route = Routes("records", by_detector=True)
 
 
 @route("POST", "/verify/{transaction_id:path}", Right.READ, refuses=(404, 429))
