@@ -142,6 +142,8 @@ class Oracle:
             return float(len({e.values[f.field] for e in inside}))
         if f.kind in SCANNED:
             return _of_values(f, [e.values[f.field] for e in inside][-f.values_read :])
+        if f.kind == "approx_quantile":
+            return _middle(sorted(e.values[f.field] for e in inside)[(n - 1) * f.rank // 1_000_000]) if n else None
         if f.kind in ("min", "max"):
             return (min if f.kind == "min" else max)((e.values[f.field] for e in inside), default=None)
         fixed = [int(np.rint(e.values[f.field] * SCALE)) for e in inside]
@@ -192,6 +194,14 @@ def _of_values(f: Aggregate, values: list):
     at = Fraction(f.rank, 1_000_000) * (len(values) - 1)
     lower, upper = sorted(values)[math.floor(at)], sorted(values)[math.ceil(at)]
     return lower + (upper - lower) * float(at - math.floor(at))
+
+
+def _middle(value: float) -> float:
+    """The middle of the bucket of a value, of which there are 32 from each power of two to the next."""
+    if abs(value) < 2.0**-20:
+        return 0.0
+    fraction, exponent = math.frexp(abs(value))
+    return math.copysign(math.ldexp(math.floor(64 * fraction) + 0.5, exponent - 6), value)
 
 
 def _logarithm(n: int) -> int:

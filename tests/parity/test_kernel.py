@@ -96,6 +96,15 @@ def _scanning(e: Entity, **options) -> list:
     ]
 
 
+def _approximating(e: Entity, **options) -> list:
+    return [
+        e.approx_quantile("amount", "24h", q=0.5, **options),
+        e.approx_quantile("amount", "24h", q=0.9, **options),
+        e.approx_quantile("rare", "7d", q=0.25, **options),
+        e.approx_quantile("rare", "7d", q=1, where=WHERE, **options),
+    ]
+
+
 def _sessions(e: Entity) -> list:
     return [
         e.session_count("30m"),
@@ -135,6 +144,8 @@ PLANS = {
     "scanned": (ONE, _scanning(ONE)),
     "scanned before": (ONE, [*_scanning(ONE, current=False), ONE.count("1h", of=Decline), ONE.distinct("city", "24h")]),
     "scanned late": (ONE, [*_scanning(ONE, delay="1h"), ONE.median("amount", "24h")]),
+    "approximate": (ONE, [*_approximating(ONE), *_approximating(ONE, current=False), ONE.label_count("24h")]),
+    "approximate late": (ONE, [*_approximating(ONE, delay="1h"), ONE.approx_quantile("amount", "1s", q=0.5)]),
     "sessions": (ONE, _sessions(ONE)),
     "sessions alone": (ONE, [ONE.session_count("30m"), ONE.session_sum("rare", "1s")]),
     "sessions for ever": (ONE, [*_sessions(ONE), ONE.count("ever"), ONE.median("amount", "7d"), ONE.label_rate("7d")]),
@@ -152,6 +163,7 @@ PLANS = {
             TWO.label_count("ever", role="received"),
             TWO.label_count("ever", by="known", role="sent", at="received"),
             TWO.median("amount", "7d", role="received", at="received"),
+            TWO.approx_quantile("amount", "24h", q=0.7, role="received", at="received"),
             TWO.mode("city", "24h", role="sent"),
             TWO.entropy("city", "7d"),
             TWO.session_count("1h", role="received", at="received"),
@@ -442,7 +454,7 @@ def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> 
 
 @pytest.mark.slow
 @TIERS
-@pytest.mark.parametrize("name", ["delayed and labelled", "windows", "totals only", "scanned", "sessions"])
+@pytest.mark.parametrize("name", ["delayed and labelled", "windows", "totals only", "scanned", "approximate", "sessions"])
 def test_a_hot_key_with_late_events_matches_the_oracle(name: str, own: bool) -> None:
     """Rings that grow, shrink and shift, with block summaries of several levels."""
     entity, features = PLANS[name]

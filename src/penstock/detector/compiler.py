@@ -14,7 +14,7 @@ from penstock.features.link_plan import EntityLinks, EntityRing, compile_links, 
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan, Stream, compile_entity
-from penstock.features.vocabulary import KINDS, LABELLED, LINKED, RINGS, SCANNED
+from penstock.features.vocabulary import KINDS, LABELLED, LINKED, RANKED, RINGS, SCANNED
 from penstock.messages import Column, Layout, Type
 from penstock.rules import RuleSet
 
@@ -201,6 +201,8 @@ class Compiler:
             parts += [feature.links, feature.max_degree, [self.prints.get(link, "") for link in feature.links]]
         if feature.kind in SCANNED:
             parts += [feature.rank, feature.values_read]
+        elif feature.kind in RANKED:
+            parts += [feature.rank]
         return repr(parts) + self.prints.get(feature.field or "", "")
 
     def _check_aggregate(self, feature: Aggregate) -> None:

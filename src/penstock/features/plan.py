@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from penstock.clock import EVER_US
 from penstock.features.entity import Aggregate, Entity
 from penstock.features.kernel import words as k
-from penstock.features.vocabulary import KINDS, REMEMBERED, SCANNED
+from penstock.features.kernel.aggregates.sketches import SKETCH_WORDS
+from penstock.features.vocabulary import KINDS, RANKED, REMEMBERED, SCANNED
 from penstock.messages import Column, Layout, Type
 
 _NEEDS = {
@@ -24,7 +25,7 @@ _NEEDS = {
     "session_count": {k.C_COUNT},
     "session_sum": {k.C_COUNT, k.C_SUM},
     "session_duration": {k.C_COUNT},
-    **{kind: {k.C_VALUE} for kind in ("min", "max", *SCANNED)},
+    **{kind: {k.C_VALUE} for kind in ("min", "max", "approx_quantile", *SCANNED)},
 }
 """What ring entries keep of a channel for an aggregate."""
 DEFAULT_SCALE = 1e6
@@ -119,7 +120,7 @@ class _Compiler:
         ring_width, total_words, sequence = self._lay_ring(labelled)
         spans = self._spans(rows)
         counters = k.CURSORS + len(self.offsets)
-        totals = self._lay_guesses(rows, counters + len(self.counters.rows))
+        totals = self._lay_sketches(rows, self._lay_guesses(rows, counters + len(self.counters.rows)))
         items = totals + total_words + len(self.extremes.rows)
         row_width = self._lay_row(items)
         sizes = k.Sizes(
@@ -219,6 +220,9 @@ class _Compiler:
         row[k.F_SOURCE] = self._channel(feature)
         if feature.kind in ("label_count", "label_rate") and feature.by == "event":
             row[k.F_COUNTER] = self._counter(True, row[k.F_LOW], row[k.F_HIGH], self._label(feature))
+        elif feature.kind == "approx_quantile":
+            words = [False, row[k.F_LOW], row[k.F_HIGH], row[k.F_SOURCE]]
+            row[k.F_COUNTER] = self.counters.find(("sketch", *words), words)
         elif feature.kind in ("min", "max"):
             minimum = feature.kind == "min"
             row[k.F_COUNTER] = self.extremes.find((row[k.F_SOURCE], minimum), [row[k.F_SOURCE], minimum])
@@ -244,7 +248,7 @@ class _Compiler:
         column = self.layout[feature.field] if feature.field else None
         new = len(self.channels.rows)
         words = [column.index if column else -1, self._where(feature), self._kinds(feature), self._roles(feature)]
-        scanned = feature.kind in SCANNED  # a sum that leaves a value out for its size does not concern them
+        scanned = feature.kind in (*SCANNED, *RANKED)  # a sum that leaves a value out for its size does not concern them
         channel = self.channels.find((*self._identity(feature), scanned), words)
         if channel == new:
             self.scales.append(self.stream.scales.get(feature.field or "", DEFAULT_SCALE))
@@ -323,6 +327,18 @@ class _Compiler:
             if row[k.F_OP] == k.QUANTILE:
                 row[k.F_COUNTER] = word
                 word += 1
+        return word
+
+    def _lay_sketches(self, rows: list[list[int]], word: int) -> int:
+        """Give every sketch its words of the row, for all quantiles of one window; they are a cache, too."""
+        for row in rows:
+            if row[k.F_OP] != k.APPROX_QUANTILE:
+                continue
+            counter = self.counters.rows[row[k.F_COUNTER]]
+            if counter[k.K_SKETCH] < 0:
+                counter[k.K_SKETCH] = word
+                word += SKETCH_WORDS
+            row[k.F_COUNTER] = counter[k.K_SKETCH]
         return word
 
     def _lay_row(self, word: int) -> int:

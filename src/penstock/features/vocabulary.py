@@ -34,6 +34,7 @@ KINDS = {
     "max": Kind(k.MAX, "numbers"),
     "median": Kind(k.QUANTILE, "numbers", whole=False),
     "quantile": Kind(k.QUANTILE, "numbers", whole=False),
+    "approx_quantile": Kind(k.APPROX_QUANTILE, "numbers", whole=False),
     "distinct": Kind(k.DISTINCT, "values"),
     "mode": Kind(k.MODE, "values", whole=False, gives_field=True),
     "share_of_top": Kind(k.SHARE_OF_TOP, "values", whole=False),
@@ -67,6 +68,8 @@ RINGS = tuple(name for name, kind in KINDS.items() if kind.looks == "ring")
 LABELLED = tuple(name for name, kind in KINDS.items() if kind.labels)
 SCANNED = tuple(name for name, kind in KINDS.items() if kind.looks == "window" and k.QUANTILE <= kind.op <= k.ENTROPY)
 """Aggregates that read the values of a window one by one: of the newest `most` alone."""
+RANKED = ("quantile", "approx_quantile")
+"""Aggregates that are told which share of the values lies below them."""
 OF_A_FIELD = tuple(name for name, kind in KINDS.items() if kind.field != "nothing")
 MOST, LARGEST_MOST = 1_000, 10_000
 """How many values of a window such an aggregate reads unless it says otherwise, and at most."""

@@ -7,10 +7,14 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock import Detector, Entity, replay
 from penstock.features.kernel.aggregates.frequencies import empty_tally
 from penstock.features.kernel.aggregates.quantiles import quantile
+from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, SKETCH_WORDS, approx_quantile, count_in
+from penstock.features.kernel.extremes import ordered
 from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, T_LOG
 
 
@@ -37,6 +41,7 @@ def test_each_aggregate_is_what_its_name_says() -> None:
         customer.share_of_top("city", "7d", current=False),
         customer.entropy("city", "7d", current=False),
         customer.median("amount", "7d", most=2),
+        customer.approx_quantile("amount", "7d", q=0.5),
         customer.session_count("30m"),
         customer.session_sum("amount", "30m"),
         customer.session_duration("30m"),
@@ -55,6 +60,8 @@ def test_each_aggregate_is_what_its_name_says() -> None:
     found = replay(detector, frame, max_refused=1).select(detector.plan.features).to_dicts()
     assert [each["customer_median_amount_7d"] for each in found] == [5.0, 3.0, 5.0, 4.0, 4.0, 3.5]
     assert found[4]["customer_p90_amount_7d"] == pytest.approx(7.4)
+    lower = [5.0, 1.0, 5.0, 3.0, 4.0, 3.0]  # the lower one of two in the middle
+    assert [each["customer_approx_p50_amount_7d"] for each in found] == pytest.approx(lower, rel=RELATIVE_ERROR)
     assert [each["usual_city"] for each in found] == ["Ghent", "Bruges", "Bruges", "Bruges", "Ghent", "Ghent"]
     assert found[0]["customer_share_of_top_city_7d_before"] is None
     assert [found[n]["customer_share_of_top_city_7d_before"] for n in (3, 5)] == [2 / 3, 0.5]
@@ -91,3 +98,39 @@ def test_a_quantile_is_that_of_the_sorted_values_however_few_entries_hold_one(sh
         newest = sorted([value for value in values[low:] if value is not None][-100:])
         expected = np.quantile(newest, rank / RANKS) if newest else math.nan
         assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
+AT = np.uint64(3)
+AMOUNT = st.floats(1e-6, 1.7e13) | st.floats(-1.7e13, -1e-6) | st.floats(-1e-7, 1e-7) | st.sampled_from([0.0, 1.0, 2.0, 19.99])
+
+
+def _row_of(values: list[float]) -> np.ndarray:
+    row = np.zeros(3 + SKETCH_WORDS + 1, np.int64)
+    for value in values:
+        count_in(row, AT, _word(value), 1)
+    return row
+
+
+def _word(value: float) -> np.int64:
+    return ordered(value, np.float64(value).view(np.int64))
+
+
+@given(st.lists(AMOUNT, min_size=1, max_size=60), st.lists(AMOUNT, max_size=20), st.integers(0, RANKS), st.randoms())
+def test_an_approximate_quantile_is_within_its_error_whatever_came_and_left(values, passing, rank, random) -> None:
+    """In any order; the event's own value counts and leaves nothing behind."""
+    row = _row_of(random.sample([*values[1:], *passing], k=len(values) - 1 + len(passing)))
+    for value in passing:
+        count_in(row, AT, _word(value), -1)
+    assert row.tolist() == _row_of(values[1:]).tolist()
+    found = approx_quantile(row, AT, _word(values[0]), rank)
+    exact = sorted(values)[(len(values) - 1) * rank // RANKS]
+    assert abs(found - exact) <= max(abs(exact) * RELATIVE_ERROR, 1e-6)
+    assert row.tolist() == _row_of(values[1:]).tolist()
+
+
+def test_values_out_of_range_count_as_the_nearest_that_is_in_it() -> None:
+    """And of no values there is no quantile."""
+    row = _row_of([-math.inf, -1e300, 1e-300, 1e20, math.inf])
+    found = [approx_quantile(row, AT, MISSING, rank) for rank in range(0, RANKS + 1, RANKS // 4)]
+    assert found == pytest.approx([-1.7e13, -1.7e13, 0.0, 1.7e13, 1.7e13], rel=0.02)
+    assert math.isnan(approx_quantile(_row_of([]), AT, MISSING, RANKS // 2))

@@ -9,6 +9,7 @@ export const AGGREGATES = [
   "max",
   "median",
   "quantile",
+  "approx_quantile",
   "distinct",
   "mode",
   "share_of_top",
@@ -28,7 +29,7 @@ export type AggregateKind = (typeof AGGREGATES)[number];
 
 const SCANNED = new Set<string>(["median", "quantile", "mode", "share_of_top", "entropy"]);
 const OF_A_FIELD = new Set<string>([
-  ...["sum", "mean", "std", "min", "max", "distinct", "session_sum", "last", "first"],
+  ...["sum", "mean", "std", "min", "max", "distinct", "session_sum", "last", "first", "approx_quantile"],
   ...SCANNED,
 ]);
 const FOR_EVER = new Set<string>(["first", "since_first"]);
@@ -93,7 +94,7 @@ export function asks(kind: string) {
     gap: SESSIONS.has(kind),
     delay: !remembered && !SESSIONS.has(kind),
     current: !remembered,
-    q: kind === "quantile",
+    q: kind === "quantile" || kind === "approx_quantile",
     most: SCANNED.has(kind),
   };
 }

@@ -51,7 +51,7 @@ def as_described(function: Any) -> Any:
         click.option("--role", metavar="ROLE", help="Count the events in which the key has this role."),
         click.option("--at", metavar="ROLE", help="For the key that has this role in the event."),
         click.option("--of", metavar="TYPE", multiple=True, help="Events of this type, in place of transactions; repeatable."),
-        click.option("--q", type=float, metavar="SHARE", help="Of quantile: which one, from 0 to 1."),
+        click.option("--q", type=float, metavar="SHARE", help="Of quantile, approx_quantile: which one, from 0 to 1."),
         click.option("--most", type=int, metavar="N", help="Of quantiles and frequencies: the newest so many values are read."),
         click.option("--link", "links", metavar="FIELD", multiple=True, help="Of linked kinds: whose values link; repeatable."),
         click.option("--max-degree", type=int, help="Of linked kinds: a value with more others is left out."),

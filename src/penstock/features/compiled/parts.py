@@ -17,6 +17,7 @@ from penstock.features.kernel import words as k
 from penstock.features.kernel.addresses import array_at, call_rare, flags, numbers, words
 from penstock.features.kernel.aggregates import scan
 from penstock.features.kernel.aggregates.sessions import continue_session, session
+from penstock.features.kernel.aggregates.sketches import approx_quantile, count_in
 from penstock.features.kernel.extremes import better, bits_of, number_of_bits, ordered
 from penstock.features.kernel.handles import HANDLE, PLACES, RARE
 from penstock.features.kernel.hash_tables import PLACES as BLOCK_PLACES
@@ -49,6 +50,7 @@ from penstock.features.kernel.words import (
     RARE_KEY,
     RARE_PLACE,
     RETIRE_EVERY,
+    ROW_AHEAD,
     SCANNED_RING_LOG2,
 )
 from penstock.jit import njit
@@ -96,6 +98,7 @@ __all__ = [  # what a generated source imports
     "TOUCHED",
     "TURN",
     "U",
+    "approx_quantile",
     "array_at",
     "ask_for",
     "ask_for_entries",
@@ -106,6 +109,7 @@ __all__ = [  # what a generated source imports
     "call_rare",
     "code_or_missing",
     "continue_session",
+    "count_in",
     "deviation",
     "distinct_home",
     "enter_distinct",
@@ -245,7 +249,7 @@ def _find_rows(S, B, roles, row_width, begin, stop):
             slot = find(S, B.keys[U(i * roles + role)])
             S.slots[U((i & (2 * TURN - 1)) * roles + role)] = slot
             row = U(max(slot, 0)) * row_width
-            for word in range(0, np.int64(row_width), LINE):
+            for word in range(0, min(np.int64(row_width), ROW_AHEAD), LINE):
                 ask_for(S.rows, row + U(word))
 
 

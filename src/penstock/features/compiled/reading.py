@@ -103,9 +103,12 @@ class Reading:
 
     def _watched(self, r: int, q: int, cursor: int, names: list[str]) -> list[str]:
         """What counter q does when the cursor passes the entry e."""
-        label, low, high, source = (int(word) for word in self.plan.counters[q])
+        label, low, high, source, sketch = (int(word) for word in self.plan.counters[q])
         if cursor not in (low, high):
             return []
+        if sketch >= 0:
+            column = int(self.plan.channels[source, k.C_VALUE])
+            return [f"count_in(rows, row + U({sketch}), ring[e + U({column})], {1 if cursor == high else -1})"]
         sign = "+=" if cursor == high else "-="
         if label:
             return [f"n{q}_{r} {sign} max(ring[e + U({self.plan.labels[source, k.L_RING]})], 0)"]
@@ -181,6 +184,10 @@ class Reading:
                 return self._extreme_feature(r, line, target)
             case k.QUANTILE | k.MODE | k.SHARE_OF_TOP | k.ENTROPY:
                 return self._scanned_feature(r, f, line, target)
+            case k.APPROX_QUANTILE:
+                c, sketch = line[k.F_SOURCE], line[k.F_COUNTER]
+                current = f"e{c}" if line[k.F_CURRENT] else "MISSING"
+                return [f"{target} = approx_quantile(rows, row + U({sketch}), {current}, rank{f})"]
             case k.SESSION_COUNT | k.SESSION_SUM | k.SESSION_DURATION:
                 return self._session_feature(r, line, target)
         return self._remembered_feature(f, line, target)

@@ -132,7 +132,7 @@ class _Source(Reading):
         if line[k.F_OP] >= k.LAST:
             words["window"] = k.F_WINDOW
         elif k.QUANTILE <= line[k.F_OP] < k.SESSION_COUNT:
-            words = {"most": k.F_MOST, "rank": k.F_RANK}
+            words = {"most": k.F_MOST, "rank": k.F_RANK} if line[k.F_OP] != k.APPROX_QUANTILE else {"rank": k.F_RANK}
         yield from (f"{name}{f} = features[{f * k.F_WIDTH + word}]" for name, word in words.items())
 
     def _asked(self) -> list[str]:

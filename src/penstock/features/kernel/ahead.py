@@ -4,7 +4,7 @@ import numpy as np
 
 from penstock.features.kernel.hash_tables import distinct_home, find_slot, is_scanned, key_home
 from penstock.features.kernel.memory import ask_for
-from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING
+from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING, ROW_AHEAD
 from penstock.jit import njit
 
 
@@ -36,7 +36,7 @@ def ask_for_rows(S, keys, i, slots):
         slots[np.uint64((i & (AHEAD_SLOTS - 1)) * roles + role)] = slot
         if slot >= 0:
             row = S.rows[np.uint64(slot)]
-            for word in range(0, row.shape[0], LINE):
+            for word in range(0, min(row.shape[0], ROW_AHEAD), LINE):
                 ask_for(row, word)
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from penstock.features.kernel.aggregates.sketches import count_in
 from penstock.features.kernel.rings import physical, search
 from penstock.features.kernel.words import (
+    C_VALUE,
     CURSORS,
     D_RING,
     END,
@@ -11,6 +13,7 @@ from penstock.features.kernel.words import (
     K_HIGH,
     K_LABEL,
     K_LOW,
+    K_SKETCH,
     K_SOURCE,
     L_RING,
     LOG2,
@@ -35,6 +38,10 @@ def _pass(P, S, row, cursor, position, forward):
     for k in range(P.counters.shape[0]):
         ends = P.counters[k, K_HIGH] == cursor
         if not ends and P.counters[k, K_LOW] != cursor:
+            continue
+        if P.counters[k, K_SKETCH] >= 0:
+            word = S.ring[at, P.channels[P.counters[k, K_SOURCE], C_VALUE]]
+            count_in(row, np.uint64(P.counters[k, K_SKETCH]), word, sign if ends else -sign)
             continue
         place = P.sizes.counters + k
         if P.counters[k, K_LABEL]:

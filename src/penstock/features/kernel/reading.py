@@ -4,11 +4,13 @@ import numpy as np
 
 from penstock.features.kernel.aggregates import scan
 from penstock.features.kernel.aggregates.sessions import session
+from penstock.features.kernel.aggregates.sketches import approx_quantile
 from penstock.features.kernel.deviation import deviation, multiply
 from penstock.features.kernel.extremes import better, bits_of, extreme
 from penstock.features.kernel.hash_tables import distinct_at, is_scanned
 from penstock.features.kernel.rings import last_in_ring, lay_base, physical
 from penstock.features.kernel.words import (
+    APPROX_QUANTILE,
     BASE,
     C_COUNT,
     C_SUM,
@@ -238,6 +240,10 @@ def evaluate(P, S, row, role, time, values, exact_values, distinct_values, numbe
             continue
         if op >= SESSION_COUNT:
             _session(P, S, row, line, time, values, numbers)
+            continue
+        if op == APPROX_QUANTILE:
+            current = exact_values[np.uint64(line[F_SOURCE])] if line[F_CURRENT] else MISSING
+            numbers[np.uint64(line[F_OUT])] = approx_quantile(row, np.uint64(line[F_COUNTER]), current, line[F_RANK])
             continue
         if op >= QUANTILE:
             _scanned(P, S, row, line, exact_values, numbers, codes)

@@ -27,6 +27,8 @@ KEYS_AHEAD, ROWS_AHEAD, ENTRIES_AHEAD, AHEAD_SLOTS = 24, 16, 8, 32
 """How many events ahead a key's place, its row and its ring entries are asked for; how many slots are kept on the way."""
 LINE = 8
 """Words of a cache line."""
+ROW_AHEAD = 512
+"""How many words of a row are asked for ahead at most: a sketch is longer than an event touches."""
 SWEEP = 4
 """Events per slot looked at for keys to forget: a full round takes four times as many events as there are keys."""
 ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED = 0, 1, 2, 4
@@ -60,16 +62,17 @@ RARE_EVENT, RARE_KEY, RARE_PLACE, RARE_GUARD = range(4)
 
 # Aggregates.
 COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, QUANTILE, MODE, SHARE_OF_TOP, ENTROPY = range(13)
-SESSION_COUNT, SESSION_SUM, SESSION_DURATION, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13, 20)
-"""Their order says how they are made: up to STD from spans alone, from QUANTILE on by a scan, from LAST on from what the row
-remembers."""
+APPROX_QUANTILE, SESSION_COUNT, SESSION_SUM, SESSION_DURATION, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13, 21)
+"""Their order says how they are made: up to STD from spans alone, from QUANTILE to ENTROPY by a scan, from LAST on from what
+the row remembers."""
 
 # Columns of the plan's tables, all int64.
 F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_SPAN, F_MOST, F_RANK, F_WIDTH = range(
     14
 )
 """F_COUNTER: the counter, extreme or session that is read; of a quantile the word of the row that holds its last answer, from
-which the search begins. F_MOST: how many values are scanned; F_RANK: which quantile, in units of RANKS."""
+which the search begins, of an approximate one that at which its sketch begins. F_MOST: how many values are scanned; F_RANK:
+which quantile, in units of RANKS."""
 G_ROLE, G_LOW, G_HIGH, G_SOURCE, G_CURRENT, G_COUNT, G_SUM, G_SQUARES, G_WIDTH = range(9)
 """A span: one channel within one window, which any number of features read. G_COUNT, G_SUM, G_SQUARES: the channel's
 columns in a ring entry (-1: none; positions are counts)."""
@@ -78,7 +81,9 @@ C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOL
 I_SOURCE, I_TEXT, I_WHERE, I_KINDS, I_ROLES, I_RING, I_ROW, I_WIDTH = range(8)
 D_SOURCE, D_TEXT, D_WHERE, D_KINDS, D_ROLES, D_RING, D_EVER, D_WIDTH = range(8)
 L_WHERE, L_KINDS, L_ROLES, L_RING, L_WIDTH = range(5)
-K_LABEL, K_LOW, K_HIGH, K_SOURCE, K_WIDTH = range(5)
+K_LABEL, K_LOW, K_HIGH, K_SOURCE, K_SKETCH, K_WIDTH = range(6)
+"""What watches a window: labels, different values, or a sketch of a channel. K_SKETCH: the word of the row at which the sketch
+begins; -1 for the others, which are one number."""
 Z_CHANNEL, Z_GAP, Z_RING, Z_WIDTH = range(4)
 """A session: the events of a channel, none of which comes more than Z_GAP microseconds after the one before."""
 SESSION_LAST, SESSION_START, SESSION_BEFORE, SESSION_BEFORE_SUM, SESSION_WORDS = range(5)

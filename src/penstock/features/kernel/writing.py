@@ -3,6 +3,7 @@
 import numpy as np
 
 from penstock.features.kernel.aggregates.sessions import continue_session
+from penstock.features.kernel.aggregates.sketches import count_in
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.deviation import multiply
 from penstock.features.kernel.extremes import summarise, summarise_one
@@ -32,6 +33,7 @@ from penstock.features.kernel.words import (
     I_ROW,
     K_HIGH,
     K_LABEL,
+    K_SKETCH,
     K_SOURCE,
     KEY,
     L_RING,
@@ -244,6 +246,11 @@ def _recount(P, S, row, position):
         if P.counters[k, K_LABEL]:
             continue
         low, high = low_of(P, row, k), row[CURSORS + P.counters[k, K_HIGH]]
+        if P.counters[k, K_SKETCH] >= 0:
+            if low <= position < high:
+                word = S.ring[at, P.channels[P.counters[k, K_SOURCE], C_VALUE]]
+                count_in(row, np.uint64(P.counters[k, K_SKETCH]), word, 1)
+            continue
         column = P.distincts[P.counters[k, K_SOURCE], D_RING]
         if position < low or position >= high or S.ring[at, column] == MISSING:
             continue
