@@ -249,7 +249,7 @@ def _find_rows(S, B, roles, row_width, begin, stop):
             slot = find(S, B.keys[U(i * roles + role)])
             S.slots[U((i & (2 * TURN - 1)) * roles + role)] = slot
             row = U(max(slot, 0)) * row_width
-            for word in range(0, min(np.int64(row_width), ROW_AHEAD), LINE):
+            for word in range(0, min(np.int64(row_width), np.int64(ROW_AHEAD)), LINE):
                 ask_for(S.rows, row + U(word))
 
 
