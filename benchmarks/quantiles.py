@@ -14,6 +14,7 @@ from penstock.ingest.selection import take
 AGGREGATES = {
     "median": customer.median("amount", "30d"),
     "p90": customer.quantile("amount", "30d", q=0.9),
+    "approximate p90": customer.approx_quantile("amount", "30d", q=0.9),
     "mode": customer.mode("merchant_id", "30d"),
     "entropy": customer.entropy("merchant_id", "30d"),
     "session": customer.session_sum("amount", "30m"),
