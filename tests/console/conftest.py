@@ -146,6 +146,21 @@ def console(demo: Starting) -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def still(demo: Starting) -> Iterator[str]:
+    """The address of a demo without traffic: what a test looks at stays as it is until the test itself changes it."""
+    with demo("--tps", "0") as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def many_cases() -> Iterator[None]:
+    """Demos that start look at every fifth decision."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENSTOCK_CASE_SAMPLE", "0.2")
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser():
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -8,23 +8,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture
-def merchant(console):
+def merchant(still):
     """The merchant of a recorded payment that somebody else paid at as well."""
-    return wait_until(lambda: popular(console))
+    return wait_until(lambda: popular(still))
 
 
-def popular(console):
+def popular(still):
     """A merchant that has several payments by now, or None."""
-    for decision in get(f"{console}/transactions?limit=200").json()["transactions"]:
-        context = get(f"{console}/context/{decision['transaction_id']}").json()
+    for decision in get(f"{still}/transactions?limit=200").json()["transactions"]:
+        context = get(f"{still}/context/{decision['transaction_id']}").json()
         for entity in context["entities"]:
             if entity["entity"] == "merchant" and entity["decisions"]["total"] > 3:
                 return entity["key"]
     return None
 
 
-def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, console, merchant, shots, axe):
-    page.goto(f"{console}/console/entities/merchant/{merchant}")
+def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, still, merchant, shots, axe):
+    page.goto(f"{still}/console/entities/merchant/{merchant}")
     page.get_by_role("heading", level=1, name=f"merchant {merchant}").wait_for()
     total = page.locator("dl[aria-label=Decisions] a").first
     counted = int(total.inner_text().replace(",", ""))
@@ -42,7 +42,7 @@ def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, console
     page.locator("svg a[data-node^='merchant:']").first.wait_for()
 
 
-def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, console):
+def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, still):
     page.expected.append("404")
-    page.goto(f"{console}/console/entities/customer/nobody-at-all")
+    page.goto(f"{still}/console/entities/customer/nobody-at-all")
     page.get_by_text("nothing is known about 'nobody-at-all'").wait_for()

@@ -9,20 +9,19 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
-def test_impact_shows_what_labels_say_and_exports_it(page, console, axe, shots):
-    found = []
-    wait_until(lambda: found.extend(get(f"{console}/summaries?decision=block&limit=1").json()["transactions"]) or found, 60)
-    label = {"transaction_id": found[0]["transaction_id"], "fraud": True}
-    assert post(f"{console}/labels", json=label).status_code == 200
+def test_impact_shows_what_labels_say_and_exports_it(page, still, axe, shots):
+    [blocked] = get(f"{still}/summaries?decision=block&limit=1").json()["transactions"]
+    label = {"transaction_id": blocked["transaction_id"], "fraud": True}
+    assert post(f"{still}/labels", json=label).status_code == 200
 
     def impact():
-        return get(f"{console}/insights/impact").json()
+        return get(f"{still}/insights/impact").json()
 
-    wait_until(lambda: impact()["labels_complete"] and impact()["whole"]["prevented"]["count"] > 0, 240)
-    page.goto(f"{console}/console/impact")
+    wait_until(lambda: impact()["labels_complete"] and impact()["whole"]["prevented"]["count"] > 0)
+    page.goto(f"{still}/console/impact")
     expect(page.locator("h1")).to_have_text("Impact")
     figures = page.get_by_role("definition").filter(has_text=re.compile(r"^\$"))
-    wait_until(lambda: figures.first.inner_text() == f"${impact()['whole']['prevented']['amount']:,.2f}", 60)
+    wait_until(lambda: figures.first.inner_text() == f"${impact()['whole']['prevented']['amount']:,.2f}")
     expect(page.get_by_role("table", name="Impact by week").locator("tbody tr")).to_have_count(4)
     rules = page.get_by_role("table", name="Impact by rule")
     expect(rules.get_by_role("link", name="amount_spike")).to_be_visible()

@@ -59,15 +59,13 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def batcher(demo):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PENSTOCK_CASE_SAMPLE", "0.2")
-        with demo("--tps", "20") as server:
-            post(f"{server.url}/demo/attack/account_takeover")
-            found = Desk(server)
-            wait_until(lambda: len(found.cases()) >= 60 and found.bursts(), within_s=240, every_s=0.5)
-            server.restart("--tps", "0")  # a transaction that joins a case refuses the verdict of whoever has not seen it
-            yield found
+def batcher(many_cases, demo):
+    with demo("--tps", "20") as server:
+        post(f"{server.url}/demo/attack/account_takeover")
+        found = Desk(server)
+        wait_until(lambda: len(found.cases()) >= 60 and found.bursts(), every_s=0.5)
+        server.restart("--tps", "0")  # a transaction that joins a case refuses the verdict of whoever has not seen it
+        yield found
 
 
 @pytest.fixture
@@ -230,9 +228,9 @@ def test_a_verdict_over_many_shows_what_it_will_touch_and_says_what_it_did(page,
 
 
 def test_filters_live_in_the_address_and_the_figures_of_analysts_are_there(page, batcher, shots, axe):
-    number = batcher.cases(queue="sample", order="oldest")[0]["id"]
+    number = next(case["id"] for case in batcher.cases(queue="sample", order="oldest") if case["owner"] is None)
     assert post(f"{batcher.url}/cases/{number}/verdict", json={"verdict": "good"}).status_code == 200
-    page.goto(f"{batcher.url}/console/queue?queue=sample&state=decided&order=newest")
+    page.goto(f"{batcher.url}/console/queue?queue=sample&state=decided&order=newest&case={number}")
     expect(page.get_by_label("State")).to_have_value("decided")
     page.locator("article").get_by_text("local said").first.wait_for()
     page.get_by_text("Analysts", exact=True).click()

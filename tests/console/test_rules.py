@@ -19,9 +19,9 @@ def refusals_are_expected(page):
 
 
 @pytest.fixture
-def ask(console):
+def ask(still):
     """A client of the demo's service."""
-    with Client(base_url=console) as client:
+    with Client(base_url=still) as client:
         yield client
 
 
@@ -31,8 +31,8 @@ def write(page, condition):
     return editor
 
 
-def save_and_shadow(page, console, name, condition, then="review"):
-    page.goto(f"{console}/console/rules/new")
+def save_and_shadow(page, still, name, condition, then="review"):
+    page.goto(f"{still}/console/rules/new")
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Then").select_option(then)
     write(page, condition)
@@ -77,8 +77,8 @@ def fired(decision):
     return [rule["name"] for rule in decision["explanation"]["rules"]]
 
 
-def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_transaction(page, console, ask, shots, axe):
-    page.goto(f"{console}/console/rules/new")
+def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_transaction(page, still, ask, shots, axe):
+    page.goto(f"{still}/console/rules/new")
     page.get_by_label("Name", exact=True).fill("round_amount")
     write(page, "amount > 20")
     preview = page.get_by_role("region", name="Backtest")
@@ -87,7 +87,7 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     shown = re.search(r"Matched\s+([\d,]+)", matched(preview).inner_text())
     assert shown
     told = ask.post("/detectors/banking/backtest", json={"when": "amount > 20", "then": "review"}).json()
-    assert 0 < int(shown.group(1).replace(",", "")) <= told["matched"]  # traffic goes on
+    assert int(shown.group(1).replace(",", "")) == told["matched"] > 0
     write(page, "amount > 4321.5 AND amount < 4321.7")
     expect(matched(preview)).to_have_text(re.compile("Matched0"))
     axe(page)
@@ -105,7 +105,7 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     assert "round_amount" in fired(decided)
     assert decided["decision"] != "APPROVE"
 
-    page.goto(f"{console}/console/rules")
+    page.goto(f"{still}/console/rules")
     row = page.get_by_role("row").filter(has_text="round_amount")
     expect(row).to_contain_text("active")
     expect(row.get_by_role("link", name="1 transactions on which round_amount fired")).to_be_visible()
@@ -113,11 +113,13 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     shots(page, "rules")
 
 
-def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promoted(page, console, ask):
-    for k, amount in enumerate((20.0, 20.0, 20.0, 900.0)):
-        paid = pay(ask, f"lowered-{k}", "C_lowered", amount)
+def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promoted(page, still, ask):
+    strict = {"name": "strict", "when": "customer_id = 'C_lowered' AND amount > 500", "then": "block"}
+    ask.post("/detectors/banking/rules", json=strict).raise_for_status()
+    ask.post("/detectors/banking/rules/strict/promote", json={"version": 1}).raise_for_status()
+    paid = pay(ask, "lowered", "C_lowered", 900.0)
     assert (paid["decision"], "lowered" in paid["explanation"]) == ("BLOCK", False)
-    page.goto(f"{console}/console/rules/new")
+    page.goto(f"{still}/console/rules/new")
     page.get_by_label("Name", exact=True).fill("known_customer")
     page.get_by_label("Then").select_option("review")
     write(page, "customer_id = 'C_lowered' AND amount > 500")
@@ -134,14 +136,14 @@ def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promot
     step(page, "Promote")
     lowered = pay(ask, "lowered-now", "C_lowered", 900.0)
     assert (lowered["decision"], lowered["explanation"]["lowered"]) == ("REVIEW", "BLOCK")
-    page.goto(f"{console}/console/transactions/lowered-now")
+    page.goto(f"{still}/console/transactions/lowered-now")
     expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text(
         "The rule that decided lowered what was asked for"
     )
 
 
-def test_an_error_is_told_and_marked_as_one_types(page, console):
-    page.goto(f"{console}/console/rules/new")
+def test_an_error_is_told_and_marked_as_one_types(page, still):
+    page.goto(f"{still}/console/rules/new")
     editor = write(page, "is_night AND amuont > 5")
     expect(page.get_by_text("unknown name 'amuont'. Did you mean amount?")).to_be_visible()
     expect(page.locator(".cm-lintRange-error")).to_have_text("amuont")
@@ -152,9 +154,9 @@ def test_an_error_is_told_and_marked_as_one_types(page, console):
     expect(page.locator(".cm-lintRange-error")).to_have_count(0)
 
 
-def test_the_editor_offers_features_functions_and_lists(page, console, ask):
+def test_the_editor_offers_features_functions_and_lists(page, still, ask):
     ask.post("/detectors/banking/lists", json={"name": "offered_devices", "about": "to be offered"})
-    page.goto(f"{console}/console/rules/new")
+    page.goto(f"{still}/console/rules/new")
     editor = page.get_by_label("Condition", exact=True)
     editor.press_sequentially("amount_ra", delay=20)
     offered = page.locator(".cm-tooltip-autocomplete")
@@ -169,8 +171,8 @@ def test_the_editor_offers_features_functions_and_lists(page, console, ask):
     expect(page.get_by_text("and the lists offered_devices")).to_be_visible()
 
 
-def test_a_condition_is_built_of_rows_and_rows_follow_the_sql(page, console):
-    page.goto(f"{console}/console/rules/new")
+def test_a_condition_is_built_of_rows_and_rows_follow_the_sql(page, still):
+    page.goto(f"{still}/console/rules/new")
     page.get_by_label("Field 1").select_option("amount")
     page.get_by_label("Value 1").fill("900")
     page.get_by_role("button", name="Add condition").click()
@@ -201,8 +203,8 @@ def test_a_condition_is_built_of_rows_and_rows_follow_the_sql(page, console):
     expect(page.get_by_label("Field 1")).to_have_value("")
 
 
-def test_going_on_writing_takes_a_preview_back(page, console):
-    page.goto(f"{console}/console/rules/new")
+def test_going_on_writing_takes_a_preview_back(page, still):
+    page.goto(f"{still}/console/rules/new")
     hung = []
     page.route("**/backtest", lambda route: hung.append(route) if not hung else route.continue_())
     gone = []
@@ -221,8 +223,8 @@ def test_going_on_writing_takes_a_preview_back(page, console):
         page.wait_for_timeout(50)
 
 
-def test_a_new_version_is_compared_with_the_old_one_and_rolled_back(page, console, ask, shots, axe):
-    save_and_shadow(page, console, "odd_amount", "amount > 5432.1 AND amount < 5432.3", then="block")
+def test_a_new_version_is_compared_with_the_old_one_and_rolled_back(page, still, ask, shots, axe):
+    save_and_shadow(page, still, "odd_amount", "amount > 5432.1 AND amount < 5432.3", then="block")
     step(page, "Promote")
     expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     page.get_by_role("link", name="New version").click()
@@ -242,8 +244,8 @@ def test_a_new_version_is_compared_with_the_old_one_and_rolled_back(page, consol
     assert "odd_amount" in fired(pay(ask, "odd-3", "C100008", 5432.2))
 
 
-def test_a_version_acts_on_a_share_of_the_customers_under_guards(page, console, ask):
-    save_and_shadow(page, console, "shared_amount", "amount > 7654.1 AND amount < 7654.3")
+def test_a_version_acts_on_a_share_of_the_customers_under_guards(page, still, ask):
+    save_and_shadow(page, still, "shared_amount", "amount > 7654.1 AND amount < 7654.3")
     page.get_by_role("button", name="Roll out", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Share, per cent").fill("25")
@@ -258,8 +260,8 @@ def test_a_version_acts_on_a_share_of_the_customers_under_guards(page, console, 
     expect(page.get_by_text("paused").first).to_be_visible()
 
 
-def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console, ask, shots, axe):
-    page.goto(f"{console}/console/rules?tab=lists")
+def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, still, ask, shots, axe):
+    page.goto(f"{still}/console/rules?tab=lists")
     page.get_by_role("button", name="New list").click()
     page.get_by_label("Name", exact=True).fill("stolen_accounts")
     page.get_by_label("What it is for").fill("Reported by phone")
@@ -275,12 +277,12 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
     axe(page)
     shots(page, "lists")
 
-    save_and_shadow(page, console, "stolen_account", "customer_id IN list('stolen_accounts')", then="block")
+    save_and_shadow(page, still, "stolen_account", "customer_id IN list('stolen_accounts')", then="block")
     step(page, "Promote")
     expect(page.get_by_role("heading", name="Version 1 is live")).to_be_visible()
     assert pay(ask, "stolen-1", "C100011", 5.0)["decision"] == "BLOCK"
 
-    page.goto(f"{console}/console/rules?tab=lists&list=stolen_accounts")
+    page.goto(f"{still}/console/rules?tab=lists&list=stolen_accounts")
     page.get_by_role("button", name="Remove C100011").click()
     expect(entries.get_by_role("row")).to_have_count(2)
     assert "stolen_account" not in fired(pay(ask, "stolen-2", "C100011", 5.0))
@@ -291,14 +293,14 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_a_protected_list_changes_when_another_person_approves(page, console, ask, shots, axe):
+def test_a_protected_list_changes_when_another_person_approves(page, still, ask, shots, axe):
     ask.post("/detectors/banking/lists", json={"name": "guarded", "protected": True})
-    page.goto(f"{console}/console/rules?tab=lists&list=guarded")
+    page.goto(f"{still}/console/rules?tab=lists&list=guarded")
     form = page.get_by_role("form", name="Add to guarded")
     form.get_by_label("Values, one a line").fill("C100013")
     form.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("waits for another person to approve it").first).to_be_visible()
-    page.goto(f"{console}/console/rules?tab=approvals")
+    page.goto(f"{still}/console/rules?tab=approvals")
     request = page.get_by_role("list", name="Requests").get_by_role("listitem").filter(has_text="guarded")
     expect(request).to_contain_text("put 1 value on the list")
     expect(request).to_contain_text("You wrote it, so another person approves it.")
@@ -309,14 +311,14 @@ def test_a_protected_list_changes_when_another_person_approves(page, console, as
     expect(page.get_by_text("Nothing waits")).to_be_visible()
 
 
-def test_filters_live_in_the_address(page, console):
-    page.goto(f"{console}/console/rules")
+def test_filters_live_in_the_address(page, still):
+    page.goto(f"{still}/console/rules")
     page.get_by_label("Find", exact=True).fill("night_high")
     expect(page.get_by_role("table", name="Rules").get_by_role("row")).to_have_count(2)
     page.get_by_label("State", exact=True).select_option("archived")
     expect(page.get_by_text("No rule fits these filters")).to_be_visible()
     address = page.url
-    page.goto(f"{console}/console/")
+    page.goto(f"{still}/console/")
     page.goto(address)
     expect(page.get_by_label("Find", exact=True)).to_have_value("night_high")
     expect(page.get_by_label("State", exact=True)).to_have_value("archived")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from tests.console.waiting import expect, get
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -12,8 +13,12 @@ def headings(page):
     return page.get_by_role("table", name="Transactions").get_by_role("columnheader")
 
 
-def test_columns_are_chosen_sorted_and_widened_and_the_address_keeps_that(page, console, axe, shots):
-    page.goto(f"{console}/console/transactions")
+def amounts(page):
+    return [float(re.sub(r"[^0-9.]", "", each)) for each in page.locator("tbody tr td:nth-child(2)").all_inner_texts()]
+
+
+def test_columns_are_chosen_sorted_and_widened_and_the_address_keeps_that(page, still, axe, shots):
+    page.goto(f"{still}/console/transactions")
     page.get_by_role("button", name="Columns").click()
     axe(page)
     page.get_by_role("menuitemcheckbox", name="Score").click()
@@ -22,9 +27,7 @@ def test_columns_are_chosen_sorted_and_widened_and_the_address_keeps_that(page, 
     expect(headings(page)).to_contain_text(["Time", "Amount", "From → to", "Decision", "Reason", "Transaction", "Detector"])
     headings(page).get_by_role("button", name="Amount").click()
     page.wait_for_url(re.compile("sort=-amount"))
-    amounts = page.locator("tbody tr td:nth-child(2)").all_inner_texts()
-    shown = [float(re.sub(r"[^0-9.]", "", each)) for each in amounts]
-    assert shown == sorted(shown, reverse=True)
+    wait_until(lambda: (found := amounts(page)) and found == sorted(found, reverse=True))  # the address comes first
     edge = page.get_by_role("separator", name="Width of Reason")
     edge.focus()
     before = edge.evaluate("edge => edge.parentElement.getBoundingClientRect().width")
@@ -38,17 +41,17 @@ def test_columns_are_chosen_sorted_and_widened_and_the_address_keeps_that(page, 
     shots(page, "transactions-columns")
 
 
-def test_a_saved_view_opens_with_its_filters_columns_and_order_and_is_removed(page, console):
-    page.goto(f"{console}/console/transactions?decision=review&columns=time,amount&sort=-amount")
+def test_a_saved_view_opens_with_its_filters_columns_and_order_and_is_removed(page, still):
+    page.goto(f"{still}/console/transactions?decision=review&columns=time,amount&sort=-amount")
     page.get_by_role("button", name="Views").click()
     page.get_by_role("menuitem", name="Save this view").click()
     page.get_by_label("Name").fill("Large reviews")
     page.get_by_label("Share with everybody").check()
     page.keyboard.press("Enter")
     page.get_by_text("The view Large reviews is saved.").wait_for()
-    [view] = get(f"{console}/views").json()["views"]
+    [view] = get(f"{still}/views").json()["views"]
     assert (view["shared"], view["search"]["columns"]) == (True, "time,amount")
-    page.goto(f"{console}/console/transactions")
+    page.goto(f"{still}/console/transactions")
     page.get_by_role("button", name="Views").click()
     page.get_by_role("menuitem", name="Large reviews shared by local").click()
     page.wait_for_url(re.compile("decision=review"))
@@ -56,12 +59,12 @@ def test_a_saved_view_opens_with_its_filters_columns_and_order_and_is_removed(pa
     page.get_by_role("button", name="Views").click()
     page.get_by_role("menuitem", name="Remove the view Large reviews").click()
     page.get_by_text("No saved view of this page").wait_for()
-    assert get(f"{console}/views").json()["views"] == []
+    assert get(f"{still}/views").json()["views"] == []
 
 
-def test_on_a_phone_a_menu_names_the_page_and_leads_to_the_others(page, console, axe):
+def test_on_a_phone_a_menu_names_the_page_and_leads_to_the_others(page, still, axe):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{console}/console/operations")
+    page.goto(f"{still}/console/operations")
     menu = page.get_by_role("button", name="Menu, at Operations")
     menu.focus()
     page.keyboard.press("Enter")
@@ -76,8 +79,8 @@ def test_on_a_phone_a_menu_names_the_page_and_leads_to_the_others(page, console,
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_printed_page_has_neither_menu_nor_buttons(page, console):
-    page.goto(f"{console}/console/transactions")
+def test_a_printed_page_has_neither_menu_nor_buttons(page, still):
+    page.goto(f"{still}/console/transactions")
     page.get_by_role("table", name="Transactions").wait_for()
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()

@@ -6,8 +6,8 @@ from tests.console.waiting import expect, get
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
-def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, shots, axe):
-    page.goto(f"{console}/console/try")
+def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, still, shots, axe):
+    page.goto(f"{still}/console/try")
     page.get_by_label("Example").wait_for()
     page.get_by_label("amount").fill("9400")
     expect(page.get_by_test_id("curl")).to_contain_text("dry_run=true")
@@ -15,7 +15,7 @@ def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, s
     sent = page.get_by_label("transaction id").input_value()
     page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_text("dry run: nothing was recorded").wait_for()
-    assert get(f"{console}/transactions/{sent}").status_code == 404
+    assert get(f"{still}/transactions/{sent}").status_code == 404
     axe(page)
     shots(page, "try")
 
@@ -24,19 +24,19 @@ def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, s
     page.get_by_role("button", name="Score and record").click()
     page.get_by_role("link", name=f"open {sent}").click()
     page.locator(f"[data-transaction='{sent}']").wait_for()
-    assert get(f"{console}/transactions/{sent}").json()["transaction_id"] == sent
+    assert get(f"{still}/transactions/{sent}").json()["transaction_id"] == sent
 
 
-def test_what_cannot_be_decided_is_said_beside_the_field(page, console):
+def test_what_cannot_be_decided_is_said_beside_the_field(page, still):
     page.expected.append("422")
-    page.goto(f"{console}/console/try")
+    page.goto(f"{still}/console/try")
     page.get_by_label("amount").fill("a lot")
     page.get_by_role("button", name="Score (dry run)").click()
     page.get_by_label("amount").and_(page.locator("[aria-invalid=true]")).wait_for()
 
 
-def test_an_event_may_be_written_as_json(page, console):
-    page.goto(f"{console}/console/try")
+def test_an_event_may_be_written_as_json(page, still):
+    page.goto(f"{still}/console/try")
     page.get_by_label("amount").fill("12.5")
     page.get_by_role("button", name="As JSON").click()
     text = page.get_by_label("Event as JSON")

@@ -345,11 +345,14 @@ def test_the_journal_ends_where_a_claim_cut_off_what_was_open(bench):
 # ---------------------------------------------------------------- election
 
 
+LONG_SILENCE_S = 120.0
+
+
 @pytest.fixture
 def long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence costs an owner its place only after so many seconds: who is elected sooner owes that to a farewell."""
-    monkeypatch.setattr("penstock.adapters.redis_stream.candidate.LEASE_S", 60.0)
-    monkeypatch.setattr("penstock.adapters.kafka.candidate.SESSION_S", 60.0)
+    monkeypatch.setattr("penstock.adapters.redis_stream.candidate.LEASE_S", LONG_SILENCE_S)
+    monkeypatch.setattr("penstock.adapters.kafka.candidate.SESSION_S", LONG_SILENCE_S)
 
 
 @pytest.mark.usefixtures("long_silence")
@@ -363,7 +366,7 @@ def test_one_of_two_is_elected_and_closing_hands_over_at_once(bench):
     inbox.begin({})
     inbox.close()
     first.close()
-    wait_until(lambda: second.elected(0), within_s=4)
+    wait_until(lambda: second.elected(0), within_s=LONG_SILENCE_S / 2)
 
 
 @pytest.mark.usefixtures("long_silence")
@@ -373,7 +376,7 @@ def test_an_owner_that_is_closed_twice_is_closed(bench):
     for part in (inbox, inbox, candidate, candidate):
         part.close()
     following = bench.using(bench.broker.candidate("b"))
-    wait_until(lambda: following.elected(0), within_s=10)
+    wait_until(lambda: following.elected(0), within_s=LONG_SILENCE_S / 2)
 
 
 FROZEN = """

@@ -67,7 +67,7 @@ LABELS = {"sparkov": "is_fraud", "fraud_data": "class_", "german": "Betrug", "da
 def init(file: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> dict:
     """The JSON of `penstock init`, which has succeeded."""
     given = ["init", str(file), "--out", str(folder / "mine.py"), "--models", str(folder / "models"), "--json"]
-    code = run([*given, "--minutes", "0.1"])  # of the search: some seconds
+    code = run([*given, "--minutes", "0.01"])  # of the search: the first trial or two
     output = capsys.readouterr()
     assert code == 0, output.err
     return json.loads(output.out)

@@ -25,11 +25,13 @@ import pytest
 from deploy.infra.server import free_port
 from penstock import Engine
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess
+from tests.integration.behind import Behind, WorkerProcess, command_line
 from tests.waiting import wait_until
 
 ROUNDS = int(os.environ.get("PENSTOCK_SIGNAL_ROUNDS", "200"))
 ENDS_WITHIN_S = 10.0
+PATIENCE_S = 120.0
+"""How long a process may take to stop where its exit code says that it did so by itself: a busy machine stops slowly."""
 EARLY = 0.3
 """Share of the rounds whose signals come while the process starts."""
 START_S = 4.0
@@ -40,15 +42,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class ServeProcess:
     """`penstock serve` as a process of its own, and clients that keep it busy. `acknowledged`: what it answered, by id."""
 
-    def __init__(self, data: Path, bodies: "Bodies") -> None:
+    def __init__(self, data: Path, bodies: "Bodies", stops_within_s: float | None = None) -> None:
         self._port, self._bodies = free_port(), bodies
         self.acknowledged: dict[str, dict[str, Any]] = {}
         self._stop = threading.Event()
-        program = "from penstock.cli import main; main()"
         command = [
             sys.executable,
             "-c",
-            program,
+            command_line(stops_within_s),
             "serve",
             crash_worker.__file__,
             "--port",
@@ -57,7 +58,8 @@ class ServeProcess:
             str(data),
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PENSTOCK_SNAPSHOT_EVERY_S": "0.2"}
-        environment["PENSTOCK_STOP_WITHIN_S"] = "8"  # two signals of one kind may become one, and a busy machine stops slowly
+        # two signals of one kind may become one, and a busy machine stops slowly
+        environment["PENSTOCK_STOP_WITHIN_S"] = str(stops_within_s or 8)
         data.mkdir(parents=True, exist_ok=True)
         self._log = data.with_suffix(".log").open("ab")
         self.process = subprocess.Popen([*command, "--data", str(data)], stdout=self._log, stderr=self._log, env=environment)
@@ -176,16 +178,21 @@ def reference(bodies: Bodies) -> Iterator[Reference]:
     found.close()
 
 
-def signalled(process: "subprocess.Popen[bytes]", distances: list[float], numbers: list[signal.Signals]) -> int:
+def signalled(
+    process: "subprocess.Popen[bytes]",
+    distances: list[float],
+    numbers: list[signal.Signals],
+    within_s: float = ENDS_WITHIN_S,
+) -> int:
     """Send signals at these distances; the exit code of the process, which ends in time after the first."""
     first = time.monotonic()
     for number, distance in zip(numbers, distances, strict=True):
         process.send_signal(number)
         time.sleep(distance)
     try:
-        return process.wait(max(0.1, first + ENDS_WITHIN_S - time.monotonic()))
+        return process.wait(max(0.1, first + within_s - time.monotonic()))
     except subprocess.TimeoutExpired:
-        pytest.fail(f"it still runs {ENDS_WITHIN_S:g} s after {numbers} at {distances}")
+        pytest.fail(f"it still runs {within_s:g} s after {numbers} at {distances}")
 
 
 def chosen(chance: random.Random) -> tuple[list[float], list[signal.Signals]]:
@@ -209,10 +216,10 @@ def a_round(process: Any, is_busy: Callable[[], bool], chance: random.Random) ->
 
 
 def test_a_second_signal_right_behind_the_first_ends_a_service_and_loses_nothing(tmp_path, bodies, reference):
-    served = ServeProcess(tmp_path / "data", bodies)
+    served = ServeProcess(tmp_path / "data", bodies, PATIENCE_S)
     try:
         wait_until(lambda: served.busy)
-        assert signalled(served.process, [0.01, 0.0], [signal.SIGTERM, signal.SIGINT]) == 0
+        assert signalled(served.process, [0.01, 0.0], [signal.SIGTERM, signal.SIGINT], PATIENCE_S) == 0
     finally:
         served.close()
     reference.holds(tmp_path / "data", served.acknowledged)
@@ -250,10 +257,11 @@ def shown(behind: Behind, first: int) -> dict[str, dict[str, Any]]:
 
 def test_a_second_signal_right_behind_the_first_ends_a_worker_and_loses_nothing(tmp_path, behind, bodies, reference):
     with fed(behind, bodies):
-        worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
+        worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data", stops_within_s=PATIENCE_S)
         try:
             wait_until(lambda: len(behind.bodies("decisions")) > 100)
-            assert signalled(worker.process, [0.0, 0.01, 0.0], [signal.SIGTERM, signal.SIGTERM, signal.SIGINT]) == 0
+            three = [signal.SIGTERM, signal.SIGTERM, signal.SIGINT]
+            assert signalled(worker.process, [0.0, 0.01, 0.0], three, PATIENCE_S) == 0
         finally:
             worker.end()
     reference.holds(tmp_path / "data", shown(behind, 0))
@@ -261,31 +269,30 @@ def test_a_second_signal_right_behind_the_first_ends_a_worker_and_loses_nothing(
 
 def received_by_another_thread(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     """Send a signal that a thread other than the main one receives, as may happen to any that comes right behind another."""
-    [*_, thread] = sorted(int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir())
-    assert thread != process.pid
-    tgkill = {"x86_64": 234, "aarch64": 131}[platform.machine()]
-    assert ctypes.CDLL(None).syscall(tgkill, process.pid, thread, int(number)) == 0
+    others = {int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
+    call, tgkill = ctypes.CDLL(None).syscall, {"x86_64": 234, "aarch64": 131}[platform.machine()]
+    assert any(call(tgkill, process.pid, thread, int(number)) == 0 for thread in others)  # one that still runs
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sends a signal to one thread, which takes Linux")
 def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_worker(tmp_path, behind, bodies):
     with fed(behind, bodies):
-        worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
+        worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data", stops_within_s=PATIENCE_S)
         try:
             wait_until(lambda: len(behind.bodies("decisions")) > 100)
             received_by_another_thread(worker.process, signal.SIGTERM)
-            assert worker.process.wait(ENDS_WITHIN_S) == 0
+            assert worker.process.wait(PATIENCE_S) == 0
         finally:
             worker.end()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sends a signal to one thread, which takes Linux")
 def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_service(tmp_path, bodies):
-    served = ServeProcess(tmp_path / "data", bodies)
+    served = ServeProcess(tmp_path / "data", bodies, PATIENCE_S)
     try:
         wait_until(lambda: served.busy)
         received_by_another_thread(served.process, signal.SIGTERM)
-        assert served.process.wait(ENDS_WITHIN_S) == 0
+        assert served.process.wait(PATIENCE_S) == 0
     finally:
         served.close()
 
