@@ -63,7 +63,7 @@ def _pages(entries: list[Any], section: tuple[str, ...]) -> Iterator[Page]:
 
 def llms(found: list[Page]) -> str:
     """The list of all pages: titles, addresses and first sentences, in sections."""
-    lines, section = ["# Penstock", "", f"> {SUMMARY}"], None
+    lines, section = ["# Penstock", "", f"> {SUMMARY}", "", "All pages in one file: [llms-full.txt](llms-full.txt)."], None
     for page in found:
         above = page.section[0] if page.section else "Start"
         if above != section:

@@ -187,9 +187,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " and entity, and a tenth of a core while it catches up."
         ),
     ] = True
-    snapshot_every_s: Annotated[Positive, Meta(description="Interval between snapshots of the feature state, in seconds.")] = (
-        60.0
-    )
+    snapshot_every_s: Annotated[
+        Positive,
+        Meta(
+            description="Least interval between snapshots of the feature state, in seconds."
+            " One is written once 250,000 events have come since the last."
+        ),
+    ] = 60.0
     stop_within_s: Annotated[
         Positive,
         Meta(

@@ -170,8 +170,10 @@ def test_each_guess_is_explained_above_its_line(tmp_path):
 
 
 @pytest.mark.parametrize(("shape", "currency"), [("german", "EUR"), ("american", "USD"), ("nested", "payment_currency")])
-def test_lists_show_who_pays_whom_in_which_currency(shape, currency, tmp_path):
-    text = source(guess(write(shape, tmp_path)), "mine", file="mine.py", path="x.csv")
+def test_lists_show_who_pays_whom_how_much_in_which_currency(shape, currency, tmp_path):
+    guessed = guess(write(shape, tmp_path))
+    text = source(guessed, "mine", file="mine.py", path="x.csv")
+    assert f'    amount="{guessed.amount.column.field}",\n' in text
     assert f'    headline=("{KEYS[shape][0]}", "{KEYS[shape][1]}"),' in text
     assert f'    currency="{currency}",\n' in text
 

@@ -219,7 +219,7 @@ def sending(events: int | None) -> Iterator[Callable[["Sent"], None]]:
 
         def on_sent(sent: "Sent") -> None:
             last[:] = [sent]
-            advance(sent.total / events if events else 0.0)
+            advance(min(1.0, (sent.total - sent.labels) / events) if events else 0.0)
 
         try:
             yield on_sent

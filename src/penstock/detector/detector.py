@@ -69,6 +69,8 @@ class Detector:
         words: a phrase for a feature or field, used in reasons; see `penstock.decision.phrases`.
         headline: the fields that name an event in one line: who pays, who is paid (None where no field says so), then further
             ones; the keys of the first two entities unless given. Lists show them next to the amount.
+        amount: the number that is the money at stake, in totals, cases and backtests; unless given, the field called `amount`,
+            or the one whose name says `amount`, `amt` or `value`.
         currency: of the amounts: its ISO 4217 code, such as EUR, or the text field that holds it.
         cases: how decisions to review are grouped into cases, and which come first; see `CasePolicy`.
         recorded: turns the columns of a recorded file, as published, into those of the event.
@@ -104,6 +106,7 @@ class Detector:
         inputs: Sequence[str] | None = None,
         words: dict[str, str] | None = None,
         headline: Sequence[str | None] | None = None,
+        amount: str | None = None,
         currency: str | None = None,
         cases: CasePolicy | None = None,
         recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
@@ -141,6 +144,7 @@ class Detector:
             person=person,
             keep_unknown=keep_unknown,
             steps=steps,
+            amount=amount,
         )
         _check_models(name, self.models)
         self.person = self._person()

@@ -51,10 +51,11 @@ class Schema:
         person: the text field of the transaction that identifies the owner of its personal fields.
         keep_unknown: keep fields that no type declares, for the ledger.
         steps: the field from which a missing transaction time is computed; without it, the arrival time is used.
+        amount: the number of the transaction that is the money at stake; found by its name unless given.
 
     columns: every field that becomes a column, with its type. max_characters: of those that are texts, the longest text.
     required: fields of the transaction that are never null. needed: fields that a transaction in JSON must have. kinds: the
-    index of each type. scales: units per 1.0 in sums. amount: the field that is the money at stake, where that is evident.
+    index of each type. scales: units per 1.0 in sums. amount: the field that is the money at stake, or None.
     personal: names of personal fields.
 
     Raises:
@@ -85,6 +86,7 @@ class Schema:
         person: str | None = None,
         keep_unknown: bool = False,
         steps: Steps | None = None,
+        amount: str | None = None,
     ) -> None:
         self.naive_times = _zone(naive_times)
         self.keep_unknown = keep_unknown
@@ -114,7 +116,7 @@ class Schema:
         self.required = frozenset(field.name for field in main if not field.nullable or field.name == self.time)
         self.needed = frozenset(field.name for field in self.events[0].fields if field.needed)
         numbers = [field.name for field in main if field.type is Type.NUMBER]
-        self.amount = _amount(numbers)
+        self.amount = _amount(numbers, amount)
         self.person = None if person is None else _person(event, declared[0], person)
         self.steps = steps
         if steps is not None:
@@ -252,12 +254,19 @@ def _columns(events: tuple[EventType, ...]) -> dict[str, Field]:
     return columns
 
 
-def _amount(numbers: list[str]) -> str | None:
-    """The field that is evidently the money at stake.
+def _amount(numbers: list[str], given: str | None = None) -> str | None:
+    """The field that is the money at stake: the given one, else the one that its name makes evident.
 
     >>> _amount(["lat", "purchase_value"])
     'purchase_value'
     """
+    if given is not None and given not in numbers:
+        raise DeclarationError(
+            f"amount={given!r} is not a number of the transaction; its numbers are {', '.join(numbers) or 'none'}."
+            f"{did_you_mean(given, numbers)}"
+        )
+    if given is not None:
+        return given
     if "amount" in numbers:
         return "amount"
     for pattern in (r"amount", r"(^|_)amt(_|$)", r"(^|_)value(_|$)|value$"):

@@ -25,6 +25,19 @@ def schema(event: Any = Payment, informs: Any = (), **options: Any) -> Schema:
     return Schema(event, informs, **({"id": "tx", "time": "at"} | options))
 
 
+def test_the_amount_is_the_field_that_is_named_or_the_one_whose_name_says_so():
+    class Paid(msgspec.Struct):
+        tx: str
+        at: datetime
+        total: float
+        value: float
+
+    assert Schema(Paid, id="tx", time="at").amount == "value"
+    assert Schema(Paid, id="tx", time="at", amount="total").amount == "total"
+    with pytest.raises(DeclarationError, match=r"amount='totl' is not a number of the transaction.*total"):
+        Schema(Paid, id="tx", time="at", amount="totl")
+
+
 def test_fields_become_columns_without_id_and_labels():
     found = schema(label="fraud").columns
     assert list(found) == ["at", "card", "shop", "amount", "items", "present", "channel", "currency", "born"]

@@ -336,11 +336,13 @@ def _detector(guessed: Guessed, name: str, limits: Mapping[str, float], further:
 
 
 def _in_lists(guessed: Guessed) -> Iterator[str]:
-    """What names a payment in lists: who pays, who is paid, and the currency."""
+    """What names a payment in lists: who pays, who is paid, how much, and the currency."""
     payer = next((key.column.field for key in guessed.keys if key.pays), None)
     payee = next((key.column.field for key in guessed.keys if not key.pays), None)
     if payer or payee:
         yield f"    headline=({_name_or_none(payer)}, {_name_or_none(payee)}),  # who pays whom, in lists of the console"
+    if guessed.amount is not None:
+        yield f"    amount={_quoted(guessed.amount.column.field)},"
     if guessed.amount is not None and (currency := _currency(guessed)) is not None:
         yield f'    currency="{currency}",'
 
