@@ -191,8 +191,10 @@ def test_roles_of_one_task_reach_that_task_and_nothing_else():
     operating = ("/alerts/", "/metrics", "/operations/", "/quarantine", "/webhooks")
     assert {path for _, path in reached("operator") if not path.startswith(operating)} == set()
     assert {method for method, path in reached("operator") if path == "/webhooks"} == {"GET"}
-    labelling = ("/labels", "/cases", "/alerts/")
-    assert {path for _, path in reached("labeler") if not path.startswith(labelling)} == set()
+    verdicts = {"/cases/verdicts", "/cases/{case_id}/verdict", "/cases/{case_id}/undo"}
+    assert {path for _, path in reached("labeler")} == {"/labels", "/labels/csv"} | verdicts
+    working = reached("analyst") - reached("labeler") - reached("viewer")
+    assert {("POST", "/cases/{case_id}/take"), ("PATCH", "/cases/{case_id}"), ("POST", "/cases/next")} <= working
     assert not [role for role in ("auditor", "operator", "labeler") if Right.PERSONAL in ROLES[role]]
 
 
@@ -486,7 +488,8 @@ def test_a_person_signs_in_works_and_signs_out(run, guarded, office):
     async def scene():
         async with guarded() as client:
             signed = await client.post("/session", json={"name": "ana", "password": PASSWORD})
-            told = {"name": "ana", "roles": ["analyst"], "rights": ["label", "personal", "read"], "open": False, "notice": None}
+            rights = ["label", "personal", "read", "review"]
+            told = {"name": "ana", "roles": ["analyst"], "rights": rights, "open": False, "notice": None}
             assert signed.json() == told | {"sign_in": {"needed": False, "password": True, "oidc": False}}
             cookie = signed.headers["set-cookie"]
             for said in ("HttpOnly", "SameSite=Strict", "Path=/"):

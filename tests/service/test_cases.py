@@ -308,7 +308,7 @@ def test_a_second_opinion_is_asked_given_and_withdrawn(burst):
     assert burst.client.delete(f"{path}/opinion").json()["opinion"] is None
     assert burst.post(f"{path}/opinion", of="role:cook").status_code == 422
     Users(burst.work.cases.database).add("ana", "a long enough password", ["analyst"], who="local")
-    assert burst.client.get("/cases/colleagues").json() == {"users": ["ana"], "roles": ["administrator", "analyst", "labeler"]}
+    assert burst.client.get("/cases/colleagues").json() == {"users": ["ana"], "roles": ["administrator", "analyst"]}
     unknown = burst.post(f"{path}/opinion", of="bob")
     assert (unknown.status_code, "ana" in unknown.json()["detail"]) == (422, True)
     assert burst.post(f"{path}/opinion", of="ana").status_code == 200

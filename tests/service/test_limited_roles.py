@@ -351,6 +351,18 @@ def test_a_role_for_all_detectors_and_one_for_some_add_up(service):
     assert refused["status"] == 403
 
 
+def test_an_operator_who_corrects_an_event_is_not_told_its_decision(service):
+    client, whole, _, _ = service
+    made = client.post("/keys", json={"name": "operator", "roles": ["operator"]}, headers=whole)
+    for number, headers, told in ((31, bearer(made.json()["secret"]), False), (32, whole, True)):
+        assert client.post("/detectors/mine/predict", json=payment(number, "C1", amount="x"), headers=whole).status_code == 422
+        waiting = client.get("/quarantine?detector=mine&state=waiting&limit=1", headers=headers).json()["events"]
+        path = f"/quarantine/{waiting[0]['id']}/resubmit"
+        answer = client.post(path, json=payment(number, "C1"), headers=headers).json()
+        assert (answer["outcome"], answer["transaction_id"]) == ("decided", f"C1-{number}")
+        assert (answer["decision"] is not None) == told
+
+
 # ---------------------------------------------------------------- roles
 
 

@@ -9,6 +9,7 @@ export type Right =
   | "read"
   | "decide"
   | "label"
+  | "review"
   | "author"
   | "approve"
   | "administer"

@@ -16,7 +16,7 @@ class Right(enum.Flag):
     DECIDE = enum.auto()
     """Send transactions, events and labels of transactions; read their status."""
     LABEL = enum.auto()
-    """Give labels and verdicts, work on cases."""
+    """Give labels and verdicts."""
     AUTHOR = enum.auto()
     """Write rules and lists, run backtests and shadow trials."""
     APPROVE = enum.auto()
@@ -29,6 +29,8 @@ class Right(enum.Flag):
     """See how parts fare; work on quarantine, alerts and the delivery of webhooks."""
     AUDIT = enum.auto()
     """Read the audit log, and who has access; change nothing."""
+    REVIEW = enum.auto()
+    """Work on cases besides verdicts: open, take, assign, note and escalate them; acknowledge alerts."""
 
 
 ANYBODY = Right(0)
@@ -38,11 +40,12 @@ SOMEBODY = ~ANYBODY
 
 ROLES = {
     "viewer": Right.READ,
-    "analyst": Right.READ | Right.LABEL | Right.PERSONAL,
+    "analyst": Right.READ | Right.LABEL | Right.REVIEW | Right.PERSONAL,
     "rule_author": Right.READ | Right.AUTHOR,
     "approver": Right.READ | Right.APPROVE,
     "administrator": Right.READ
     | Right.LABEL
+    | Right.REVIEW
     | Right.AUTHOR
     | Right.APPROVE
     | Right.ADMINISTER

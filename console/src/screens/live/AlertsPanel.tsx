@@ -25,7 +25,7 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
   const own = grouped(newest.filter((each) => !detector || each.detector === detector).slice(0, SHOWN));
   const acknowledged = useAcknowledged(detector);
   const may = useMay();
-  const mayAcknowledge = may("label") || may("approve") || may("administer") || may("operate");
+  const mayAcknowledge = may("review") || may("approve") || may("administer") || may("operate");
   return (
     <Panel
       title="Alerts"

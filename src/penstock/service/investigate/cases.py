@@ -388,7 +388,7 @@ async def list_analysts(
     return AnalystList(days, await asyncio.to_thread(analysts, cases, days))
 
 
-@route("POST", "/cases", Right.LABEL, refuses=CHANGING)
+@route("POST", "/cases", Right.REVIEW, refuses=CHANGING)
 async def create_case(cases: Cases, router: DetectorRouter, /, request: Request, body: Body[OpenCase]) -> CaseForm:
     """Put a recorded transaction into a case, or find the one that it is in; with a note where one is given."""
     given = await body
@@ -400,7 +400,7 @@ async def create_case(cases: Cases, router: DetectorRouter, /, request: Request,
     return case_form(await asyncio.to_thread(cases.open, new, who(request), given.note))
 
 
-@route("POST", "/cases/next", Right.LABEL, answers=CaseForm, refuses=CHANGING, responses=_NOTHING)
+@route("POST", "/cases/next", Right.REVIEW, answers=CaseForm, refuses=CHANGING, responses=_NOTHING)
 async def take_next_case(cases: Cases, /, request: Request, body: Body[TakeNext]) -> Response:
     """Take the waiting case with the highest priority, then expected loss, that is not assigned to somebody else."""
     queue = (await body).queue
@@ -408,13 +408,13 @@ async def take_next_case(cases: Cases, /, request: Request, body: Body[TakeNext]
     return Response(status_code=204) if case is None else json_answer(case_form(case))
 
 
-@route("POST", "/cases/{case_id}/take", Right.LABEL, refuses=(404, 409))
+@route("POST", "/cases/{case_id}/take", Right.REVIEW, refuses=(404, 409))
 async def take_case(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
     """Take a case that nobody else holds, or extend the lock of your own."""
     return case_form(await asyncio.to_thread(cases.take, case_id, who(request)))
 
 
-@route("POST", "/cases/{case_id}/release", Right.LABEL, refuses=(404, 409))
+@route("POST", "/cases/{case_id}/release", Right.REVIEW, refuses=(404, 409))
 async def release_case(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
     """Return a case to its queue."""
     return case_form(await asyncio.to_thread(cases.release, case_id, who(request)))
@@ -441,7 +441,7 @@ async def give_verdicts(cases: Cases, verdicts: Verdicts, /, request: Request, b
     return found
 
 
-@route("POST", "/cases/{case_id}/note", Right.LABEL, refuses=CHANGING)
+@route("POST", "/cases/{case_id}/note", Right.REVIEW, refuses=CHANGING)
 async def add_case_note(cases: Cases, /, case_id: str, request: Request, body: Body[GiveNote]) -> CaseForm:
     """Add a note."""
     text = (await body).text
@@ -476,7 +476,7 @@ async def give_verdict(
     return case_form(case)
 
 
-@route("POST", "/cases/{case_id}/escalate", Right.LABEL, refuses=CHANGING)
+@route("POST", "/cases/{case_id}/escalate", Right.REVIEW, refuses=CHANGING)
 async def escalate_case(cases: Cases, /, case_id: str, request: Request, body: Body[Escalate]) -> CaseForm:
     """Escalate a case to another queue."""
     given = await body

@@ -63,14 +63,14 @@ class ColleagueList(msgspec.Struct):
     roles: list[str]
 
 
-_ROLES = sorted(role for role, held in ROLES.items() if Right.LABEL in held)
+_ROLES = sorted(role for role, held in ROLES.items() if Right.REVIEW in held)
 
 
 def _colleagues(cases: Cases, detectors: Iterable[str]) -> list[str]:
     """The users who may decide cases of one of these detectors."""
     among = (None, *detectors)
     users = (user for user in Users(cases.database).all() if user.disabled_us is None)
-    return [user.name for user in users if any(Right.LABEL & rights(user.roles, each) for each in among)]
+    return [user.name for user in users if any(Right.REVIEW & rights(user.roles, each) for each in among)]
 
 
 def _check_colleague(cases: Cases, access: Access | None, case_id: str, name: str, field: str) -> None:
@@ -95,7 +95,7 @@ async def list_colleagues(cases: Cases, router: DetectorRouter, /) -> ColleagueL
     return ColleagueList(await asyncio.to_thread(_colleagues, cases, [*router]), _ROLES)
 
 
-@route("PATCH", "/cases/{case_id}", Right.LABEL, refuses=CHANGING)
+@route("PATCH", "/cases/{case_id}", Right.REVIEW, refuses=CHANGING)
 async def change_case(cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[PlanCase]) -> CaseForm:
     """Assign a case to a colleague, or set its due time, priority or tags."""
     given = await body
@@ -110,7 +110,7 @@ async def change_case(cases: Cases, access: Access | None, /, case_id: str, requ
     return case_form(await asyncio.to_thread(changed))
 
 
-@route("POST", "/cases/{case_id}/opinion", Right.LABEL, refuses=CHANGING)
+@route("POST", "/cases/{case_id}/opinion", Right.REVIEW, refuses=CHANGING)
 async def request_opinion(
     cases: Cases, access: Access | None, /, case_id: str, request: Request, body: Body[AskOpinion]
 ) -> CaseForm:
@@ -125,7 +125,7 @@ async def request_opinion(
     return case_form(await asyncio.to_thread(asked))
 
 
-@route("DELETE", "/cases/{case_id}/opinion", Right.LABEL, refuses=(404, 409))
+@route("DELETE", "/cases/{case_id}/opinion", Right.REVIEW, refuses=(404, 409))
 async def withdraw_opinion_request(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
     """Withdraw one's own request for a second opinion."""
     return case_form(await asyncio.to_thread(withdraw_opinion, cases, case_id, who(request)))

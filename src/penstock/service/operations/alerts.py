@@ -179,7 +179,7 @@ async def list_alerts(
 @route(
     "POST",
     "/alerts/{key:path}/acknowledge",
-    Right.APPROVE | Right.ADMINISTER | Right.OPERATE | Right.LABEL,
+    Right.APPROVE | Right.ADMINISTER | Right.OPERATE | Right.REVIEW,
     answers=AcknowledgedForm,
     refuses=(400, 404, 408, 413, 415),
     most_bytes=8192,

@@ -22,7 +22,7 @@ from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter, visible_detectors
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import DetectorName, filled, parse_instant, raw_body, who
+from penstock.service.http.requests import DetectorName, filled, may, parse_instant, raw_body, who
 from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.service.records.pagination import MergedCursor, is_number, of_visible, tables_of
 
@@ -86,7 +86,7 @@ class Resubmitted(msgspec.Struct, frozen=True):
     event: Annotated[RefusedEvent, Meta(description="The refused event, as it is now.")]
     outcome: Annotated[str, Meta(description="decided, informed (an event without a decision) or labelled.")]
     transaction_id: Annotated[str | None, Meta(description="The id of the corrected event.")]
-    decision: Annotated[Decision | None, Meta(description="The decision, where there is one.")]
+    decision: Annotated[Decision | None, Meta(description="The decision, where there is one, and the caller may see it.")]
 
 
 class RefusedCause(msgspec.Struct, frozen=True):
@@ -435,9 +435,11 @@ async def resubmit_refused_event(
     resubmission: Resubmission, settings: Settings, /, event_id: str, request: Request
 ) -> Resubmitted:
     """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
-    it stays.
+    it stays. The decision is told to those who may read or send transactions.
     """
-    return await resubmission.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
+    found = await resubmission.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
+    told = may(request, Right.READ | Right.DECIDE, found.event.detector)
+    return found if told else msgspec.structs.replace(found, decision=None)
 
 
 @route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)

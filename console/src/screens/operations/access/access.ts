@@ -15,7 +15,7 @@ export const ROLES: readonly { name: string; about: string }[] = [
   { name: "approver", about: "lets rules and models decide, and takes them back" },
   { name: "administrator", about: "all of these; users, keys, the audit log, erasure" },
   { name: "decider", about: "sends transactions: for programs" },
-  { name: "labeler", about: "sends labels and gives verdicts: for programs" },
+  { name: "labeler", about: "sends labels and gives verdicts, and works on no cases otherwise: for programs" },
   { name: "operator", about: "keeps it running: health, quarantine, alerts, deliveries; sees no decisions" },
   { name: "auditor", about: "looks at everything and the audit log, changes nothing" },
 ];

@@ -37,7 +37,7 @@ export function AlertsTab() {
       say(await api.GET("/alerts/deliveries", { params: { query: { detector, limit: PAGE, before: pageParam } } })),
     getNextPageParam: (page) => page.next ?? undefined,
   });
-  const mayAcknowledge = may("label") || may("approve") || may("administer") || may("operate");
+  const mayAcknowledge = may("review") || may("approve") || may("administer") || may("operate");
   return (
     <Asked of={found} height={420}>
       {({ pages }) => (
