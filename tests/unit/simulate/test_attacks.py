@@ -208,7 +208,12 @@ def test_a_quiet_farm_uses_each_device_with_two_accounts_and_no_key_is_busy(seed
 
 
 def test_rotating_mules_send_to_two_others_days_apart(seed):
-    frauds = wallets("rotating_mules", seed)
+    """Mules have a history, and send a part of what they hold as others do."""
+    frauds, everything = attack("rotating_mules", mobile_money, seed=seed)
+    honest = everything.filter(pl.col("attack").is_null())
+    active = {*honest["nameOrig"], *honest["nameDest"]}
+    assert len({*frauds["nameOrig"]} & active) > 0.8 * frauds["nameOrig"].n_unique()
+    assert (frauds["amount"] / frauds["oldbalanceOrg"]).quantile(0.9) <= 0.6
     assert set(frauds["type"]) == {"TRANSFER"}
     receivers = frauds.group_by("nameDest").agg(pl.col("nameOrig").n_unique())["nameOrig"]
     assert receivers.max() == 2

@@ -44,6 +44,12 @@ class Scene:
         people = self.world.people
         return people.present(self.rng.integers(0, people.residents, n), np.full(n, self.at_us))
 
+    def residents(self, n: int) -> Numbers:
+        """Different residents where there are so many; in a smaller world some come again."""
+        people = self.world.people
+        drawn = np.resize(self.rng.permutation(people.residents), n)
+        return people.present(drawn, np.full(n, self.at_us))
+
     def strangers(self, n: int) -> Numbers:
         """Accounts that are new to this world."""
         return self.world.new_people(n)
