@@ -8,6 +8,8 @@ export interface ServedFeature {
   name: string;
   /** What it is called in words. */
   label: string;
+  /** What its values count: count, duration (seconds), km, amount, times, share, number. */
+  unit: string | null;
   type: string;
   entity?: string;
   aggregate?: string;
@@ -47,10 +49,10 @@ export function useDetectors() {
   });
 }
 
-/** What each feature of a detector is called in words, by its name. */
-export function useFeatureLabels(detector: string | undefined): ReadonlyMap<string, string> {
+/** The features of a detector by name: what each is called in words, and its unit. */
+export function useFeatures(detector: string | undefined): ReadonlyMap<string, ServedFeature> {
   const served = useDetectors().data?.find((each) => each.name === detector);
-  return new Map(served?.features.map((each) => [each.name, each.label]) ?? []);
+  return new Map(served?.features.map((each) => [each.name, each]) ?? []);
 }
 
 /** The detector a page is about: the one that is chosen, else the first. */

@@ -4,7 +4,7 @@ import type uPlot from "uplot";
 import type { Options } from "uplot";
 import type { Ink } from "./Plot";
 
-const FONT = "11px system-ui, sans-serif";
+const FONT = "11px Inter, system-ui, sans-serif";
 
 export interface Curve {
   label: string;

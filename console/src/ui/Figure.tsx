@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { cx } from "./styles";
 
 interface Props {
   name: string;
@@ -8,14 +9,16 @@ interface Props {
   tone?: string;
   /** The one figure of the page that counts most. */
   hero?: boolean;
+  /** Its place in the grid. */
+  className?: string;
 }
 
 /** One figure with its name; several stand in `Figures`. Nothing of it is ever cut: what is too long goes on in the next line. */
-export function Figure({ name, value, about, tone = "", hero }: Props) {
+export function Figure({ name, value, about, tone = "", hero, className }: Props) {
   return (
-    <div className="min-w-0 rounded-lg border bg-panel px-4 py-3">
+    <div className={cx("min-w-0 rounded-lg border bg-panel px-4 py-3", className)}>
       <dt className="text-soft text-xs">{name}</dt>
-      <dd className={`break-words font-semibold ${hero ? "text-3xl leading-10" : "text-xl leading-8"} ${tone}`}>
+      <dd className={`break-words font-semibold ${hero ? "text-4xl leading-12" : "text-xl leading-8"} ${tone}`}>
         {value}
       </dd>
       <dd className="min-h-4 break-words text-soft text-xs">{Array.isArray(about) ? about.map(line) : about}</dd>

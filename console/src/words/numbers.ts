@@ -1,5 +1,7 @@
 /** Numbers, shares and money as people read them. What is not known is a dash, never a zero. */
 
+import { duration } from "./times";
+
 export const UNKNOWN = "–";
 
 type Known = number | null | undefined;
@@ -71,6 +73,15 @@ export function value(found: unknown): string {
   if (typeof found === "number") return short.format(found);
   if (typeof found === "boolean") return found ? "yes" : "no";
   return typeof found === "string" ? found : JSON.stringify(found);
+}
+
+/** A value of a feature in its unit: 10628.95 of a duration is "3 h". */
+export function quantity(found: unknown, unit: string | null | undefined): string {
+  if (typeof found !== "number") return value(found);
+  if (unit === "duration") return Math.abs(found) < 10 ? `${Number(found.toFixed(1))} s` : duration(found);
+  if (unit === "km") return `${value(found)} km`;
+  if (unit === "times") return `${value(found)} ×`;
+  return unit === "share" ? percent(found) : value(found);
 }
 
 /** A name of a feature, rule or reason in words: amount_ratio is "amount ratio". */

@@ -30,7 +30,8 @@ export function inFull(at: string | number | Date): string {
 export function zone(now = new Date()): string {
   const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(now);
   const offset = parts.find((part) => part.type === "timeZoneName")?.value.replace("GMT", "UTC") ?? "UTC";
-  return `${Intl.DateTimeFormat().resolvedOptions().timeZone} (${offset})`;
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return name === "UTC" ? name : `${name} (${offset})`;
 }
 
 /** A moment as UTC, as it stands in the records. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, money, percent, plural, UNKNOWN, value, words } from "./numbers";
+import { count, money, percent, plural, quantity, UNKNOWN, value, words } from "./numbers";
 import { ago, duration, moment, utc } from "./times";
 
 describe("numbers", () => {
@@ -18,6 +18,20 @@ describe("numbers", () => {
 
   it("names the currency, also one that nobody knows", () => {
     expect([money(12.5, "EUR"), money(12.5, "POINTS"), money(12.5)]).toEqual(["€12.50", "12.50 POINTS", "12.50"]);
+  });
+
+  it("says values of features in their unit", () => {
+    const said = [
+      quantity(10_628.95, "duration"),
+      quantity(1.238, "duration"),
+      quantity(8003, "km"),
+      quantity(2.5, "times"),
+      quantity(0.25, "share"),
+      quantity(3, "count"),
+      quantity(null, "duration"),
+      quantity(true, null),
+    ];
+    expect(said).toEqual(["3 h", "1.2 s", "8,003 km", "2.5 ×", "25.0 %", "3", UNKNOWN, "yes"]);
   });
 
   it("writes names as words and counts in the right number", () => {

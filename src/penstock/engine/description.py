@@ -94,18 +94,20 @@ def describe(active: ActiveDetector, notes: list[str]) -> dict[str, Any]:
 
 def _feature(detector: Detector, feature: Any) -> dict[str, Any]:
     type_ = detector.plan.layout[feature.name].type.value
-    label = phrase_of(feature.name, detector.words).label
+    phrase = phrase_of(feature.name, detector.words)
     if not isinstance(feature, Aggregate):
         return {
             "name": feature.name,
-            "label": label,
+            "label": phrase.label,
+            "unit": phrase.unit,
             "type": type_,
             "definition": getattr(feature, "sql", None) or repr(feature),
         }
     window = "ever" if feature.window_us == EVER_US else feature.window
     return {
         "name": feature.name,
-        "label": label,
+        "label": phrase.label,
+        "unit": phrase.unit,
         "type": type_,
         "entity": feature.entity.name,
         "aggregate": feature.kind,

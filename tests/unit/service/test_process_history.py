@@ -34,6 +34,12 @@ def test_a_step_keeps_the_worst(history, monkeypatch):
     assert (step.status, step.memory_bytes, step.lag_s) == ("failed", 250, 7.0)
 
 
+def test_a_start_is_no_failure_unless_it_takes_longer_than_a_step(history):
+    assert history.measured(BEGAN_US + STEP_US - 1, "failed", 0.0, starting=True).history == []
+    [step] = history.measured(BEGAN_US + STEP_US, "failed", 0.0, starting=True).history
+    assert step.status == "failed"
+
+
 def test_a_day_is_kept_and_no_more(history):
     for at in range(STEPS + 50):
         found = history.measured(BEGAN_US + at * STEP_US, "ok", float(at))

@@ -6,6 +6,7 @@ import { Failed, Waiting } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { count, money, percent } from "~/words/numbers";
+import { zone } from "~/words/times";
 
 const HEIGHT = 170;
 const LEGEND = [
@@ -19,12 +20,12 @@ export function Distributions({ asking }: { asking: Asking }) {
   if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
   return (
     <div className={cx("grid gap-4 md:grid-cols-2", !data?.category && "xl:grid-cols-3")}>
-      <Spread title="Score" about="Probability of fraud; logarithmic" of={data?.score.bins.length}>
+      <Spread title="Score" about="Decisions by probability of fraud (log scale)" of={data?.score.bins.length}>
         {data && <Scores of={data} />}
       </Spread>
       <Spread
         title="Amount"
-        about="Transaction amount (log scale)"
+        about="Decisions by transaction amount (log scale)"
         of={data?.amount?.bins.length}
         none="Events say no amount."
       >
@@ -151,5 +152,5 @@ function offset(): number {
 }
 
 function zoneOf(): string {
-  return offset() % 60 === 0 ? "In your time zone; logarithmic" : "In UTC; logarithmic";
+  return offset() % 60 === 0 ? `Decisions, times in ${zone()}; log scale` : "Decisions, times in UTC; log scale";
 }

@@ -11,13 +11,20 @@ export function LiveFigures({ asking }: { asking: Asking }) {
   if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
   return (
     <Figures label="What was decided">
-      <Figure hero name="Fraud prevented" value={prevented(data)} about={blocks(data)} />
+      <Figure
+        hero
+        className="col-span-2 sm:col-span-3 lg:col-span-2 lg:row-span-2"
+        name="Fraud prevented"
+        value={prevented(data)}
+        about={blocks(data)}
+      />
       <Figure name="Transactions processed" value={<Listed>{count(data?.processed)}</Listed>} about={since(data)} />
       <Figure name="Decisions a second" value={perSecond(data?.per_second)} about="within the last 10 s" />
+      <Figure name="Value at risk, in open reviews" value={atRisk(data)} about={<Waiting of={data} />} />
       <Figure name="Fraud rate" value={fraudRate(data)} about={known(data)} />
       <Figure
+        className="col-span-2 sm:col-span-1 lg:col-span-2"
         name="Approved"
-        tone="text-approve"
         value={<Listed decision="approve">{count(data?.outcomes.approve)}</Listed>}
         about={share(data, "approve")}
       />
@@ -33,7 +40,6 @@ export function LiveFigures({ asking }: { asking: Asking }) {
         value={<Listed decision="block">{count(data?.outcomes.block)}</Listed>}
         about={share(data, "block")}
       />
-      <Figure name="Value at risk, in open reviews" value={atRisk(data)} about={<Waiting of={data} />} />
     </Figures>
   );
 }

@@ -46,8 +46,8 @@ export function LivePage() {
       }
     >
       <NotReady />
-      {attacks.length > 0 && <AttackPanel names={attacks} />}
       <LiveFigures asking={asking} />
+      {attacks.length > 0 && <AttackPanel names={attacks} />}
       <div className="grid grid-cols-1 gap-4 xl:grid-cols-3">
         <OutcomeChart asking={asking} className="xl:col-span-2" />
         <AlertsPanel detector={detector} />

@@ -8,7 +8,7 @@ import { all, colourOf, type OutcomeName, STACK, stacked } from "~/charts/series
 import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { count, percent } from "~/words/numbers";
-import { duration, moment } from "~/words/times";
+import { duration, moment, zone } from "~/words/times";
 
 const STOPPED: readonly OutcomeName[] = ["block", "review", "challenge"];
 
@@ -18,7 +18,9 @@ export function OutcomeChart({ asking, className }: { asking: Asking; className?
   return (
     <Panel
       title="Outcomes"
-      about={series.data ? `Decisions in each ${duration(series.data.step)}` : "Decisions over time"}
+      about={
+        series.data ? `Decisions in each ${duration(series.data.step)}; times in ${zone()}` : "Decisions over time"
+      }
       className={className}
     >
       <Asked of={series} height={344}>
@@ -31,7 +33,7 @@ export function OutcomeChart({ asking, className }: { asking: Asking; className?
 function Outcomes({ of: found }: { of: Series }) {
   const [place, setPlace] = useState<number | null>(null);
   const span = useRef<[number, number]>([0, 1]);
-  span.current = [seconds(found.from), seconds(found.to) + found.step / 2];
+  span.current = [began(found), seconds(found.to) + found.step / 2];
   const { x, everything, stops } = useMemo(() => drawn(found), [found]);
   const optionsOfAll = useMemo(() => stackOptions(STACK, () => span.current, setPlace), []);
   const optionsOfStops = useMemo(() => stackOptions(STOPPED, () => span.current, setPlace), []);
@@ -53,6 +55,15 @@ function Outcomes({ of: found }: { of: Series }) {
 function drawn(found: Series): { x: number[]; everything: AlignedData; stops: AlignedData } {
   const x = found.points.map((point) => seconds(point.at) + found.step / 2);
   return { x, everything: stacked(x, found.points, STACK), stops: stacked(x, found.points, STOPPED) };
+}
+
+const LEAST = 12;
+
+/** Where the axis of time begins, in seconds: where data begin within the range, and some steps before the newest at least. */
+function began(found: Series): number {
+  const first = found.points.findIndex((point) => all(point) > 0);
+  const place = Math.min(Math.max(0, first), Math.max(0, found.points.length - LEAST));
+  return seconds(found.points[place]?.at ?? found.from);
 }
 
 function total(found: Series) {

@@ -1,12 +1,12 @@
-import { useFeatureLabels } from "~/api/detectors";
-import { value, words } from "~/words/numbers";
+import { useFeatures } from "~/api/detectors";
+import { quantity, value, words } from "~/words/numbers";
 import type { Detail } from "./cases";
 
 const SHOWN = 8;
 
 /** What moved the score most: the value, and how far it pushed towards fraud (to the right) or away from it. */
 export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
-  const labels = useFeatureLabels(decision?.detector);
+  const features = useFeatures(decision?.detector);
   const all = decision?.explanation.contributions ?? [];
   if (all.length === 0) return null;
   const shown = [...all].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)).slice(0, SHOWN);
@@ -25,13 +25,10 @@ export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
         <tbody>
           {shown.map(({ feature, value: found, contribution }) => (
             <tr key={feature}>
-              <td
-                className="w-1/2 max-w-0 truncate py-0.5 pr-2"
-                title={`${labels.get(feature) ?? words(feature)} (${feature})`}
-              >
-                {labels.get(feature) ?? words(feature)}
+              <td className="w-1/2 py-0.5 pr-2 leading-tight" title={`${feature} = ${value(found)}`}>
+                {features.get(feature)?.label ?? words(feature)}
               </td>
-              <td className="w-16 py-0.5 pr-2 text-right">{value(found)}</td>
+              <td className="w-16 py-0.5 pr-2 text-right">{quantity(found, features.get(feature)?.unit)}</td>
               <td className="w-[32%] py-0.5">
                 <Push of={contribution} most={most} />
               </td>

@@ -64,20 +64,31 @@ export function PreviewTruth({ tried }: { tried: Tried }) {
 function Days({ tried }: { tried: Tried }) {
   if (tried.by_day.length < 2) return null;
   const most = Math.max(1, ...tried.by_day.map((day) => day.matched));
+  const [first, last] = [tried.by_day[0]?.date, tried.by_day.at(-1)?.date];
   return (
-    <ol aria-label="Matched by day" className="mt-2 flex h-16 items-end gap-px">
-      {tried.by_day.map((day) => (
-        <li
-          key={day.date}
-          title={`${day.date}: ${day.matched} matched, ${day.changed} changed${day.young ? ", labels incomplete" : ""}`}
-          className={`min-w-0.5 flex-1 rounded-t ${day.young ? "border border-accent border-dashed" : "bg-accent"}`}
-          style={{ height: `${Math.max(2, (100 * day.matched) / most)}%` }}
-        >
-          <span className="sr-only">
-            {day.date}: {day.matched} matched{day.young ? ", labels incomplete" : ""}
-          </span>
-        </li>
-      ))}
-    </ol>
+    <figure className="mt-3">
+      <figcaption className="mb-1 flex justify-between text-soft text-xs">
+        <span>Matched a day (UTC){tried.by_day.some((day) => day.young) ? "; dashed: labels incomplete" : ""}</span>
+        <span>most {count(most)}</span>
+      </figcaption>
+      <ol aria-label="Matched by day" className="flex h-16 items-end gap-px border-b">
+        {tried.by_day.map((day) => (
+          <li
+            key={day.date}
+            title={`${day.date}: ${day.matched} matched, ${day.changed} changed${day.young ? ", labels incomplete" : ""}`}
+            className={`min-w-0.5 flex-1 rounded-t ${day.young ? "border border-accent border-dashed" : "bg-accent"}`}
+            style={{ height: `${Math.max(2, (100 * day.matched) / most)}%` }}
+          >
+            <span className="sr-only">
+              {day.date}: {day.matched} matched{day.young ? ", labels incomplete" : ""}
+            </span>
+          </li>
+        ))}
+      </ol>
+      <p aria-hidden className="mt-1 flex justify-between text-soft text-xs">
+        <span>{first}</span>
+        <span>{last}</span>
+      </p>
+    </figure>
   );
 }

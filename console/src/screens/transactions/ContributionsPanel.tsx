@@ -1,21 +1,22 @@
 import { useState } from "react";
+import type { ServedFeature } from "~/api/detectors";
 import type { Decision } from "~/api/transactions";
 import { Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
-import { value, words } from "~/words/numbers";
+import { quantity, value, words } from "~/words/numbers";
 
 const FIRST = 10;
 interface Props {
   decision: Decision;
-  /** What each feature is called in words. */
-  labels: ReadonlyMap<string, string>;
+  /** The features of the detector by name. */
+  features: ReadonlyMap<string, ServedFeature>;
 }
 
 type Contribution = Decision["explanation"]["contributions"][number];
 
 /** How far each feature moved the score, as bars to either side: right towards fraud, left away from it. */
-export function ContributionsPanel({ decision, labels }: Props) {
+export function ContributionsPanel({ decision, features }: Props) {
   const [everything, setEverything] = useState(false);
   const moved = decision.explanation.contributions;
   const shown = everything ? moved : moved.slice(0, FIRST);
@@ -36,21 +37,27 @@ export function ContributionsPanel({ decision, labels }: Props) {
       {moved.length === 0 && <Empty title="No model scored it">Rules alone decided.</Empty>}
       <ul aria-label="Contributions" className="flex flex-col gap-1">
         {shown.map((each) => (
-          <Bar key={each.feature} of={each} label={labels.get(each.feature)} largest={largest} />
+          <Bar key={each.feature} of={each} feature={features.get(each.feature)} largest={largest} />
         ))}
       </ul>
     </Panel>
   );
 }
 
-function Bar({ of: each, label, largest }: { of: Contribution; label: string | undefined; largest: number }) {
+interface BarProps {
+  of: Contribution;
+  feature: ServedFeature | undefined;
+  largest: number;
+}
+
+function Bar({ of: each, feature, largest }: BarProps) {
   const towards = each.contribution >= 0;
   const width = `${(50 * Math.abs(each.contribution)) / largest}%`;
   return (
     <li className="grid grid-cols-[minmax(0,1fr)_24%_3.2rem] sm:grid-cols-[minmax(0,1fr)_40%_3.6rem] items-center gap-3">
       <span className="flex min-w-0 items-baseline gap-2" title={`${each.feature} = ${value(each.value)}`}>
-        <span className="line-clamp-2 min-w-0">{label ?? words(each.feature)}</span>
-        <span className="ml-auto shrink-0 text-soft">{value(each.value)}</span>
+        <span className="line-clamp-2 min-w-0">{feature?.label ?? words(each.feature)}</span>
+        <span className="ml-auto shrink-0 text-soft">{quantity(each.value, feature?.unit)}</span>
       </span>
       <span aria-hidden className="relative h-3 rounded-sm bg-raised">
         <span className="absolute inset-y-0 left-1/2 border-l" />

@@ -7,7 +7,7 @@ import { Empty } from "~/ui/Asked";
 import { TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
-import { UNKNOWN, value } from "~/words/numbers";
+import { quantity, UNKNOWN } from "~/words/numbers";
 import { type FeatureRow, featureRows, found } from "./features";
 
 /** Every feature as it was when the decision was made. */
@@ -72,7 +72,7 @@ const COLUMNS: ColumnDef<FeatureRow, unknown>[] = [
     accessorKey: "value",
     header: "Value",
     meta: { right: true },
-    cell: ({ row: { original } }) => value(original.value),
+    cell: ({ row: { original } }) => quantity(original.value, original.unit),
   },
   {
     accessorKey: "contribution",

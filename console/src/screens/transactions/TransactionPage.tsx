@@ -1,5 +1,5 @@
 import { useParams, useSearch } from "@tanstack/react-router";
-import { useDetectors, useFeatureLabels } from "~/api/detectors";
+import { useDetectors, useFeatures } from "~/api/detectors";
 import { type Context, type Decision, useAround, useDecision } from "~/api/transactions";
 import { Asked, Failed, Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
@@ -47,7 +47,7 @@ export function TransactionPage() {
 
 function Decided({ decision, context }: { decision: Decision; context: ReturnType<typeof useAround> }) {
   const served = useDetectors().data?.find((each) => each.name === decision.detector);
-  const labels = useFeatureLabels(decision.detector);
+  const features = useFeatures(decision.detector);
   return (
     <>
       <Banner decision={decision} policy={served?.policy}>
@@ -59,7 +59,7 @@ function Decided({ decision, context }: { decision: Decision; context: ReturnTyp
           <RulesPanel decision={decision} />
           {context.data ? <VerdictPanel of={context.data} /> : <Waiting height={110} />}
         </div>
-        <ContributionsPanel decision={decision} labels={labels} />
+        <ContributionsPanel decision={decision} features={features} />
       </div>
       {context.isError && !context.data && <Failed error={context.error} again={() => void context.refetch()} />}
       {context.data ? <Around of={context.data} /> : !context.isError && <Waiting height={520} />}

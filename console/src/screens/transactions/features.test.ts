@@ -13,6 +13,7 @@ describe("features of a decision", () => {
       {
         name: "count_last_1h",
         label: "payments within an hour",
+        unit: "count",
         type: "number",
         entity: "customer",
         aggregate: "count",
@@ -25,10 +26,11 @@ describe("features of a decision", () => {
         name: "count_last_1h",
         label: "payments within an hour",
         value: 4,
+        unit: "count",
         contribution: 1.5,
         about: "customer: count, last 1h",
       },
-      { name: "is_night", label: "is night", value: false, contribution: null, about: "" },
+      { name: "is_night", label: "is night", value: false, unit: null, contribution: null, about: "" },
     ]);
   });
 

@@ -9,6 +9,7 @@ export interface FeatureRow {
   /** What it is called in words. */
   label: string;
   value: unknown;
+  unit: string | null;
   /** How far it moved the score, in log-odds; null where the models do not read it. */
   contribution: number | null;
   /** What it is, in short. */
@@ -23,6 +24,7 @@ export function featureRows(decision: Decision, served: readonly ServedFeature[]
     name,
     label: known.get(name)?.label ?? words(name),
     value: found,
+    unit: known.get(name)?.unit ?? null,
     contribution: moved.get(name) ?? null,
     about: described(known.get(name)),
   }));

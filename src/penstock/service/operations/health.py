@@ -84,7 +84,8 @@ class Board:
             statuses = {part.status for part in parts}
             worst = next((status for status in ("failed", "degraded") if status in statuses), "ok")
             lag_s = max((part.lag_s for part in parts if part.lag_s is not None), default=0.0)
-            process = await asyncio.to_thread(self._history.measured, now_us, worst, lag_s)
+            starting = any(served.not_ready is not None for served in self._router.values())
+            process = await asyncio.to_thread(self._history.measured, now_us, worst, lag_s, starting)
         return OperationsHealth(worst, iso(now_us), forms, process)
 
     def _form(self, part: Part, now_us: int) -> PartForm:

@@ -59,19 +59,23 @@ class ProcessHistory:
         self._data, self._started_us = data, now_us
         self._steps: deque[HealthStep] = deque(maxlen=STEPS)
 
-    def measured(self, now_us: int, status: str, lag_s: float) -> ProcessForm:
-        """The process as it is now, which counts for the current step. status, lag_s: the worst of its parts."""
+    def measured(self, now_us: int, status: str, lag_s: float, starting: bool = False) -> ProcessForm:
+        """The process as it is now, which counts for the current step. status, lag_s: the worst of its parts. starting: a
+        detector is not ready; that is no failure within the first step.
+        """
         disk = shutil.disk_usage(next(path for path in (self._data, *self._data.absolute().parents) if path.exists()))
         memory = memory_bytes()
-        began = iso(now_us - now_us % STEP_US)
-        new = HealthStep(began, status, memory, disk.free, round(lag_s, 3))
-        if self._steps and self._steps[-1].at == began:
-            self._steps[-1] = _worse(self._steps[-1], new)
-        else:
-            self._steps.append(new)
+        if not starting or now_us - self._started_us >= STEP_US:
+            self._add(HealthStep(iso(now_us - now_us % STEP_US), status, memory, disk.free, round(lag_s, 3)))
         return ProcessForm(
             penstock.__version__, iso(self._started_us), memory, memory_limit(), disk.free, disk.total, list(self._steps)
         )
+
+    def _add(self, new: HealthStep) -> None:
+        if self._steps and self._steps[-1].at == new.at:
+            self._steps[-1] = _worse(self._steps[-1], new)
+        else:
+            self._steps.append(new)
 
 
 def _worse(one: HealthStep, other: HealthStep) -> HealthStep:
