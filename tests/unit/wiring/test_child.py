@@ -48,8 +48,8 @@ def test_the_block_begins_when_the_service_is_ready_and_the_process_ends_with_it
 def test_the_reason_of_a_service_that_is_not_ready_is_repeated_and_in_the_end_raised(monkeypatch):
     monkeypatch.setattr(child, "_SAY_EVERY_S", 0.2)
     said = []
-    with pytest.raises(NotReady, match=r"not ready within 4 s: mine: no model has been trained yet; .* last:\nstarting"):
-        serve(NOT_READY, within_s=4.0, said=said).__enter__()
+    with pytest.raises(NotReady, match=r"not ready within 10 s: mine: no model has been trained yet; .* last:\nstarting"):
+        serve(NOT_READY, within_s=10.0, said=said).__enter__()
     assert len([text for text in said if "no model has been trained yet" in text]) > 1
 
 
