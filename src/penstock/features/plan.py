@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from penstock.clock import EVER_US
 from penstock.features.entity import Aggregate, Entity
 from penstock.features.kernel import words as k
-from penstock.features.kernel.aggregates.sketches import SKETCH_WORDS
 from penstock.features.vocabulary import KINDS, RANKED, REMEMBERED, SCANNED
 from penstock.messages import Column, Layout, Type
 
@@ -337,7 +336,7 @@ class _Compiler:
             counter = self.counters.rows[row[k.F_COUNTER]]
             if counter[k.K_SKETCH] < 0:
                 counter[k.K_SKETCH] = word
-                word += SKETCH_WORDS
+                word += k.SKETCH_WORDS
             row[k.F_COUNTER] = counter[k.K_SKETCH]
         return word
 

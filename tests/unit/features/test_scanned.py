@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from penstock import Detector, Entity, replay
 from penstock.features.kernel.aggregates.frequencies import empty_tally
 from penstock.features.kernel.aggregates.quantiles import quantile
-from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, SKETCH_WORDS, approx_quantile, count_in
+from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, approx_quantile, count_in
 from penstock.features.kernel.extremes import ordered
-from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, T_LOG
+from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, SKETCH_WORDS, T_LOG
 
 
 class Payment(msgspec.Struct):

@@ -91,6 +91,9 @@ SESSION_LAST, SESSION_START, SESSION_BEFORE, SESSION_BEFORE_SUM, SESSION_WORDS =
 time of the session's first event; and the channel's count and sum before that."""
 RANKS = 1_000_000
 """Units of F_RANK in 1.0."""
+SKETCH_MIDDLE, SKETCH_GROUP = 2048, 64
+SKETCH_WORDS = 2 * SKETCH_MIDDLE // SKETCH_GROUP + SKETCH_MIDDLE
+"""Words of a sketch in a row: sums of SKETCH_GROUP buckets each, then its buckets, two in a word. SKETCH_MIDDLE: that of 0."""
 T_WORD, T_COUNT, T_TURN, T_LOG, T_WIDTH = range(5)
 """Columns of `State.tally`: a value, how often it was counted, in which turn; and n * log2(n) of the line's number n, in
 2^-LOG_BITS."""

@@ -9,7 +9,7 @@ in a word. Both tiers call these functions on flat rows.
 import numpy as np
 
 from penstock.features.kernel.extremes import number_of_bits
-from penstock.features.kernel.words import MISSING, RANKS
+from penstock.features.kernel.words import MISSING, RANKS, SKETCH_GROUP, SKETCH_MIDDLE
 from penstock.jit import njit
 
 _U = np.uint64
@@ -17,11 +17,10 @@ _FRACTION_LOG2 = 5
 _SHIFT = 52 - _FRACTION_LOG2
 _SMALLEST = ((1023 - 20) << _FRACTION_LOG2) - 1
 """What is subtracted from the leading bits of a number, so that 2^-20 stands in the first bucket above 0."""
-_MIDDLE = 2048
+_MIDDLE = SKETCH_MIDDLE
 """The bucket of 0; larger numbers stand above it."""
-_GROUP_LOG2 = 6
+_GROUP_LOG2 = SKETCH_GROUP.bit_length() - 1
 _GROUPS = 2 * _MIDDLE >> _GROUP_LOG2
-SKETCH_WORDS = _GROUPS + _MIDDLE
 RELATIVE_ERROR = 1 / (2 << _FRACTION_LOG2)
 """How far an answer is from the value that it stands for at most, as a share of that value: it is the middle of its bucket."""
 
