@@ -52,7 +52,7 @@ SHOWN_VALUES = 20
 RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How far back: 5m, 1h, 24h or 30d.")]
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     """Whose answers are the same. among: the detectors that the caller may see."""
 
     work: str
@@ -66,8 +66,8 @@ class Insights:
 
     def __init__(self, router: DetectorRouter, cases: Cases | None) -> None:
         self._router, self._cases = router, cases
-        self._kept: dict[_Asked, tuple[float, bytes]] = {}
-        self._making: dict[_Asked, asyncio.Future[bytes]] = {}
+        self._kept: dict[_Question, tuple[float, bytes]] = {}
+        self._making: dict[_Question, asyncio.Future[bytes]] = {}
 
     async def ask(self, work: Callable[[InsightRequest], Any], detector: str | None, range_: str) -> bytes:
         """The answer as JSON.
@@ -77,7 +77,7 @@ class Insights:
             NotReady: it is being opened.
         """
         among = self._router.chosen(detector)
-        key = _Asked(work.__name__, detector, range_, tuple(served.name for served in among))
+        key = _Question(work.__name__, detector, range_, tuple(served.name for served in among))
         until, body = self._kept.get(key, (0.0, b""))
         if time.monotonic() < until:
             return body
@@ -89,7 +89,7 @@ class Insights:
             making.add_done_callback(partial(self._made, key))
         return await asyncio.shield(making)
 
-    def _made(self, key: _Asked, made: "asyncio.Future[bytes]") -> None:
+    def _made(self, key: _Question, made: "asyncio.Future[bytes]") -> None:
         del self._making[key]
         if not made.cancelled() and made.exception() is None:
             self._kept[key] = time.monotonic() + KEPT_S[key.range], made.result()

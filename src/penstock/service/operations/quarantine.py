@@ -438,8 +438,8 @@ async def resubmit_refused_event(
     it stays. The decision is told to those who may read or send transactions.
     """
     found = await resubmission.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
-    told = may(request, Right.READ | Right.DECIDE, found.event.detector)
-    return found if told else msgspec.structs.replace(found, decision=None)
+    readable = may(request, Right.READ | Right.DECIDE, found.event.detector)
+    return found if readable else msgspec.structs.replace(found, decision=None)
 
 
 @route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER | Right.OPERATE, refuses=CHANGING)
