@@ -12,7 +12,7 @@ import pytest
 from tests.service.around import START, Transfer, detector, transfers
 
 from penstock import Detector, Engine, Entity, Policy
-from penstock.cases.case import NewCase, case_id
+from penstock.cases.case import EntityKey, NewCase, case_id
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
@@ -162,7 +162,7 @@ def test_what_was_said_of_a_transaction_and_its_case_are_there(ask, engine, cloc
 
 
 def test_after_a_restart_the_log_tells_what_was_decided_before(ask, engine, clock, tmp_path):
-    before = {path: ask("GET", path) for path in ("/context/t/57", "/links/account/A3")}
+    before = {path: ask("GET", path) for path in ("/context/t/57", "/entities/account/A3/ring")}
     engine.close()
     with Engine(detector, data=tmp_path, clock=clock) as again:
         again.decide({**next(iter(transfers(SetClock(START)))), "transaction_id": "new", "sender": "Z", "receiver": "Y"})
@@ -173,7 +173,7 @@ def test_after_a_restart_the_log_tells_what_was_decided_before(ask, engine, cloc
                 node.pop("features", None), node.pop("as_of", None)
             for node in answer.get("nodes", []) + answer.get("entities", []):
                 node.pop("features", None), node.pop("as_of", None)
-            if "links" in path:
+            if "ring" in path:
                 assert told["nodes"][0]["id"] == "account:A3"
                 continue
             assert told["timeline"] == answer["timeline"]
@@ -196,60 +196,154 @@ def test_a_transaction_older_than_what_is_kept_is_shown_with_what_followed(ask, 
     assert answer["timeline"]["earlier"]
 
 
-# ---------------------------------------------------------------- links
+# ---------------------------------------------------------------- rings
 
 
-def graph_of(found, centre, limit):
-    """By hand: nodes by distance, and edges with counts, of all decisions."""
-    near = {other for one in found if centre in keys(one[0]) for other in keys(one[0])} - {centre}
-    far = {other for one in found if keys(one[0]) & near for other in keys(one[0])} - near - {centre}
-    nodes = {centre: 0} | dict.fromkeys(near, 1) | dict.fromkeys(far, 2)
+def ring_of(found, centre, over, max_degree=300, steps=6):
+    """By hand: keys by distance, hubs by how many share them, and edges with counts, of all decisions."""
+    member = centre[0]
+    inside = [{key for key in keys(one[0]) if key[0] in {member, *over}} for one in found]
+
+    def shared_by(key):
+        return len({other for each in inside if key in each for other in each if other[0] == member} - {key})
+
+    nodes, hubs, frontier = {centre: 0}, {}, {centre}
+    for distance in range(1, steps + 1):
+        level = set()
+        for each in inside:
+            for key in frontier & each:
+                level |= each if key[0] == member else {other for other in each if other[0] == member}
+        level -= set(nodes)
+        nodes |= dict.fromkeys(level, distance)
+        hubs |= {key: shared_by(key) for key in level if shared_by(key) > max_degree}
+        frontier = level - set(hubs)
+    followed = set(nodes) - set(hubs)
     edges = Counter()
-    for fields, _, _ in found:
-        inside = sorted(keys(fields) & set(nodes))
-        edges.update((a, b) for k, a in enumerate(inside) for b in inside[k + 1 :])
-    return nodes, edges
+    for each in inside:
+        if each & followed:
+            here = sorted(each & set(nodes))
+            edges.update((a, b) for k, a in enumerate(here) for b in here[k + 1 :] if member in {a[0], b[0]})
+    return nodes, hubs, edges
 
 
-def test_a_graph_that_has_room_holds_every_key_and_counts_every_shared_transaction(ask, engine):
+GRAVEST = ("known_fraud", "blocked", "reviewed", "legitimate", "undecided")
+
+
+def outcome_of(one, labels):
+    """What became of a recorded transaction: its label, else its decision."""
+    if one[1]["transaction_id"] in labels:
+        return "known_fraud" if labels[one[1]["transaction_id"]] else "legitimate"
+    return {"BLOCK": "blocked", "REVIEW": "reviewed"}.get(one[1]["decision"], "undecided")
+
+
+@pytest.mark.parametrize(
+    ("centre", "over", "max_degree"),
+    [
+        (("account", "A3"), ["card", "device"], 300),
+        (("account", "A3"), ["device"], 9),
+        (("device", "40"), ["account", "card"], 3),
+        (("device", "2"), ["account"], 300),
+    ],
+)
+def test_a_ring_holds_what_is_linked_with_outcomes_and_hubs_that_are_not_followed(ask, engine, centre, over, max_degree):
     found = recorded(engine)
-    for one in found[:20]:
-        engine.label(one[1]["transaction_id"], fraud=one[0]["amount"] > 900)
-    graph = ask("GET", "/links/account/A3?limit=300")
-    nodes, edges = graph_of(found, ("account", "A3"), 300)
-    assert {(node["entity"], node["key"]): node["distance"] for node in graph["nodes"]} == nodes
-    assert not graph["truncated"]
-    assert graph["nodes"][0]["id"] == "account:A3"
-    by_id = {node["id"]: (node["entity"], node["key"]) for node in graph["nodes"]}
-    told = {tuple(sorted((by_id[edge["source"]], by_id[edge["target"]]))): edge["transactions"] for edge in graph["edges"]}
+    labels = {one[1]["transaction_id"]: one[0]["amount"] > 900 for one in found[:20]}
+    for each, fraud in labels.items():
+        engine.label(each, fraud=fraud)
+    query = "".join(f"&over={each}" for each in over)
+    ring = ask("GET", f"/entities/{centre[0]}/{centre[1]}/ring?limit=300&max_degree={max_degree}{query}")
+    nodes, hubs, edges = ring_of(found, centre, over, max_degree)
+    assert {(node["entity"], node["key"]): node["distance"] for node in ring["nodes"]} == nodes
+    assert {(node["entity"], node["key"]): node["shared_by"] for node in ring["nodes"] if node["hub"]} == hubs
+    assert ring["nodes"][0]["id"] == ":".join(centre)
+    assert [node["distance"] for node in ring["nodes"]] == sorted(nodes.values())
+    assert not ring["truncated"]
+    assert (ring["since"] < found[0][1]["event_time"], ring["over"]) == (True, over)
+    by_id = {node["id"]: (node["entity"], node["key"]) for node in ring["nodes"]}
+    told = {tuple(sorted((by_id[edge["source"]], by_id[edge["target"]]))): edge["transactions"] for edge in ring["edges"]}
     assert told == dict(edges)
-    for node in graph["nodes"]:
-        about = [one for one in found if (node["entity"], node["key"]) in keys(one[0])]
+    followed = set(nodes) - set(hubs)
+    inside = [one for one in found if keys(one[0]) & followed]
+    for node in ring["nodes"]:
+        about = [one for one in inside if (node["entity"], node["key"]) in keys(one[0])]
+        became = Counter(outcome_of(one, labels) for one in about)
         said = Counter(one[1]["decision"].lower() for one in about)
         assert node["transactions"] == len(about)
         assert node["outcomes"] == {name: said[name] for name in ("approve", "challenge", "review", "block")}
-        labelled = [one for one in found[:20] if one in about]
-        assert node["fraud"] == sum(one[0]["amount"] > 900 for one in labelled)
-        assert node["good"] == len(labelled) - node["fraud"]
+        assert (node["fraud"], node["good"]) == (became["known_fraud"], became["legitimate"])
+        assert node["outcome"] == next(name for name in GRAVEST if became[name])
         assert node["lists"] == (["watched"] if node["key"] in {"A3", "A7"} else [])
+        assert node["member"] == (node["entity"] == centre[0])
+        assert (node["note"] is None) == ((node["entity"], node["key"]) not in hubs)
+    for edge in ring["edges"]:
+        pair = {by_id[edge["source"]], by_id[edge["target"]]}
+        became = {outcome_of(one, labels) for one in inside if pair <= keys(one[0])}
+        assert edge["outcome"] == next(name for name in GRAVEST if name in became)
 
 
-def test_a_graph_without_room_says_so_and_keeps_what_is_nearest_and_worst(ask, engine):
+def test_a_ring_without_room_says_so_and_keeps_what_is_nearest_and_worst(ask, engine):
     found = recorded(engine)
     mine = [one for one in found if ("account", "A3") in keys(one[0])]
-    other = next(key for key in keys(mine[0][0]) if key != ("account", "A3"))
     engine.label(mine[0][1]["transaction_id"], fraud=True)
-    graph = ask("GET", "/links/account/A3?limit=3")
-    assert graph["truncated"]
-    assert len(graph["nodes"]) == 3
-    assert [node["distance"] for node in graph["nodes"]] == [0, 1, 1]
-    assert all(node["fraud"] for node in graph["nodes"]), other
+    ring = ask("GET", "/entities/account/A3/ring?limit=3")
+    assert ring["truncated"]
+    assert [node["distance"] for node in ring["nodes"]] == [0, 1, 1]
+    assert all(node["outcome"] == "known_fraud" for node in ring["nodes"])
+
+
+def test_a_ring_reaches_back_a_window_from_the_newest_transaction_of_its_key(ask, engine):
+    found = recorded(engine)
+    mine = [one for one in found if ("account", "A3") in keys(one[0])]
+    newest = max(datetime.fromisoformat(one[1]["event_time"]) for one in mine)
+    within = [one for one in found if (newest - datetime.fromisoformat(one[1]["event_time"])).total_seconds() <= 1800]
+    ring = ask("GET", "/entities/account/A3/ring?limit=300&max_degree=300&window=30m")
+    nodes, _, _ = ring_of(within, ("account", "A3"), ["card", "device"])
+    assert {(node["entity"], node["key"]): node["distance"] for node in ring["nodes"]} == nodes
+    assert len(within) < len(found)
+
+
+def test_what_is_far_or_has_many_transactions_is_cut_and_said_to_be(ask, engine, monkeypatch):
+    monkeypatch.setattr("penstock.engine.keys.ring.STEPS", 1)
+    ring = ask("GET", "/entities/account/A3/ring?limit=300&max_degree=300")
+    assert {node["distance"] for node in ring["nodes"]} == {0, 1}
+    monkeypatch.undo()
+    assert ring["truncated"] is (
+        len(ask("GET", "/entities/account/A3/ring?limit=300&max_degree=300")["nodes"]) > len(ring["nodes"])
+    )
+    monkeypatch.setattr("penstock.engine.keys.ring.MOST_ROWS", 10)
+    ring = ask("GET", "/entities/account/A3/ring?limit=300&max_degree=300")
+    assert ring["truncated"]
+    assert sum(node["transactions"] for node in ring["nodes"] if node["entity"] == "card") <= 10
+
+
+def test_a_ring_names_the_undecided_cases_of_its_members(ask, engine, clock):
+    ring = ask("GET", "/entities/account/A3/ring?limit=300&max_degree=300")
+    members = [node["key"] for node in ring["nodes"] if node["member"]]
+    database = SqliteDatabase()
+    cases = Cases(database, clock=clock)
+    new = [
+        NewCase(
+            detector="around", transaction_id=f"t/{n}", origin="review", propensity=1.0, decision="REVIEW", score=None,
+            amount=5.0, expected_loss=1.0, reason=None, event_us=0, keys=(EntityKey("account", key),),
+        )
+        for n, key in enumerate([*members[:3], "nobody"])
+    ]  # fmt: skip
+    cases.follow("log", 1, new)
+    cases.decide(case_id("around", "t/0"), "ann", "fraud")
+    ring = ask("GET", "/entities/account/A3/ring?limit=300&max_degree=300", cases=cases)
+    database.close()
+    assert sorted(ring["undecided_cases"]) == sorted(case_id("around", f"t/{n}") for n in (1, 2))
+
+
+def test_options_of_a_ring_that_are_not_understood_are_refused(ask):
+    assert "write a number and unit" in ask("GET", "/entities/account/A3/ring?window=soon", status=422)["detail"]
+    assert "Did you mean card" in ask("GET", "/entities/account/A3/ring?over=cart", status=422)["detail"]
 
 
 def test_what_nobody_knows_is_404_with_a_hint(ask):
-    assert "no recent decision" in ask("GET", "/links/account/Nobody", status=404)["detail"]
-    assert "account" in ask("GET", "/links/acount/A3", status=404)["detail"]
-    assert ask("GET", "/links/device/no-number", status=404)["detail"]
+    assert "no recent decision" in ask("GET", "/entities/account/Nobody/ring", status=404)["detail"]
+    assert "account" in ask("GET", "/entities/acount/A3/ring", status=404)["detail"]
+    assert ask("GET", "/entities/device/no-number/ring", status=404)["detail"]
     for method, path in (("GET", "/context/t/none"), ("POST", "/verify/t/none")):
         assert "there is no transaction" in ask(method, path, status=404)["detail"]
 
@@ -332,7 +426,7 @@ def test_a_key_that_only_combines_another_with_something_is_no_link_of_its_own(a
         assert combinations(engine) == {"device_card"}
         for transfer in transfers(clock):
             engine.decide(transfer)
-        nodes = ask("GET", "/links/device/1", over=engine)["nodes"]
+        nodes = ask("GET", "/entities/device/1/ring", over=engine)["nodes"]
         assert {node["entity"] for node in nodes} == {"device", "lat_long"}
-        asked = ask("GET", "/links/device_card/1|4111 1111", over=engine)["nodes"]
+        asked = ask("GET", "/entities/device_card/1|4111 1111/ring", over=engine)["nodes"]
         assert asked[0]["entity"] == "device_card"

@@ -533,7 +533,7 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/insights/rules",
         "/insights/series",
         "/insights/summary",
-        "/links/{entity}/{key}",
+        "/entities/{entity}/{key}/ring",
         "/search",
         "/summaries",
         "/verify/{transaction_id}",

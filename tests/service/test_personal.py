@@ -44,7 +44,7 @@ SHOWING = {
     "/transactions/{transaction_id:path}",
     "/cases/{case_id}",
     "/context/{transaction_id:path}",
-    "/links/{entity}/{key:path}",
+    "/entities/{entity}/{key:path}/ring",
 }
 NOTE = "called her at the office, she is Marked Person"
 

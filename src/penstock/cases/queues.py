@@ -278,6 +278,17 @@ def _split(meant: Sequence[Case], who: str, roles: Collection[str]) -> tuple[lis
     return [case for case in meant if case.id not in left], skipped
 
 
+def undecided_about(cases: Cases, detector: str, entity: str, keys: Sequence[str]) -> list[str]:
+    """The ids of undecided cases of a detector about any of these keys; at most as many as one sweep may decide."""
+    names = {f"key{n}": key for n, key in enumerate(keys)}
+    sql = (
+        "SELECT id FROM cases WHERE detector = :detector AND verdict IS NULL AND id IN (SELECT case_id FROM case_keys "  # noqa: S608 - names of parameters
+        f"WHERE entity = :entity AND key IN ({', '.join(f':{name}' for name in names)})) ORDER BY id LIMIT :limit"
+    )
+    given = {"detector": detector, "entity": entity, "limit": MOST_AT_ONCE, **names}
+    return [str(case_id) for (case_id,) in cases.database.read(sql, given)]
+
+
 _CONDITIONS = {
     "queue": "queue = :queue",
     "detector": "detector = :detector",

@@ -6,7 +6,7 @@ from penstock.service.changes import approvals, backtests, features, lists, mode
 from penstock.service.decide import ingest, predict, transactions
 from penstock.service.http.route import Route, limited_of, table_of
 from penstock.service.insights import routes as insights
-from penstock.service.investigate import cases, casework, context, links, workload
+from penstock.service.investigate import cases, casework, context, ring, workload
 from penstock.service.live import replay_jobs, web, websocket
 from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports, webhooks
 from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, saved_views, verification
@@ -19,6 +19,7 @@ ROUTES: tuple[Route, ...] = (
     *transactions.route,
     *replay_jobs.route,
     *ingest.route,
+    *ring.route,  # before /entities/{entity}/{key}, whose key may hold slashes
     *decisions.route,
     *backtests.route,
     *drift.route,
@@ -29,7 +30,6 @@ ROUTES: tuple[Route, ...] = (
     *definitions.route,
     *evaluations.route,
     *context.route,
-    *links.route,
     *search.route,
     *saved_views.route,
     *personal.route,
