@@ -1,7 +1,7 @@
-"""One key: from a transaction to its merchant, what it is linked with, and on to a linked key."""
+"""One key: from a transaction to its merchant, its ring, on to a linked key, and what one can do about a ring."""
 
 import pytest
-from tests.console.waiting import get
+from tests.console.waiting import expect, get
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -46,3 +46,71 @@ def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, still):
     page.expected.append("404")
     page.goto(f"{still}/console/entities/customer/nobody-at-all")
     page.get_by_text("nothing is known about 'nobody-at-all'").wait_for()
+
+
+@pytest.fixture(scope="module")
+def still(demo):
+    """The address of a demo whose past stands still: no traffic, and all of its decisions are looked through."""
+    with demo("--tps", "0") as server:
+        yield server.url
+
+
+def ring_of(url, key):
+    """The ring of a customer once older decisions were read."""
+
+    def whole():
+        ring = get(f"{url}/entities/customer/{key}/ring").json()
+        return ring if ring["counted"]["complete"] or ring["counted"]["decisions"] >= 200_000 else None
+
+    return wait_until(whole, within_s=240)
+
+
+@pytest.fixture
+def suspect(still):
+    """A case of a customer, and the ring of that customer, which has others, hubs and undecided cases."""
+    for case in get(f"{still}/cases", params={"state": "undecided", "limit": 100}).json()["cases"]:
+        subject = case["subject"]
+        if subject and subject["entity"] == "customer" and case["state"] == "open":
+            ring = ring_of(still, subject["key"])
+            if len(ring["nodes"]) > 2 and any(node["hub"] for node in ring["nodes"]) and ring["undecided_cases"]:
+                return case, ring
+    pytest.fail("no customer with an undecided case is linked with a hub")
+
+
+def test_a_ring_is_a_picture_and_a_table_from_which_one_acts(page, still, suspect, shots, axe):
+    _, ring = suspect
+    page.goto(f"{still}/console/entities/customer/{ring['key']}")
+    part = page.get_by_role("region", name="Ring", exact=True)
+    rows = part.get_by_role("table", name="Keys of the ring").get_by_role("row")
+    expect(rows).to_have_count(1 + len(ring["nodes"]))
+    hub = next(node for node in ring["nodes"] if node["hub"])
+    expect(part.locator(f"svg a[data-node='{hub['id']}'] title")).to_contain_text(hub["note"])
+    expect(rows.filter(has_text=hub["shown"]).first).to_contain_text("hub, not followed")
+    expect(part.locator(f"svg a[data-node='{hub['id']}'] circle")).to_have_class("fill-soft")
+    axe(page)
+    shots(page, "ring")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    part.get_by_role("button", name="Verdict on").click()
+    dialog = page.get_by_role("dialog")
+    count = len(ring["undecided_cases"])
+    dialog.get_by_role("button", name=f"Mark {count:,} as legitimate").wait_for()
+    page.keyboard.press("Escape")
+
+    part.get_by_role("button", name="Add keys to list").click()
+    dialog.get_by_role("heading", name="Add to a list").wait_for()
+    page.keyboard.press("Escape")
+
+    part.get_by_role("link", name="Write a rule from the ring").click()
+    page.get_by_text(f"'{ring['key']}'").first.wait_for()
+
+
+def test_a_case_shows_the_ring_of_its_subject(page, still, suspect, axe):
+    case, ring = suspect
+    page.goto(f"{still}/console/queue?case={case['id']}")
+    page.get_by_text(f"Ring of customer {ring['key']}").click()
+    rows = page.get_by_role("article").get_by_role("table", name="Keys of the ring").get_by_role("row")
+    expect(rows).to_have_count(1 + len(ring["nodes"]))
+    axe(page)

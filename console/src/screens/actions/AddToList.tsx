@@ -4,7 +4,7 @@ import { type KeptList, useLists, useWork } from "~/screens/rules/books";
 import { changed, EXPIRIES, expiresAt } from "~/screens/rules/entries";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
-import { words } from "~/words/numbers";
+import { count, words } from "~/words/numbers";
 
 /** A value that can be put on a list, and what it is. */
 export interface Listable {
@@ -15,21 +15,27 @@ export interface Listable {
 interface Props {
   detector: string;
   values: readonly Listable[];
+  /** All of them can be added at once, and are unless one is chosen. */
+  together?: boolean;
   /** What is noted with the entry unless another reason is given. */
   reason: string;
   onClose: () => void;
 }
 
+/** No key is empty. */
+const ALL = "";
+
 /** Puts a customer, a merchant or another key on a list. */
-export function AddToList({ detector, values, reason, onClose }: Props) {
+export function AddToList({ detector, values, together = false, reason, onClose }: Props) {
   const lists = useLists(detector).data?.lists.filter((each) => !each.archived) ?? [];
   const work = useWork(detector);
-  const [chosen, setChosen] = useState(values[0]?.value ?? "");
+  const [chosen, setChosen] = useState(together ? ALL : (values[0]?.value ?? ""));
   async function add(given: FormData) {
     const list = lists.find((each) => each.name === part(given, "list")) as KeptList;
+    const added = chosen === ALL ? values.map((each) => each.value) : [chosen];
     const body = {
       value: null,
-      entries: [{ value: chosen, reason: null, expires_at: null }],
+      entries: added.map((value) => ({ value, reason: null, expires_at: null })),
       reason: part(given, "reason") ?? reason,
       expires_at: expiresAt(part(given, "expires") ?? ""),
     };
@@ -46,6 +52,7 @@ export function AddToList({ detector, values, reason, onClose }: Props) {
   return (
     <FormDialog title="Add to a list" action="Add" onClose={onClose} onSubmit={add}>
       <Select label="Value" value={chosen} onChange={(event) => setChosen(event.target.value)}>
+        {together && <option value={ALL}>all {count(values.length)}</option>}
         {values.map((each) => (
           <option key={`${each.name} ${each.value}`} value={each.value}>
             {words(each.name)}: {each.value}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Decision } from "~/api/transactions";
-import { conditionOf, equals } from "./ruleFrom";
+import { conditionOf, equals, isOneOf } from "./ruleFrom";
 
 const explanation = (more: object) => ({ reasons: [], contributions: [], rules: [], ...more }) as unknown as Decision["explanation"]; // biome-ignore format: one line
 
@@ -25,5 +25,10 @@ describe("a rule that is written from a transaction", () => {
 
   it("quotes texts as SQL does", () => {
     expect([equals("merchant", "O'Neill"), equals("user_id", 7)]).toEqual(["merchant = 'O''Neill'", "user_id = 7"]);
+  });
+
+  it("names the keys of a ring, quotes doubled", () => {
+    expect(isOneOf("customer", ["C1", "O'Neil"])).toBe("customer IN ('C1', 'O''Neil')");
+    expect(isOneOf("device", [1, 40])).toBe("device IN (1, 40)");
   });
 });

@@ -24,7 +24,16 @@ export function conditionOf({ explanation }: Pick<Decision, "explanation">): str
 
 /** That a field has this value. */
 export function equals(field: string, value: string | number): string {
-  return typeof value === "number" ? `${field} = ${value}` : `${field} = '${value.replaceAll("'", "''")}'`;
+  return `${field} = ${literal(value)}`;
+}
+
+/** That a field has one of these values. */
+export function isOneOf(field: string, values: readonly (string | number)[]): string {
+  return `${field} IN (${values.map(literal).join(", ")})`;
+}
+
+function literal(value: string | number): string {
+  return typeof value === "number" ? String(value) : `'${value.replaceAll("'", "''")}'`;
 }
 
 function comparison(name: string, value: unknown, usual: unknown): string | null {

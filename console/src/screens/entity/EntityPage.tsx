@@ -9,16 +9,10 @@ import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
 import { count, keyParts, labelWord, percent, UNKNOWN, value, words } from "~/words/numbers";
 import { EntityActions } from "../actions/EntityActions";
-import { LinkGraph } from "./LinkGraph";
 import { RecentTable } from "./RecentTable";
+import { RingView, type Subject, useRing } from "./Ring";
 
 type Profile = Schemas["RiskProfile"];
-
-interface Subject {
-  entity: string;
-  key: string;
-  detector: string | undefined;
-}
 
 function useProfile({ entity, key, detector }: Subject) {
   return useQuery({
@@ -27,16 +21,6 @@ function useProfile({ entity, key, detector }: Subject) {
       say(
         await api.GET("/users/{key}/risk-profile", { params: { path: { key }, query: { entity, detector } } }),
       ) as Profile,
-  });
-}
-
-function useLinks({ entity, key, detector }: Subject) {
-  return useQuery({
-    queryKey: ["links", entity, key, detector],
-    queryFn: async () =>
-      say(
-        await api.GET("/links/{entity}/{key}", { params: { path: { entity, key }, query: { detector, limit: 30 } } }),
-      ),
   });
 }
 
@@ -61,7 +45,12 @@ export function EntityPage() {
           <>
             <Decisions profile={found} />
             <div className="grid items-start gap-4 xl:grid-cols-2">
-              <Links subject={subject} />
+              <Panel
+                title="Ring"
+                about="Keys linked with it through what few share; the outcome is the gravest of each."
+              >
+                <RingView key={`${entity}:${key}`} subject={subject} />
+              </Panel>
               <Features profile={found} />
             </div>
             <Labels profile={found} />
@@ -84,8 +73,7 @@ export function EntityPage() {
 }
 
 function Listed({ subject }: { subject: Subject }) {
-  const links = useLinks(subject);
-  const lists = links.data?.nodes[0]?.lists ?? [];
+  const lists = useRing(subject).data?.nodes[0]?.lists ?? [];
   return (
     <span className="flex min-h-5 gap-2">
       {lists.map((name) => (
@@ -122,21 +110,6 @@ function Decisions({ profile }: { profile: Profile }) {
         </p>
       )}
     </>
-  );
-}
-
-function Links({ subject }: { subject: Subject }) {
-  const links = useLinks(subject);
-  return (
-    <Panel title="Linked" about="Linked entities, coloured by worst outcome.">
-      <Asked
-        of={links}
-        height={420}
-        empty={(graph) => graph.nodes.length < 2 && <Empty title="Nothing shares a transaction with it" />}
-      >
-        {(graph) => <LinkGraph graph={graph} />}
-      </Asked>
-    </Panel>
   );
 }
 

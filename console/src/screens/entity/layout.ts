@@ -1,33 +1,34 @@
-/** Where the keys of a link graph stand: the one in the middle, what shares transactions with it around, and what shares with those outside. */
+/** Where the keys of a ring stand: the one that was asked about in the middle, the others around it by distance. */
 
 import type { Schemas } from "~/api/client";
 
-export type Node = Schemas["LinkNode"];
-export type Edge = Schemas["LinkEdge"];
+export type Node = Schemas["RingKey"];
+export type Edge = Schemas["RingEdge"];
 
 export interface Placed extends Node {
   x: number;
   y: number;
 }
 
-/** Radii of the rings, by distance, in a square from -1 to 1. */
-const RADII = [0, 0.5, 0.9];
+const OUTERMOST = 0.9;
 
 /**
- * Each node at its ring. The first ring is spread evenly, by kind of key; each node of the second stands as near as the order
- * allows to the neighbour in the first that it shares most with, so that lines cross little. The same graph looks the same.
+ * Each node at the circle of its distance, in a square from -1 to 1. The first circle is spread evenly, by kind of key; each
+ * node further out stands as near as the order allows to the neighbour inside that it shares most with, so that lines cross
+ * little. The same ring looks the same.
  */
 export function layout(nodes: readonly Node[], edges: readonly Edge[]): Placed[] {
-  const inner = nodes.filter((node) => node.distance === 1).sort(byKind);
-  const angles = new Map(inner.map((node, n) => [node.id, around(n, inner.length)]));
-  const outer = nodes
-    .filter((node) => node.distance > 1)
-    .map((node) => ({ node, wanted: angles.get(neighbour(node.id, edges, angles) ?? "") ?? 0 }))
-    .sort((one, other) => one.wanted - other.wanted || byKind(one.node, other.node));
-  outer.forEach(({ node }, n) => void angles.set(node.id, around(n, outer.length)));
+  const most = Math.max(1, ...nodes.map((node) => node.distance));
+  const angles = new Map<string, number>();
+  for (let distance = 1; distance <= most; distance++) {
+    const level = nodes
+      .filter((node) => node.distance === distance)
+      .map((node) => ({ node, wanted: angles.get(neighbour(node.id, edges, angles) ?? "") ?? 0 }))
+      .sort((one, other) => one.wanted - other.wanted || byKind(one.node, other.node));
+    level.forEach(({ node }, n) => void angles.set(node.id, around(n, level.length)));
+  }
   return nodes.map((node) => {
-    const radius = RADII[Math.min(node.distance, RADII.length - 1)] ?? 0;
-    const angle = angles.get(node.id) ?? 0;
+    const [radius, angle] = [(OUTERMOST * node.distance) / most, angles.get(node.id) ?? 0];
     return { ...node, x: radius * Math.cos(angle), y: radius * Math.sin(angle) };
   });
 }
@@ -52,11 +53,4 @@ function neighbour(id: string, edges: readonly Edge[], placed: ReadonlyMap<strin
     }
   }
   return best?.id;
-}
-
-/** What a key's transactions came to: the gravest that is known or was decided. */
-export function state(node: Pick<Node, "fraud" | "outcomes">): "fraud" | "block" | "review" | "approve" {
-  if (node.fraud > 0) return "fraud";
-  if (node.outcomes.block > 0) return "block";
-  return node.outcomes.review + node.outcomes.challenge > 0 ? "review" : "approve";
 }

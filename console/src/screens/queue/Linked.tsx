@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
 import { count, keyParts, percent, plural, words } from "~/words/numbers";
+import { RingView } from "../entity/Ring";
 import type { Link as LinkedKey } from "./cases";
 import type { Case } from "./outbox";
 import { SweepDialog } from "./SweepDialog";
@@ -12,6 +13,7 @@ const RECENT = 5;
 /** What was decided about the same customer, card, device or address: counts, what is known, the newest. */
 export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[]; mayDecide: boolean }) {
   const [over, setOver] = useState<LinkedKey>();
+  const [ring, setRing] = useState(false);
   if (links.length === 0) return null;
   return (
     <section aria-label="Linked decisions" className="flex flex-col gap-2">
@@ -26,6 +28,7 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
           />
         ))}
       </div>
+      <Ring of={of} links={links} open={ring} onOpen={setRing} />
       {over && (
         <SweepDialog
           title={`Every case of ${words(over.entity)} ${keyParts(over.key)} that is not decided`}
@@ -34,6 +37,31 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
         />
       )}
     </section>
+  );
+}
+
+/** The ring of the case's subject, else of the simplest key; looked for when somebody asks. */
+function Ring({
+  of,
+  links,
+  open,
+  onOpen,
+}: {
+  of: Case;
+  links: LinkedKey[];
+  open: boolean;
+  onOpen: (open: boolean) => void;
+}) {
+  const [first] = simplestFirst(links);
+  const { entity, key } = of.subject ?? first ?? {};
+  if (!entity || !key) return null;
+  return (
+    <details open={open} onToggle={(event) => onOpen(event.currentTarget.open)} className="rounded-md border px-3 py-2">
+      <summary className="cursor-pointer">
+        Ring of {words(entity)} {keyParts(key)}
+      </summary>
+      {open && <RingView subject={{ entity, key, detector: of.detector }} />}
+    </details>
   );
 }
 

@@ -59,7 +59,7 @@ class ContextEntity(msgspec.Struct):
 
     entity: Annotated[str, Meta(description="What it is.")]
     fields: Annotated[list[str], Meta(description="The fields of the event that hold the key.")]
-    key: Annotated[str, Meta(description="The key as it is kept, for `/entities`, `/links` and filters; a personal one is "
+    key: Annotated[str, Meta(description="The key as it is kept, for `/entities`, rings and filters; a personal one is "
                                          "a token.")]  # fmt: skip
     shown: Annotated[str, Meta(description="The key as the caller may see it.")]
     personal: Annotated[bool, Meta(description="A field of it is personal.")]
