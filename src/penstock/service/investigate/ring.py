@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
+import numpy as np
 from fastapi import Query, Request
 from msgspec import Meta
 
@@ -97,7 +98,7 @@ class _Rings:
         since_us = max(int(mine.time_us.max()) - window_us, 0)
         rows = joined(window.chunks)
         followed = _followed(engine, entity, over)
-        within, truth = rows.take(rows.time_us >= since_us), engine.label_outcomes.of
+        within, truth = rows.take(np.flatnonzero(rows.time_us >= since_us)), engine.label_outcomes.of
         ring = ring_of(key, within, followed, truth, max_degree=max_degree, limit=limit)
         nodes = self._nodes(ring)
         members = [node.key for node in nodes if node.member and not node.hub]
