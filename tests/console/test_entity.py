@@ -48,13 +48,6 @@ def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, still):
     page.get_by_text("nothing is known about 'nobody-at-all'").wait_for()
 
 
-@pytest.fixture(scope="module")
-def still(demo):
-    """The address of a demo whose past stands still: no traffic, and all of its decisions are looked through."""
-    with demo("--tps", "0") as server:
-        yield server.url
-
-
 def ring_of(url, key):
     """The ring of a customer once older decisions were read."""
 
