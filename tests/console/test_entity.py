@@ -1,7 +1,9 @@
 """One key: from a transaction to its merchant, its ring, on to a linked key, and what one can do about a ring."""
 
+from datetime import UTC, datetime
+
 import pytest
-from tests.console.waiting import expect, get
+from tests.console.waiting import expect, get, post
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -48,26 +50,23 @@ def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, still):
     page.get_by_text("nothing is known about 'nobody-at-all'").wait_for()
 
 
-def ring_of(url, key):
-    """The ring of a customer once older decisions were read."""
-
-    def whole():
-        ring = get(f"{url}/entities/customer/{key}/ring").json()
-        return ring if ring["counted"]["complete"] or ring["counted"]["decisions"] >= 200_000 else None
-
-    return wait_until(whole, within_s=240)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def suspect(still):
-    """A case of a customer, and the ring of that customer, which has others, hubs and undecided cases."""
-    for case in get(f"{still}/cases", params={"state": "undecided", "limit": 100}).json()["cases"]:
-        subject = case["subject"]
-        if subject and subject["entity"] == "customer" and case["state"] == "open":
-            ring = ring_of(still, subject["key"])
-            if len(ring["nodes"]) > 2 and any(node["hub"] for node in ring["nodes"]) and ring["undecided_cases"]:
-                return case, ring
-    pytest.fail("no customer with an undecided case is linked with a hub")
+    """A case of a customer who shares one merchant with two others and another one with a crowd; the ring of that customer."""
+    paid = [("ring-crowded", f"ring-{k}") for k in range(25)]
+    paid += [("ring-shop", name) for name in ("ring-a", "ring-b", "ring-leader")] + [("ring-crowded", "ring-leader")]
+    now = datetime.now(UTC).isoformat()
+    for k, (merchant, customer) in enumerate(paid):
+        where = {"lat": 10.0 + k, "long": 20.0 + k}  # nobody is at the same place
+        payment = {"transaction_id": f"ring-{k}", "timestamp": now, "customer_id": customer, "merchant_id": merchant, **where}
+        post(f"{still}/predict", json=payment | {"amount": 20.0}).raise_for_status()
+    of_leader = {"transaction_id": f"ring-{len(paid) - 1}", "note": "who are they?"}
+    case = post(f"{still}/cases", json=of_leader).raise_for_status().json()
+    ring = get(f"{still}/entities/customer/ring-leader/ring").raise_for_status().json()
+    assert {node["key"] for node in ring["nodes"] if node["member"]} == {"ring-leader", "ring-a", "ring-b"}
+    assert [node["key"] for node in ring["nodes"] if node["hub"]] == ["ring-crowded"]
+    assert ring["undecided_cases"] == [case["id"]]
+    return case, ring
 
 
 def test_a_ring_is_a_picture_and_a_table_from_which_one_acts(page, still, suspect, shots, axe):
