@@ -1,7 +1,10 @@
 """What is around every page: the menu, the address that leads nowhere, the documentation, and what a first visit loads."""
 
 import gzip
+import re
+from datetime import datetime
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.console.waiting import expect, get, post
@@ -148,3 +151,24 @@ def test_the_theme_is_chosen_and_remembered(page, still, axe, shots):
     expect(page.get_by_role("option")).to_have_text(["Use the theme of the system"])
     page.keyboard.press("Enter")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_the_time_zone_is_chosen_remembered_and_named_beside_times(page, console, axe, shots):
+    newest = get(f"{console}/summaries?limit=1").json()["transactions"][0]
+    address = f"{console}/console/transactions/{quote(newest['transaction_id'], safe='')}"
+    at = datetime.fromisoformat(newest["event_time"])
+    page.goto(f"{console}/console/transactions")
+    page.get_by_text("Times in ").first.wait_for()
+    page.get_by_role("button", name="Account and settings").click()
+    page.get_by_role("menuitem", name="Time zone…").click()
+    axe(page)
+    shots(page, "time-zone")
+    page.get_by_label("Zone").select_option("Asia/Kolkata")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Times in Asia/Kolkata (UTC+5:30)")).to_have_count(1)
+    page.goto(address)  # in full there, and with UTC on hover
+    shown = page.locator(f"time[datetime^='{at:%Y-%m-%dT%H:%M:%S}']").first
+    expect(shown).to_contain_text(f"{at.astimezone(ZoneInfo('Asia/Kolkata')):%H:%M}")
+    expect(shown).to_have_attribute("title", re.compile(f"^{at:%Y-%m-%d %H:%M:%S}.* UTC$"))
+    page.get_by_role("button", name="Account and settings").click()
+    expect(page.get_by_text("Times are in Asia/Kolkata (UTC+5:30)")).to_be_visible()

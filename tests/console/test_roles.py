@@ -199,3 +199,34 @@ def test_the_last_administrator_cannot_be_kept_out(page, closed):
     page.get_by_label("Keep root out").check()
     page.get_by_role("button", name="Change", exact=True).click()
     page.get_by_role("dialog").get_by_text("nobody would be left").wait_for()
+
+
+def test_users_change_their_password_and_stay_signed_in(page, closed, axe, shots):
+    with Client(base_url=closed) as root:
+        root.post("/session", json={"name": "root", "password": PASSWORD}).raise_for_status()
+        person = {"name": "a.newcomer", "password": PASSWORD, "roles": ["viewer"]}
+        root.post("/users", json=person).raise_for_status()
+    sign_in(page, closed, "a.newcomer")
+    account(page).click()
+    page.get_by_role("menuitem", name="Change password…").click()
+    axe(page)
+    shots(page, "change-password")
+    changed = PASSWORD + " again"
+    for present, again, told in (
+        ("not my password", changed, "The present password is wrong."),
+        (PASSWORD, changed + "!", "The two new passwords differ."),
+    ):
+        page.get_by_label("Present password").fill(present)
+        page.get_by_label("New password", exact=True).fill(changed)
+        page.get_by_label("New password again").fill(again)
+        page.get_by_role("button", name="Change", exact=True).click()
+        expect(page.get_by_role("alert")).to_have_text(told)
+    page.get_by_label("New password again").fill(changed)
+    page.get_by_role("button", name="Change", exact=True).click()
+    page.get_by_text("Your password is changed.").wait_for()
+    page.reload()
+    expect(account(page)).to_have_text("a.newcomer")
+    sign_out(page)
+    page.get_by_role("heading", name="Sign in to Penstock").wait_for()
+    sign_in(page, closed, "a.newcomer", changed)
+    expect(account(page)).to_have_text("a.newcomer")

@@ -612,6 +612,66 @@ def test_what_is_wrong_with_a_sign_in_is_said_and_guessing_is_slowed_down(run, g
     run(scene())
 
 
+def test_a_user_changes_their_password_which_ends_their_other_sessions(run, guarded, office):
+    users = Users(office)
+    users.add("ana", PASSWORD, ["analyst"], who="test")
+    users.add("bob", PASSWORD, ["viewer"], who="test")
+    elsewhere = {"cookie": f"penstock_session={users.sign_in('ana', PASSWORD)}"}
+    of_bob = {"cookie": f"penstock_session={users.sign_in('bob', PASSWORD)}"}
+
+    async def scene():
+        async with guarded() as client:
+            begun = await client.post("/session", json={"name": "ana", "password": PASSWORD})
+            before = begun.headers["set-cookie"].partition(";")[0]
+            client.cookies.clear()
+            given = {"password": PASSWORD, "new_password": PASSWORD + " 2"}
+
+            async def change(**body):
+                return await client.put("/session/password", json=given | body, headers={"cookie": before})
+
+            wrong = await change(password="wrong")
+            assert (wrong.status_code, wrong.json()["detail"]) == (403, "The present password is wrong.")
+            assert [(await change(new_password=each)).status_code for each in ("short", PASSWORD)] == [422, 422]
+            assert (await client.put("/session/password", json=given)).status_code == 401
+            foreign = {"cookie": before, "origin": "https://example.com"}
+            assert (await client.put("/session/password", json=given, headers=foreign)).status_code == 403
+            changed = await change()
+            assert (changed.status_code, changed.json()["name"]) == (200, "ana")
+            after = {"cookie": changed.headers["set-cookie"].partition(";")[0]}
+            client.cookies.clear()
+            asked = {"after": after, "before": {"cookie": before}, "elsewhere": elsewhere, "bob": of_bob}
+            stays = {name: (await client.get("/stats", headers=each)).status_code for name, each in asked.items()}
+            assert stays == {"after": 200, "before": 401, "elsewhere": 401, "bob": 200}
+
+    run(scene())
+    assert (users.sign_in("ana", PASSWORD), users.sign_in("ana", PASSWORD + " 2") is None) == (None, False)
+    entries = audit.AuditLog(office).entries()
+    assert [(each.who, each.subject) for each in entries if each.action == "users.password"] == [("ana", "users/ana")]
+    assert PASSWORD not in repr(entries)
+
+
+def test_a_stolen_session_cannot_guess_the_password_and_a_key_has_none(run, guarded, office, monkeypatch):
+    Users(office).add("ana", PASSWORD, ["viewer"], who="test")
+    monkeypatch.setattr("penstock.identity.users._fits", lambda _hashed, password: password == PASSWORD)
+    headers = bearer(key(office, "viewer"))
+
+    async def scene():
+        async with guarded(clock=standing()) as client:
+            await client.post("/session", json={"name": "ana", "password": PASSWORD})
+            wrong = {"password": "wrong", "new_password": PASSWORD + " 2"}
+            tried = [await client.put("/session/password", json=wrong) for _ in range(6)]
+            assert [answer.status_code for answer in tried] == [403] * 5 + [429]
+            assert int(tried[-1].headers["retry-after"]) > 20
+            client.cookies.clear()
+            with_key = await client.put("/session/password", json=wrong, headers=headers)
+            assert with_key.status_code == 409
+            oidc = {"cookie": f"penstock_session={Users(office).let_in('oidc:eve', ['viewer'], 'https://idp')}"}
+            await client.access.refresh()
+            assert (await client.put("/session/password", json=wrong, headers=oidc)).status_code == 409
+
+    run(scene())
+
+
 def test_sign_ins_are_counted_and_those_that_fail_are_in_the_security_log(run, guarded, office, monkeypatch, caplog):
     Users(office).add("ana", PASSWORD, ["viewer"], who="test")
     monkeypatch.setattr("penstock.identity.users._fits", lambda _hashed, password: password == PASSWORD)

@@ -1,24 +1,30 @@
-import { BookOpen, LogOut, UserRound } from "lucide-react";
+import { BookOpen, Clock, KeyRound, LogOut, UserRound } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
+import { useState } from "react";
 import { BASE } from "~/api/client";
 import { useSession, useSigning } from "~/session/session";
 import { Badge } from "~/ui/Badge";
 import { CHOICES, choose, useChoice } from "~/ui/theme";
 import { words } from "~/words/numbers";
-import { zone } from "~/words/times";
+import { useTimeZone, zone } from "~/words/zones";
+import { ChangePassword, ChooseZone } from "./AccountDialogs";
 
 const ITEM =
   "flex cursor-pointer items-center gap-2 rounded-md px-2 py-1.5 outline-none data-[highlighted]:bg-raised data-[state=checked]:font-semibold";
 const HEADING = "px-2 pt-2 pb-1 text-soft text-xs";
 
-/** Who is here, and what is theirs to choose: theme, documentation, the way out. */
+/** Who is here, and what is theirs to choose: theme, time zone, password, documentation, the way out. */
 export function Account() {
   const { data } = useSession();
   const { signOut } = useSigning();
   const chosen = useChoice();
+  useTimeZone();
+  const [asking, ask] = useState<"zone" | "password">();
   if (!data) return null;
   return (
     <DropdownMenu.Root modal={false}>
+      {asking === "zone" && <ChooseZone onClose={() => ask(undefined)} />}
+      {asking === "password" && <ChangePassword name={data.name} onClose={() => ask(undefined)} />}
       {data.open && (
         <span title={data.notice ?? undefined} className="max-sm:hidden">
           <Badge tone="warn">No authentication</Badge>
@@ -53,6 +59,15 @@ export function Account() {
           </DropdownMenu.RadioGroup>
           <DropdownMenu.Separator className="my-1 border-t" />
           <DropdownMenu.Label className={HEADING}>Times are in {zone()}</DropdownMenu.Label>
+          <DropdownMenu.Item onSelect={() => ask("zone")} className={ITEM}>
+            <Clock aria-hidden size={15} /> Time zone…
+          </DropdownMenu.Item>
+          <DropdownMenu.Separator className="my-1 border-t" />
+          {!data.open && !data.name.startsWith("oidc:") && (
+            <DropdownMenu.Item onSelect={() => ask("password")} className={ITEM}>
+              <KeyRound aria-hidden size={15} /> Change password…
+            </DropdownMenu.Item>
+          )}
           <DropdownMenu.Item asChild>
             <a href={`${BASE}/docs`} target="_blank" rel="noreferrer" className={ITEM}>
               <BookOpen aria-hidden size={15} /> API documentation

@@ -12,6 +12,7 @@ import { Badge } from "~/ui/Badge";
 import { Page } from "~/ui/Page";
 import { SaidCorner } from "~/ui/said";
 import { cx } from "~/ui/styles";
+import { useTimeZone } from "~/words/zones";
 import { Account } from "./Account";
 import { Palette } from "./palette/Palette";
 import { mayLook, SCREENS, screenOf } from "./screens";
@@ -36,7 +37,7 @@ export function Shell() {
         <Top />
         <main id="main" tabIndex={-1} className="min-w-0 flex-1 outline-none">
           <Suspense fallback={<Waiting height={400} />}>
-            <Allowed>
+            <Allowed key={useTimeZone()}>
               <Outlet />
             </Allowed>
           </Suspense>

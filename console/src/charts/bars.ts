@@ -2,6 +2,7 @@
 
 import type uPlot from "uplot";
 import type { Options } from "uplot";
+import { formatted, timeZone } from "~/words/zones";
 import type { Ink } from "./Plot";
 import { colourOf, type OutcomeName } from "./series";
 
@@ -42,6 +43,7 @@ export function stackOptions(
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     padding: [8, 8, 0, 0],
+    tzDate: (seconds) => library.tzDate(new Date(seconds * 1000), timeZone()),
     scales: {
       x: { time: true, range: () => span() },
       y: { range: (_chart, _min, max) => [0, Math.max(4, max * 1.08)] },
@@ -89,11 +91,11 @@ export function powers(low: number, high: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => 10 ** (first + n));
 }
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const CLOCK = { hour: "2-digit", minute: "2-digit" } as const;
+const DAY = { day: "numeric", month: "short" } as const;
 
-/** Times in the viewer's zone: of the day, or days where the steps are that long. */
+/** Times in the zone that was chosen: of the day, or days where the steps are that long. */
 function times(_chart: uPlot, places: number[], _axis: number, _space: number, step: number): string[] {
   const form = step >= 86_400 ? DAY : CLOCK;
-  return places.map((each) => (step < 60 && each % 60 !== 0 ? "" : form.format(each * 1000)));
+  return places.map((each) => (step < 60 && each % 60 !== 0 ? "" : formatted(new Date(each * 1000), form)));
 }

@@ -41,6 +41,11 @@ export function useSigning() {
     async signIn(name: string, password: string): Promise<void> {
       await now(say(await api.POST("/session", { body: { name, password } })));
     },
+    /** Changes one's own password; this browser stays signed in, others do not. */
+    async changePassword(password: string, next: string): Promise<void> {
+      const body = { password, new_password: next };
+      queries.setQueryData(SESSION_KEY, say(await api.PUT("/session/password", { body })));
+    },
     async signOut(): Promise<void> {
       await now(say(await api.DELETE("/session")));
     },

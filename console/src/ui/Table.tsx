@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-table";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { zone } from "~/words/zones";
 import { ExportCsv } from "./ExportCsv";
 import { type Layout, sortOf, sortText, widened, widthsOf } from "./layout";
 import { ResizeHandle } from "./ResizeHandle";
@@ -157,9 +158,10 @@ export function Table<T>({
         </tbody>
       </table>
       {rows.length === 0 && empty}
-      {exported && rows.length > 0 && (
-        <p className="border-t px-2 py-1 text-right">
-          <ExportCsv label={label} rows={rows as readonly object[]} />
+      {rows.length > 0 && (exported || timed(rows[0])) && (
+        <p className="flex items-center justify-end gap-4 border-t px-3 py-1 text-soft text-xs">
+          {timed(rows[0]) && <span className="mr-auto py-1">Times in {zone()}</span>}
+          {exported && <ExportCsv label={label} rows={rows as readonly object[]} />}
         </p>
       )}
     </div>
@@ -170,6 +172,13 @@ export function Table<T>({
 function widthStyle(px: number | undefined) {
   return px === undefined ? undefined : { width: px, minWidth: px, maxWidth: px };
 }
+
+/** Whether a row has an instant, which its cells then show in the zone that was chosen. */
+function timed(row: unknown): boolean {
+  return Object.values(row ?? {}).some((each) => typeof each === "string" && INSTANT.test(each));
+}
+
+const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
 function isRight(meta: unknown): boolean {
   return typeof meta === "object" && meta !== null && "right" in meta && meta.right === true;

@@ -1,6 +1,6 @@
 import { ago, duration, inFull, moment, utc } from "~/words/times";
 
-/** A moment in the viewer's zone; UTC on hover. */
+/** A moment in the zone that was chosen; UTC on hover. */
 export function Time({
   at,
   form = "moment",

@@ -1,9 +1,12 @@
-/** Times in the viewer's zone; UTC is shown on hover. */
+/** Times in the zone that was chosen; UTC is shown on hover. */
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const year = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-const whole = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+import { formatted } from "./zones";
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+const DAY = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" } as const;
+const YEAR = { dateStyle: "medium", timeStyle: "short" } as const;
+const WHOLE = { dateStyle: "medium", timeStyle: "medium" } as const;
+const DATE = { dateStyle: "short" } as const;
 
 const STEPS: [limit: number, per: number, name: string][] = [
   [60, 1, "s"],
@@ -16,22 +19,15 @@ const STEPS: [limit: number, per: number, name: string][] = [
 export function moment(at: string | number | Date, now = new Date()): string {
   const then = new Date(at);
   if (Number.isNaN(then.getTime())) return String(at);
-  if (then.toDateString() === now.toDateString()) return clock.format(then);
-  return (then.getFullYear() === now.getFullYear() ? day : year).format(then);
+  const [date, today] = [formatted(then, DATE), formatted(now, DATE)];
+  if (date === today) return formatted(then, CLOCK);
+  return formatted(then, date.slice(-4) === today.slice(-4) ? DAY : YEAR);
 }
 
 /** A moment in full. */
 export function inFull(at: string | number | Date): string {
   const then = new Date(at);
-  return Number.isNaN(then.getTime()) ? String(at) : whole.format(then);
-}
-
-/** The viewer's time zone, as people write it: "Europe/Berlin (UTC+1)". */
-export function zone(now = new Date()): string {
-  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(now);
-  const offset = parts.find((part) => part.type === "timeZoneName")?.value.replace("GMT", "UTC") ?? "UTC";
-  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return name === "UTC" ? name : `${name} (${offset})`;
+  return Number.isNaN(then.getTime()) ? String(at) : formatted(then, WHOLE);
 }
 
 /** A moment as UTC, as it stands in the records. */

@@ -185,6 +185,19 @@ class Users:
             return None
         return self._begin(name, None, {})
 
+    def change_own_password(self, name: str, password: str, new: str) -> str | None:
+        """Replace one's own password, which ends all sessions, and start a new one; None if the present password is wrong.
+
+        Raises:
+            MalformedEvent: the new password is invalid, or is the present one.
+        """
+        if not _fits(self._password_of(name) or _unknown_user(), password):
+            return None
+        if new == password:
+            raise MalformedEvent("the new password is the present one; choose another", "new_password")
+        self.change(name, password=new, who=name)
+        return self._begin(name, None, {})
+
     def knows(self, name: str) -> bool:
         """Whether a user has this name, including disabled ones."""
         return bool(self._database.read("SELECT 1 FROM people WHERE name = :name", {"name": name}))

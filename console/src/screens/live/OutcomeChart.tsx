@@ -8,7 +8,8 @@ import { all, colourOf, type OutcomeName, STACK, stacked } from "~/charts/series
 import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { count, percent } from "~/words/numbers";
-import { duration, moment, zone } from "~/words/times";
+import { duration, moment } from "~/words/times";
+import { zone } from "~/words/zones";
 
 const STOPPED: readonly OutcomeName[] = ["block", "review", "challenge"];
 

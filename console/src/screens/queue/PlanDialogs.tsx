@@ -2,6 +2,7 @@ import type { Schemas } from "~/api/client";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { words } from "~/words/numbers";
+import { instant, localInput } from "~/words/zones";
 import { useColleagues } from "./cases";
 import type { Case, Verdict } from "./outbox";
 import type { Work } from "./useWork";
@@ -24,7 +25,7 @@ export function PlanDialog({ of, about, work, onClose }: Props & { of: Case }) {
     const assignee = part(given, "assignee") ?? null;
     if (assignee !== of.assignee) plan.assignee = assignee;
     const due = part(given, "due");
-    if ((due ?? "") !== local(of.due_at)) plan.due_at = due ? new Date(due).toISOString() : null;
+    if (due !== localInput(of.due_at)) plan.due_at = instant(due) ?? null;
     const priority = part(given, "priority") as Priority;
     if (priority !== of.priority) plan.priority = priority;
     const tags = (part(given, "tags") ?? "").split(/[\s,]+/).filter(Boolean);
@@ -35,7 +36,7 @@ export function PlanDialog({ of, about, work, onClose }: Props & { of: Case }) {
     <FormDialog title="Assign" about={about} onClose={onClose} onSubmit={submit} action="Save">
       <Colleague label="Assignee" name="assignee" defaultValue={of.assignee ?? ""} hint="Empty: anybody." />
       <div className="grid gap-3 sm:grid-cols-2">
-        <TextField label="Due" name="due" type="datetime-local" defaultValue={local(of.due_at)} />
+        <TextField label="Due" name="due" type="datetime-local" defaultValue={localInput(of.due_at)} />
         <Select label="Priority" name="priority" defaultValue={of.priority}>
           {PRIORITIES.map((each) => (
             <option key={each} value={each}>
@@ -111,11 +112,4 @@ function Colleague({ roles, hint, ...rest }: ColleagueProps) {
       </datalist>
     </>
   );
-}
-
-/** An instant as a field for date and time has it, in the viewer's zone. */
-function local(at: string | null): string {
-  if (at === null) return "";
-  const then = new Date(at);
-  return new Date(then.getTime() - then.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

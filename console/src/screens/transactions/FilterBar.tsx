@@ -3,7 +3,8 @@ import type { FormEvent } from "react";
 import { useDetector } from "~/api/detectors";
 import { Button } from "~/ui/Button";
 import { Select, TextField } from "~/ui/Field";
-import { asField, DECISIONS, type Filters, fromField, isFiltered } from "./filters";
+import { instant, localInput } from "~/words/zones";
+import { DECISIONS, type Filters, isFiltered } from "./filters";
 
 /** The filters; what is chosen goes into the address, and the list follows. */
 export function FilterBar({ filters }: { filters: Filters }) {
@@ -55,15 +56,15 @@ export function FilterBar({ filters }: { filters: Filters }) {
       <TextField
         label="Event time from"
         type="datetime-local"
-        value={asField(filters.from)}
-        onChange={(event) => set({ from: fromField(event.target.value) })}
+        value={localInput(filters.from) ?? ""}
+        onChange={(event) => set({ from: instant(event.target.value) })}
         className="w-48"
       />
       <TextField
         label="and before"
         type="datetime-local"
-        value={asField(filters.to)}
-        onChange={(event) => set({ to: fromField(event.target.value) })}
+        value={localInput(filters.to) ?? ""}
+        onChange={(event) => set({ to: instant(event.target.value) })}
         className="w-48"
       />
       {isFiltered(filters) && (

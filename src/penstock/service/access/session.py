@@ -34,6 +34,15 @@ class SignIn(msgspec.Struct, forbid_unknown_fields=True):
     password: Annotated[str, Meta(max_length=1024)]
 
 
+class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
+    """The present password of the signed-in user, and the one that replaces it."""
+
+    password: Annotated[str, Meta(max_length=1024, extra_json_schema={"format": "password"})]
+    new_password: Annotated[
+        str, Meta(max_length=1024, description="At least 12 characters.", extra_json_schema={"format": "password"})
+    ]
+
+
 class SignInWays(msgspec.Struct, frozen=True):
     """The available ways to sign in."""
 
@@ -114,11 +123,41 @@ async def create_session(access: Access | None, /, request: Request) -> Response
         access.sign_ins.failed("password", address, reason, name=given.name, known=known)
         raise RequestRefused(401, "Incorrect username or password.")
     access.sign_ins.succeeded("password", given.name, address)
+    return await _begun(access, token, given.name, request)
+
+
+async def _begun(access: Access, token: str, name: str, request: Request) -> Response:
+    """The answer that hands a new session to the browser."""
     await access.refresh()
     session = access.credentials.by_session(token, access.clock())
-    answer = json_answer(_session(session.actor if session else Actor(given.name, frozenset()), access))
+    answer = json_answer(_session(session.actor if session else Actor(name, frozenset()), access))
     answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
     return answer
+
+
+@route("PUT", "/session/password", SOMEBODY, answers=Session, takes=NewPassword, refuses=(400, 401, 403, 409, 413, 422, 429))
+async def change_own_password(access: Access | None, /, request: Request) -> Response:
+    """Change one's own password. Sessions elsewhere end; the answer's cookie is a new session. Attempts are limited as with
+    signing in.
+    """
+    given = bodies.decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES), NewPassword)
+    name, token = actor_of(request).name, cookie(dict(request.scope["headers"]))
+    session = access.credentials.by_session(token, access.clock()) if access is not None and token else None
+    if access is None or session is None or session.actor.name != name:
+        raise RequestRefused(409, "only a user who has signed in with a password has one to change; a key has none")
+    if not await asyncio.to_thread(access.people.knows, name):
+        raise RequestRefused(409, f"{name} signs in at an identity provider; change the password there")
+    address = client_address(request, access)
+    wait_s = access.sign_ins.wait_s("password", name, address)
+    if wait_s:
+        raise too_often("too many attempts with a wrong password", wait_s)
+    async with access.hashing:
+        begun = await asyncio.to_thread(access.people.change_own_password, name, given.password, given.new_password)
+    if begun is None:
+        access.sign_ins.failed("password", address, "wrong present password", name=name, known=True)
+        raise RequestRefused(403, "The present password is wrong.")
+    access.sign_ins.succeeded("password", name, address)
+    return await _begun(access, begun, name, request)
 
 
 @route("DELETE", "/session", SOMEBODY, answers=Session, refuses=(401, 403))

@@ -8,8 +8,8 @@ import { ExportCsv } from "~/ui/ExportCsv";
 import { TextField } from "~/ui/Field";
 import { part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
+import { instant, localInput } from "~/words/zones";
 import { EntryLine } from "./EntryLine";
-import { instant, localInput } from "./span";
 import { Verified } from "./Verified";
 
 const PAGE = 50;
