@@ -206,6 +206,7 @@ def test_users_change_their_password_and_stay_signed_in(page, closed, axe, shots
         root.post("/session", json={"name": "root", "password": PASSWORD}).raise_for_status()
         person = {"name": "a.newcomer", "password": PASSWORD, "roles": ["viewer"]}
         root.post("/users", json=person).raise_for_status()
+    page.expected.append("403")  # of the wrong password
     sign_in(page, closed, "a.newcomer")
     account(page).click()
     page.get_by_role("menuitem", name="Change password…").click()

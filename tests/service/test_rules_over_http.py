@@ -3,18 +3,22 @@
 import json
 import threading
 import time
+from datetime import datetime, timedelta
 
 import pytest
 import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service import patient
+from tests.service.mine import __file__ as MINE
 from tests.service.test_bad_input import CHECKS, QUIET
 from tests.waiting import wait_until
 
 from penstock import Engine
+from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
+from penstock.engine.verification import verify
 from penstock.governance.administration import newer_rules
 from penstock.governance.rules import RuleStore
 from penstock.identity.keys import Keys
@@ -22,7 +26,8 @@ from penstock.rules import RuleSet
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
-from penstock.wiring.governance import rule_administration
+from penstock.wiring.engines import recorded_decisions
+from penstock.wiring.governance import list_at, rule_administration
 
 NOW = "2026-01-05T10:00:00Z"
 
@@ -273,6 +278,73 @@ def test_lists_are_kept_looked_up_and_asked_by_rules_at_once(client):
     assert pay(client, 3, customer="bad")["decision"] == "APPROVE"
     assert client.post(f"{LISTS}/stolen/archive").status_code == 409
     assert [each["state"] for each in done(client.get(f"{LISTS}/stolen/entries?state=all"))["entries"]] == ["removed"]
+
+
+def test_a_rule_is_snoozed_for_one_customer_and_its_decisions_say_so_and_stay_verifiable(client, mine, tmp_path):
+    done(client.post(RULES, json={"name": "large", "when": "amount > 900", "then": "block"}), 201)
+    done(client.post(f"{RULES}/large/promote", json={"version": 1}))
+    assert pay(client, 1, 1000.0, "ann")["decision"] == "BLOCK"
+    snooze = {"entity": "customer", "key": "ann", "lasts": "7d", "reason": "buys a car"}
+    made = done(client.post(f"{RULES}/large/snoozes", json=snooze), 201)
+    assert (made["rule"], made["by"], made["reason"]) == ("large", "local", "buys a car")
+    lasts = datetime.fromisoformat(made["until"]) - datetime.fromisoformat(made["since"])
+    assert abs(lasts - timedelta(days=7)) < timedelta(minutes=5)
+    let_through, other, small = pay(client, 2, 1000.0, "ann"), pay(client, 3, 1000.0, "bob"), pay(client, 4, 5.0, "ann")
+    assert [each["decision"] for each in (let_through, other, small)] == ["APPROVE", "BLOCK", "APPROVE"]
+    assert client.get("/transactions/t2").json()["versions"] == let_through["versions"]
+    assert done(client.get(f"{RULES}/large/snoozes"))["snoozes"] == [made]
+    ended = done(client.post(f"{RULES}/large/snoozes/end", json={"entity": "customer", "key": "ann"}))
+    assert ended["snoozes"] == []
+    assert pay(client, 5, 1000.0, "ann")["decision"] == "BLOCK"
+    told = {n: done(client.get(f"/context/t{n}"))["snoozed"] for n in range(1, 6)}
+    assert told == {1: [], 2: [made], 3: [], 4: [], 5: []}
+    with open_office(tmp_path) as office:
+        entries = AuditLog(office).entries(limit=3)
+    assert [(each.action, each.subject) for each in entries] == [
+        ("list.remove", "mine/lists/snoozed:large:customer"),
+        ("list.add", "mine/lists/snoozed:large:customer"),
+        ("list.create", "mine/lists/snoozed:large:customer"),
+    ]
+    settings = Settings(data=tmp_path)
+    with recorded_decisions(settings, "t1", MINE) as (loaded, ledger):
+        at = list_at(loaded, settings)
+        again = [verify(ledger, loaded, f"t{number}", None, list_at=at) for number in range(1, 6)]
+    assert [each.differences for each in again] == [()] * 5
+
+
+def test_a_snooze_that_cannot_be_is_refused(client):
+    done(client.post(RULES, json={"name": "large", "when": "amount > 900", "then": "block"}), 201)
+    snooze = {"entity": "customer", "key": "ann"}
+    for wrong, word in (
+        ({"lasts": "91d"}, "at most 90d"),
+        ({"lasts": "0d"}, "at most 90d"),
+        ({"lasts": "ever"}, "at most 90d"),
+        ({"lasts": "soon"}, "soon"),
+        ({"entity": "merchant"}, "customer"),
+        ({"key": "  "}, "1 to 500"),
+    ):
+        refused = client.post(f"{RULES}/large/snoozes", json=snooze | wrong)
+        assert refused.status_code == 422, wrong
+        assert word in refused.text
+    assert client.post(f"{RULES}/none/snoozes", json=snooze).status_code == 404
+    assert client.post(f"{RULES}/large/snoozes/end", json=snooze).status_code == 404
+    done(client.post(f"{RULES}/large/snoozes", json=snooze), 201)
+    by_hand = client.post(f"{LISTS}/snoozed:large:customer/entries", json={"value": "bob"})
+    assert (by_hand.status_code, "snooze the rule" in by_hand.text) == (422, True)
+
+
+def test_only_who_may_approve_snoozes_a_hard_block(let_in):
+    author, approver, analyst = let_in({"ann": ["rule_author"], "bob": ["approver"], "eve": ["analyst"]})
+    done(author.post(RULES, json={"name": "stolen", "when": "amount > 900", "then": "block", "hard": True}), 201)
+    done(author.post(RULES, json={"name": "large", "when": "amount > 900", "then": "review"}), 201)
+    snooze = {"entity": "customer", "key": "ann"}
+    assert analyst.post(f"{RULES}/large/snoozes", json=snooze).status_code == 403
+    done(author.post(f"{RULES}/large/snoozes", json=snooze), 201)
+    refused = done(author.post(f"{RULES}/stolen/snoozes", json=snooze), 403)
+    assert "is a hard block" in refused["detail"]
+    done(approver.post(f"{RULES}/stolen/snoozes", json=snooze), 201)
+    done(approver.post(f"{RULES}/stolen/promote", json={"version": 1}))
+    assert len(done(analyst.get(f"{RULES}/stolen/snoozes"))["snoozes"]) == 1
 
 
 def test_lists_travel_as_csv(client):

@@ -20,6 +20,7 @@ import { mayLook, SCREENS, screenOf } from "./screens";
 /** The frame around every page: who is here, where one can go, whether the feed is alive. Without a session: the sign-in. */
 export function Shell() {
   const session = useSession();
+  const zone = useTimeZone(); // pages are made anew in another
   if (session.isError) return <Failed error={session.error} again={() => void session.refetch()} />;
   if (session.data === undefined) return <div className="min-h-screen" />;
   if (session.data.sign_in.needed) return <SignIn oidc={session.data.sign_in.oidc} />;
@@ -37,7 +38,7 @@ export function Shell() {
         <Top />
         <main id="main" tabIndex={-1} className="min-w-0 flex-1 outline-none">
           <Suspense fallback={<Waiting height={400} />}>
-            <Allowed key={useTimeZone()}>
+            <Allowed key={zone}>
               <Outlet />
             </Allowed>
           </Suspense>

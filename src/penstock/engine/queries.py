@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,14 @@ class RecordQueries(RecordReader):
             self._layout = layout
             self._matrix_columns = [column.name for column in sorted(numbers, key=lambda column: column.index)]
         return self._matrix_columns
+
+    def held_back(self, record: Record, row: int) -> list[str]:
+        """The rules that fired for an event and did not act on it."""
+        names = self.names_of(record) or self.columns
+        values: Any = record.columns["x"]
+        fired = [name for name, value in zip(names, values[row], strict=True) if value == 1.0]
+        found = (records.rule_of(name, names) for name in fired if not name.startswith("rule:"))
+        return [rule for rule in found if rule is not None and f"rule:{rule}" not in fired]
 
     def names_of(self, record: Record) -> list[str] | None:
         """Names of a record's matrix columns; None if they are the current ones."""

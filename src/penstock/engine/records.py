@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import text_codes
-from penstock.decision import TEXT, as_list
+from penstock.decision import TEXT, as_list, versions_of
 from penstock.decision.record import DECIDED_BY
 from penstock.decision.split_renderer import CONTRIBUTIONS, EXPLAINED
 from penstock.detector import Detector
@@ -114,6 +114,13 @@ def rule_of(column: str, columns: Sequence[str]) -> str | None:
     """
     kind, _, rule = column.replace("watch_", "watch:", 1).partition(":")
     return rule if kind == "rule" or (kind == "watch" and f"rule:{rule}" in columns) else None
+
+
+def revisions_of(record: Record) -> dict[str, int]:
+    """The revision of every list that rules asked when a record was decided, by name."""
+    lists = versions_of(record).lists
+    pairs = (text.rpartition(" ") for text in lists.split(", ")) if isinstance(lists, str) else ()
+    return {name: int(version.partition("-")[0]) for name, _, version in pairs}
 
 
 def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:

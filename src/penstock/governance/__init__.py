@@ -2,6 +2,7 @@
 
 versions            the state machine and the store that all four share
 rules               stored rules; features: run-time features; model_trials: trials of models; lists, list_reader: lists
+snoozes             rules that do not act on one key for a time
 approvals           requests that wait for another person
 stored_detector     a detector with its stored features and rules, and the check of a change
 administration      rules and lists for the command line and for HTTP, and their source for deciding processes

@@ -10,11 +10,12 @@ from penstock.clock import Clock, system_clock
 from penstock.database import Database
 from penstock.decoding import prepared
 from penstock.detector import Detector
-from penstock.errors import DataError, NotFound, did_you_mean
+from penstock.errors import DataError, Forbidden, NotFound, did_you_mean
 from penstock.expressions import Members
 from penstock.governance.approvals import Approvals, ApprovalService, Approve, Request, Stage
 from penstock.governance.lists import ListStore, NewEntry, Outcome
 from penstock.governance.rules import RuleBody, RuleStore, StoredRule
+from penstock.governance.snoozes import Snooze, Snoozes, refuse_by_hand, with_snoozes
 from penstock.governance.stored_detector import RuleChecker, adopt, list_store, rule_store, with_active_features
 from penstock.governance.versions import by_name
 from penstock.rules import NewerRules, RuleSetRevision
@@ -60,6 +61,7 @@ class RuleAdministration:
         self.detector, self.clock, self._database = detector, clock, database
         self.rules = rule_store(database, detector, four_eyes=four_eyes)
         self.lists = ListStore(database, detector.name, RuleChecker(database, detector), clock, token=token)
+        self.snoozes = Snoozes(self.lists, detector)
         self.approvals: Approvals = self.rules.approvals
         adopt(self.rules, self.lists, detector)
         self._lock = threading.Lock()
@@ -75,7 +77,7 @@ class RuleAdministration:
             if self._now is None or self._now[0] != revision:
                 held: dict[str, Members] = self.lists.members(self._now[1].lists if self._now else None)
                 bare = with_active_features(self._database, self.detector.with_rules([]))
-                self._now = revision, bare.with_rules(self.rules.running(), held)
+                self._now = revision, bare.with_rules(with_snoozes(self.rules.running(), held, bare), held)
             return self._now[1]
 
     def findings(self, name: str) -> list[Finding]:
@@ -118,6 +120,21 @@ class RuleAdministration:
         if not found:
             raise NotFound(f"rule {name!r} has no version {version}; it has 1 to {len(rules[name])}")
         return found[-1]
+
+    def snooze(
+        self, name: str, entity: str, key: str, length: str, *, who: str, reason: str = "", may_lift_hard: bool = True
+    ) -> Snooze:
+        """Snooze a rule for a key of an entity: see `Snoozes.begin`. may_lift_hard: whether the actor may snooze hard blocks.
+
+        Raises:
+            NotFound: there is no such rule.
+            Forbidden: it is a hard block, and the actor may not.
+        """
+        self.body(name)
+        versions = by_name(self.rules.versions())[name]
+        if not may_lift_hard and any(each.body.hard for each in versions if each.state != "archived"):
+            raise Forbidden(f"rule {name!r} is a hard block; only who has the right to approve may snooze it")
+        return self.snoozes.begin(name, entity, key, length, who=who, reason=reason)
 
     def requests(self, stage: Stage | None = None) -> list[Request]:
         """Requests, newest first."""
@@ -169,7 +186,9 @@ class RuleAdministration:
         Raises:
             DataError: a line cannot be parsed; nothing was added.
             NotFound: there is no such list.
+            MalformedEvent: it holds snoozes of a rule.
         """
+        refuse_by_hand(name)
         now = self.clock()
         entries = [
             NewEntry(line.value, line.reason or why, line.expires_us)
@@ -183,7 +202,9 @@ class RuleAdministration:
 
         Raises:
             DataError: a value is empty, or too long.
+            MalformedEvent: it holds snoozes of a rule.
         """
+        refuse_by_hand(name)
         tidy = [msgspec.structs.replace(each, value=checked_value(each.value, f"list {name!r}")) for each in entries]
         return self.lists.add(name, tidy, who=who, why=why)
 
@@ -215,7 +236,7 @@ class RuleSource:
     """The rules and lists of a detector for engines that follow them; adopts the detector's file."""
 
     def __init__(self, rules: RuleStore, lists: ListStore, detector: Detector) -> None:
-        self._rules, self._lists = rules, lists
+        self._rules, self._lists, self._detector = rules, lists, detector
         self._members: dict[str, Members] = {}
         adopt(rules, lists, detector)
 
@@ -225,7 +246,8 @@ class RuleSource:
         if found == revision:
             return None
         self._members = self._lists.members(self._members)
-        return RuleSetRevision(found, self._rules.running(), self._members)
+        rules = with_snoozes(self._rules.running(), self._members, self._detector)
+        return RuleSetRevision(found, rules, self._members)
 
 
 def newer_rules(database: Database, detectors: Sequence[Detector]) -> dict[str, NewerRules]:

@@ -142,7 +142,10 @@ def declared_lists(lists: Mapping[str, Declared], folder: Path) -> dict[str, Mem
     Raises:
         DeclarationError: a name, a value or a file cannot be used.
     """
-    return {check_list_name(name): _declared(name, given, folder) for name, given in lists.items()}
+    return {
+        name if isinstance(given, Members) else check_list_name(name): _declared(name, given, folder)
+        for name, given in lists.items()
+    }
 
 
 def _declared(name: str, given: Declared, folder: Path) -> Members:

@@ -30,6 +30,7 @@ class Rule:
             lowers, a hard block is never lowered: it changes nothing for these.
         share: the part of the traffic that it acts on, by default all; elsewhere it only watches: that it would have fired is
             recorded, without effect.
+        unless: an SQL condition under which it does not act where it fires, such as the lists of those for whom it is snoozed.
 
     >>> Rule("amount_spike", "amount_ratio > 3", then="block", reason="{amount_ratio:.1f} times the usual").code
     'amount_spike'
@@ -46,6 +47,7 @@ class Rule:
     hard: bool = False
     share: Share | None = None
     override: bool = False
+    unless: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

@@ -25,7 +25,8 @@ class CompiledRule:
 
     index: of the column in `Batch.x` that is 1 where it fired and acts. watch: of the one that is 1 where it fired, acting or
     not; the same where it acts everywhere. reads: the columns that the condition reads, in the order of its text; values:
-    those and what the reason's template says. about: the column a reason puts first, or None where it reads none.
+    those and what the reason's template says. about: the column a reason puts first, or None where it reads none. unless: the
+    condition under which it does not act where it fired.
     """
 
     rule: Rule
@@ -35,6 +36,7 @@ class CompiledRule:
     about: str | None
     template: Template | None
     watch: int
+    unless: Expression | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +71,17 @@ class CompiledRule:
     @property
     def target(self) -> str:
         """The name of the column that its condition fills."""
-        return ("rule:" if self.rule.share is None else "watch:") + self.name
+        return ("rule:" if self.watch == self.index else "watch:") + self.name
+
+    @property
+    def parts(self) -> list[tuple[Expression, str]]:
+        """What is evaluated of it, with the column for each; `rule:NAME` first holds where it is not to act."""
+        return [(self.expression, self.target), *([] if self.unless is None else [(self.unless, f"rule:{self.name}")])]
+
+    @property
+    def lists(self) -> frozenset[str]:
+        """The lists that it asks."""
+        return self.expression.lists | (frozenset() if self.unless is None else self.unless.lists)
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -97,8 +109,8 @@ class RuleSet:
     """All rules of a detector, checked and compiled into one program.
 
     Every rule gets a boolean column called `rule:NAME` in the layout; `run` fills them (1 fired, 0 did not, NaN unknown
-    because of a null, which counts as not fired). One that acts on a share of the traffic gets `watch:NAME` as well, for
-    where its condition held; `rule:NAME` is where it acted.
+    because of a null, which counts as not fired). One that acts on a share of the traffic, or has exceptions (`unless`), gets
+    `watch:NAME` as well, for where its condition held; `rule:NAME` is where it acted.
 
     scope: the columns that conditions and reasons may read. lists: those that conditions may ask. known: columns that no
     event lacks, for what is said of rules before any has come.
@@ -124,14 +136,12 @@ class RuleSet:
         self.columns: NDArray[np.int64] = np.array([rule.index for rule in self.rules], np.int64)
         settled = [rule for rule in self.rules if not rule.tried]
         self.programs: list[Program] = [
-            assemble([(rule.expression, rule.target) for rule in some], layout, self._lists)
+            assemble([part for rule in some for part in rule.parts], layout, self._lists)
             for some in ([rule for rule in settled if rule.hard is hard] for hard in (True, False))
             if some
         ]
-        self.tried_programs = [
-            (rule, assemble([(rule.expression, rule.target)], layout, self._lists)) for rule in self.rules if rule.tried
-        ]
-        self._shared = [(rule, rule.rule.share, _codes_of(rule.rule, layout)) for rule in self.rules if rule.rule.share]
+        self.tried_programs = [(rule, assemble(rule.parts, layout, self._lists)) for rule in self.rules if rule.tried]
+        self._partial = [(rule, _codes_of(rule.rule, layout)) for rule in self.rules if rule.watch != rule.index]
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -150,9 +160,8 @@ class RuleSet:
             for program in self.programs:
                 program.run(batch)
         finally:
-            for rule, share, column in self._shared:
-                held = batch.x[:, rule.watch] == 1.0
-                batch.x[:, rule.index] = held & share.holds(batch.codes[:, column]) if column is not None else 0.0
+            for rule, column in self._partial:
+                batch.x[:, rule.index] = _acts(rule, column, batch)
         return ran
 
     def with_lists(self, lists: Mapping[str, Members]) -> "RuleSet":
@@ -173,7 +182,7 @@ class RuleSet:
     @property
     def asked(self) -> frozenset[str]:
         """The lists that conditions use."""
-        return frozenset().union(*(rule.expression.lists for rule in self.rules))
+        return frozenset().union(*(rule.lists for rule in self.rules))
 
     @property
     def lists(self) -> str | None:
@@ -186,13 +195,14 @@ class RuleSet:
         parts = []
         for r in self.rules:
             more = [*([r.rule.share] if r.rule.share else []), *(["override"] if r.override else [])]
+            more += [] if r.unless is None else [("unless", r.unless.sql)]
             parts.append(repr((r.name, r.expression.sql, r.action, r.hard, r.code, r.rule.reason, *more)))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     @property
     def texts(self) -> frozenset[str]:
         """The columns whose texts conditions read, so that the batch must hold them."""
-        return frozenset().union(*(rule.expression.texts for rule in self.rules))
+        return frozenset().union(*(expression.texts for rule in self.rules for expression, _ in rule.parts))
 
     @property
     def warnings(self) -> list[str]:
@@ -203,6 +213,16 @@ class RuleSet:
     def findings(self) -> list[Finding]:
         """The findings of the static checks."""
         return check([rule.rule for rule in self.rules], self._scope, known=self._known, lists=self._lists)
+
+
+def _acts(rule: CompiledRule, column: int | None, batch: Batch) -> NDArray[np.bool_]:
+    """Where a rule acts, of the rows on which it fired: those of its share, and not those that `unless` excepts."""
+    acts: NDArray[np.bool_] = batch.x[:, rule.watch] == 1.0
+    if rule.unless is not None:
+        acts &= batch.x[:, rule.index] != 1.0
+    if rule.rule.share is not None:
+        acts &= rule.rule.share.holds(batch.codes[:, column]) if column is not None else False
+    return acts
 
 
 def _attempt(rule: CompiledRule, program: Program, batch: Batch) -> Ran:
@@ -232,8 +252,10 @@ def _compile(rule: Rule, layout: Layout, scope: Mapping[str, Type], lists: Colle
     reads = tuple(dict.fromkeys(node.name for node in names))
     about = next(iter((*numbers, *reads)), None)
     acts = layout.add(f"rule:{rule.name}", Type.BOOLEAN).index
-    watch = acts if rule.share is None else layout.add(f"watch:{rule.name}", Type.BOOLEAN).index
-    return CompiledRule(rule, expression, acts, reads, about, template, watch)
+    unless = parse(rule.unless, scope, place=rule.place, expect=Type.BOOLEAN, lists=lists) if rule.unless else None
+    partial = rule.share is not None or unless is not None
+    watch = layout.add(f"watch:{rule.name}", Type.BOOLEAN).index if partial else acts
+    return CompiledRule(rule, expression, acts, reads, about, template, watch, unless)
 
 
 def _codes_of(rule: Rule, layout: Layout) -> int | None:

@@ -14,6 +14,7 @@ from penstock.governance.challengers import Challengers
 from penstock.governance.feature_activation import feature_store
 from penstock.governance.features import SCHEMA, FeatureStore
 from penstock.governance.rules import RuleStore
+from penstock.governance.snoozes import with_snoozes
 from penstock.governance.stored_detector import adopt, list_store, rule_store, with_active_features
 from penstock.governance.trials import TrialWork
 from penstock.ingest.personal import tokeniser
@@ -95,7 +96,8 @@ def with_stored_rules(detector: Detector, settings: Settings, *, rules: bool = T
             {**detector.lists, **lists.members()},
             with_active_features(database, detector.with_rules([])) if rules else detector,
         )
-        return bare.with_rules(store.running() if rules and store.versions() else detector.rules, lists_)
+        running = store.running() if rules and store.versions() else detector.rules
+        return bare.with_rules(with_snoozes(running, lists_, bare), lists_)
 
 
 def list_at(detector: Detector, settings: Settings) -> Callable[[str, str], Members | None]:
@@ -121,7 +123,8 @@ def with_stored_features_and_lists(detector: Detector, settings: Settings) -> De
     detector = with_stored_features(detector, settings)
     with office_of(settings) as database:
         lists_ = list_store(database, detector).over_time(detector.lists)
-    return detector.with_rules(detector.rules, {**detector.lists, **lists_})
+    lists_ = {**detector.lists, **lists_}
+    return detector.with_rules(with_snoozes(detector.rules, lists_, detector), lists_)
 
 
 def key_kept(detector: Detector, settings: Settings) -> bytes | None:

@@ -55,6 +55,20 @@ def test_what_is_probably_not_meant_is_said_when_a_rule_is_added(ask):
     assert "when: 'amount_ratio > 20' -> 'amount_ratio > 30'" in ask("rules", "show", FILE, "spike").out
 
 
+def test_a_rule_is_snoozed_shown_and_acts_again(ask):
+    ask("rules", "add", FILE, "large", "--when", "amount > 900")
+    said = ask("rules", "snooze", FILE, "large", "customer", "C1", "--for", "2d", "--reason", "travels", "--who", "ann").err
+    assert "large is snoozed for customer C1 until" in said
+    shown = ask("rules", "snoozes", FILE, "large").out
+    assert shown.startswith("customer  C1  until")
+    assert "ann" in shown
+    assert [each["reason"] for each in json.loads(ask("rules", "snoozes", FILE, "large", "--json").out)] == ["travels"]
+    assert "at most 90d" in ask("rules", "snooze", FILE, "large", "customer", "C1", "--for", "1y", fails=2).err
+    assert "acts on customer C1 again" in ask("rules", "unsnooze", FILE, "large", "customer", "C1").err
+    assert "is not snoozed" in ask("rules", "unsnooze", FILE, "large", "customer", "C1", fails=1).err
+    assert ask("rules", "snoozes", FILE, "large").out == ""
+
+
 def test_with_four_eyes_a_promotion_waits_for_another(ask, tmp_path):
     (tmp_path / "penstock.toml").write_text("four_eyes = true\n")
     ask("rules", "add", FILE, "large", "--when", "amount > 900", "--who", "ann")

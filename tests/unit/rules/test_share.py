@@ -122,3 +122,17 @@ def test_what_was_decided_under_other_rules_is_the_same_after_a_restart(tmp_path
     with Engine(declared, data=tmp_path) as engine:
         assert engine.pipeline.state.digest() == digest
         assert engine.decide(payments(1)[0]) == decided
+
+
+@pytest.mark.parametrize("share", [None, Share("customer_id", 0, 50, seed="large")])
+def test_a_rule_does_not_act_on_its_exceptions_and_records_that_it_fired(share):
+    rule = Rule("large", "amount > 100", then="block", share=share, unless="customer_id IN list('snoozed')")
+    declared = detector().with_rules([rule], {"snoozed": [f"C{k}" for k in range(0, 40, 3)]})
+    with Engine(declared) as engine:
+        sent = payments(40) + [{**each, "transaction_id": f"s{k}", "amount": 1.0} for k, each in enumerate(payments(40))]
+        decided = [decision.decision for decision in engine.decide_many(sent)]
+        holds = [True] * 40 if share is None else share.holds(text_codes([f"C{k}" for k in range(40)])).tolist()
+        acts = [held and k % 3 != 0 for k, held in enumerate(holds)]
+        assert decided == ["BLOCK" if act else "APPROVE" for act in acts] + ["APPROVE"] * 40
+        assert stored(engine, "rule_large") == [float(act) for act in acts] + [0.0] * 40
+        assert stored(engine, "watch_large") == [1.0] * 40 + [0.0] * 40

@@ -27,7 +27,8 @@ const ALL = "";
 
 /** Puts a customer, a merchant or another key on a list. */
 export function AddToList({ detector, values, together = false, reason, onClose }: Props) {
-  const lists = useLists(detector).data?.lists.filter((each) => !each.archived) ?? [];
+  const lists =
+    useLists(detector).data?.lists.filter((each) => !each.archived && !each.name.startsWith("snoozed:")) ?? [];
   const work = useWork(detector);
   const [chosen, setChosen] = useState(together ? ALL : (values[0]?.value ?? ""));
   async function add(given: FormData) {

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { FilePlus2, ListPlus } from "lucide-react";
+import { BellOff, FilePlus2, ListPlus } from "lucide-react";
 import { useState } from "react";
 import { useDefinition } from "~/api/definition";
 import { useMay } from "~/session/session";
@@ -7,6 +7,7 @@ import { Button, buttonLook } from "~/ui/Button";
 import { AddToList } from "./AddToList";
 import { CopyLink } from "./CopyLink";
 import { equals } from "./ruleFrom";
+import { SnoozeRule } from "./SnoozeRule";
 
 interface Props {
   entity: string;
@@ -17,7 +18,7 @@ interface Props {
 /** What one can do from the page of a customer, a merchant or another key. */
 export function EntityActions({ entity, keyed, detector }: Props) {
   const may = useMay();
-  const [listing, setListing] = useState(false);
+  const [dialog, setDialog] = useState<"list" | "snooze">();
   const definition = useDefinition(detector).data;
   const fields = definition?.entities.find((each) => each.name === entity)?.fields[0] ?? [];
   const parts = keyed.split("|");
@@ -28,7 +29,7 @@ export function EntityActions({ entity, keyed, detector }: Props) {
   return (
     <>
       {may("author") && fields.length === 1 && (
-        <Button onClick={() => setListing(true)}>
+        <Button onClick={() => setDialog("list")}>
           <ListPlus aria-hidden size={14} /> Add to list…
         </Button>
       )}
@@ -37,13 +38,26 @@ export function EntityActions({ entity, keyed, detector }: Props) {
           <FilePlus2 aria-hidden size={14} /> Write a rule…
         </Link>
       )}
+      {may("author") && fields.length === 1 && (
+        <Button onClick={() => setDialog("snooze")}>
+          <BellOff aria-hidden size={14} /> Snooze a rule…
+        </Button>
+      )}
       <CopyLink />
-      {listing && (
+      {dialog === "list" && (
         <AddToList
           detector={detector}
           values={[{ name: entity, value: keyed }]}
           reason={`from the page of ${entity} ${keyed}`}
-          onClose={() => setListing(false)}
+          onClose={() => setDialog(undefined)}
+        />
+      )}
+      {dialog === "snooze" && (
+        <SnoozeRule
+          detector={detector}
+          values={[{ name: entity, value: keyed }]}
+          reason={`from the page of ${entity} ${keyed}`}
+          onClose={() => setDialog(undefined)}
         />
       )}
     </>

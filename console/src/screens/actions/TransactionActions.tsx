@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { FilePlus2, ListPlus, MessageSquare, Scale } from "lucide-react";
+import { BellOff, FilePlus2, ListPlus, MessageSquare, Scale } from "lucide-react";
 import { useState } from "react";
 import { api, say } from "~/api/client";
 import type { Context, Decision } from "~/api/transactions";
@@ -13,13 +13,14 @@ import { sayDone } from "~/ui/said";
 import { AddToList } from "./AddToList";
 import { CopyLink } from "./CopyLink";
 import { conditionOf } from "./ruleFrom";
+import { SnoozeRule } from "./SnoozeRule";
 
 /** What one can do from a transaction. */
 export function TransactionActions({ decision, context }: { decision: Decision; context: Context | undefined }) {
   const may = useMay();
   const navigate = useNavigate();
   const queries = useQueryClient();
-  const [dialog, setDialog] = useState<"list" | "comment">();
+  const [dialog, setDialog] = useState<"list" | "comment" | "snooze">();
   const { detector, transaction_id } = decision;
   const caseOf = async (note: string | null) => {
     const opened = say(await api.POST("/cases", { body: { transaction_id, detector, note } }));
@@ -47,6 +48,11 @@ export function TransactionActions({ decision, context }: { decision: Decision; 
           <FilePlus2 aria-hidden size={14} /> Write a rule…
         </Link>
       )}
+      {may("author") && values.length > 0 && decision.explanation.rules.length > 0 && (
+        <Button onClick={() => setDialog("snooze")}>
+          <BellOff aria-hidden size={14} /> Snooze a rule…
+        </Button>
+      )}
       {context?.case ? (
         <Link to="/queue" search={{ case: context.case.id }} className={buttonLook()}>
           <Scale aria-hidden size={14} /> Go to case
@@ -67,6 +73,15 @@ export function TransactionActions({ decision, context }: { decision: Decision; 
       {dialog === "list" && (
         <AddToList
           detector={detector}
+          values={values}
+          reason={`transaction ${transaction_id}`}
+          onClose={() => setDialog(undefined)}
+        />
+      )}
+      {dialog === "snooze" && (
+        <SnoozeRule
+          detector={detector}
+          fired={decision.explanation.rules.map((rule) => rule.name)}
           values={values}
           reason={`transaction ${transaction_id}`}
           onClose={() => setDialog(undefined)}

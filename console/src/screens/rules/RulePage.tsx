@@ -11,6 +11,7 @@ import { Lowering } from "./Lowering";
 import { RequestTable } from "./RequestTable";
 import { RuleEditor } from "./RuleEditor";
 import { RuleFigures } from "./RuleFigures";
+import { Snoozes } from "./Snoozes";
 import { StateMark } from "./State";
 import { StepButtons } from "./StepButtons";
 import { nextVersion } from "./steps";
@@ -71,6 +72,7 @@ export function RulePage() {
                   <WhatItSays key={version.version} title={title} version={version} />
                 ))}
               </div>
+              <Snoozes detector={detector} rule={name} />
               <Versions detector={detector} versions={found.versions} next={nextVersion(found.rule)?.version} />
               {found.requests.length > 0 && (
                 <Panel title="Requests" about="What was asked of others, and what came of it." flush>

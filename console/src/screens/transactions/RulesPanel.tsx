@@ -1,15 +1,16 @@
 import { Link } from "@tanstack/react-router";
-import type { Decision } from "~/api/transactions";
+import type { Context, Decision } from "~/api/transactions";
 import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
+import { Time } from "~/ui/Time";
 import { value, words } from "~/words/numbers";
 
 /** The rules that fired, what they asked for, and the values that they read. */
-export function RulesPanel({ decision }: { decision: Decision }) {
+export function RulesPanel({ decision, snoozed = [] }: { decision: Decision; snoozed?: Context["snoozed"] }) {
   const rules = decision.explanation.rules;
   return (
     <Panel title="Rules that fired">
-      {rules.length === 0 && <p className="text-soft">None: the score decided.</p>}
+      {rules.length + snoozed.length === 0 && <p className="text-soft">None: the score decided.</p>}
       <ul aria-label="Rules that fired" className="flex flex-col gap-3">
         {rules.map((rule) => (
           <li key={rule.name}>
@@ -30,6 +31,13 @@ export function RulesPanel({ decision }: { decision: Decision }) {
                 </span>
               ))}
             </p>
+          </li>
+        ))}
+        {snoozed.map(({ rule, entity, key, by, reason, until }) => (
+          <li key={`${rule} ${entity}`}>
+            <span className="font-medium font-mono">{rule}</span> fired and did not act: {by} snoozed it for{" "}
+            {words(entity)} {key} until <Time at={until} form="full" />
+            {reason && `: ${reason}`}
           </li>
         ))}
       </ul>

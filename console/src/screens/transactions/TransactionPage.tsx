@@ -56,7 +56,7 @@ function Decided({ decision, context }: { decision: Decision; context: ReturnTyp
       <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-2">
         <div className="grid min-w-0 gap-4">
           <ReasonsPanel decision={decision} />
-          <RulesPanel decision={decision} />
+          <RulesPanel decision={decision} snoozed={context.data?.snoozed} />
           {context.data ? <VerdictPanel of={context.data} /> : <Waiting height={110} />}
         </div>
         <ContributionsPanel decision={decision} features={features} />

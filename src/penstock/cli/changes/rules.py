@@ -18,9 +18,11 @@ from penstock.cli.changes.lifecycle import (
     say_done,
     show_version,
     show_versions,
+    since,
     text_of,
+    with_who,
 )
-from penstock.cli.options import as_json, detector_argument, guard_options, print_json, read_guards, say, settings
+from penstock.cli.options import as_json, detector_argument, guard_options, print_json, read_guards, say, settings, show_table
 
 if TYPE_CHECKING:
     from penstock.governance.administration import RuleAdministration
@@ -201,6 +203,52 @@ _STEPS: tuple[tuple[str, Literal["none", "optional", "required"], str], ...] = (
 )
 for _verb, _takes, _summary in _STEPS:
     add_step(command, _verb, "rule", _summary, _step(_verb), version=_takes)
+
+
+@command.command()
+@detector_argument
+@_name
+@click.argument("entity")
+@click.argument("key")
+@click.option("--for", "lasts", metavar="DURATION", default="7d", show_default=True, help="How long; at most 90d.")
+@click.option("--reason", default="", metavar="TEXT", help="Why.")
+@with_who
+@settings("data", "office")
+def snooze(detector: str, rule: str, entity: str, key: str, lasts: str, reason: str, who: str, **flags: Any) -> None:
+    """Snooze a rule for one customer: it records where it fires, and does not act."""
+    with open_administration(detector, flags) as found:
+        done = found.snooze(rule, entity, key, lasts, who=who, reason=reason)
+    say(f"{rule} is snoozed for {entity} {done.key} until {since(done.until_us)}")
+
+
+@command.command()
+@detector_argument
+@_name
+@click.argument("entity")
+@click.argument("key")
+@as_changer
+@settings("data", "office")
+def unsnooze(detector: str, rule: str, entity: str, key: str, who: str, why: str, **flags: Any) -> None:
+    """Let a rule act on a customer again."""
+    with open_administration(detector, flags) as found:
+        found.snoozes.end(rule, entity, key, who=who, why=why)
+    say(f"{rule} acts on {entity} {key} again")
+
+
+@command.command()
+@detector_argument
+@_name
+@settings("data", "office")
+@as_json
+def snoozes(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
+    """The customers for whom a rule is snoozed, by whom, and until when."""
+    with open_administration(detector, flags) as found:
+        found.body(rule)
+        snoozed = found.snoozes.of(rule)
+    if as_json:
+        print_json(snoozed)
+        return
+    show_table((each.entity, each.key, f"until {since(each.until_us)}", each.by, each.reason) for each in snoozed)
 
 
 command.add_command(approvals)

@@ -208,7 +208,7 @@ def _forms(admin: RuleAdministration) -> list[ListForm]:
     counts, pending = admin.lists.counts(), admin.requests("pending")
     asking: dict[str, list[str]] = {}
     for rule in admin.now().plan.rules:
-        for each in rule.expression.lists:
+        for each in rule.lists:
             asking.setdefault(each, []).append(rule.name)
     return [list_form(kept, counts, asking, pending) for kept in admin.lists.versions()]
 

@@ -99,7 +99,42 @@ class GiveReason(msgspec.Struct, forbid_unknown_fields=True):
     note: Note = ""
 
 
+class NewSnooze(msgspec.Struct, forbid_unknown_fields=True):
+    """A key of an entity on which a rule is not to act for a time."""
+
+    entity: Annotated[str, Meta(min_length=1, max_length=200, description="What the key identifies, such as `customer`.")]
+    key: Annotated[str, Meta(min_length=1, max_length=500, description="A personal one as its token, or in clear.")]
+    lasts: Annotated[str, Meta(max_length=20, description="How long, such as `12h` or `7d`; at most 90 days.")] = "7d"
+    reason: Note = ""
+
+
+class EndSnooze(msgspec.Struct, forbid_unknown_fields=True):
+    """A key of an entity on which a rule is to act again."""
+
+    entity: Annotated[str, Meta(min_length=1, max_length=200)]
+    key: Annotated[str, Meta(min_length=1, max_length=500)]
+    note: Note = ""
+
+
 # ---------------------------------------------------------------- answers
+
+
+class SnoozeForm(msgspec.Struct):
+    """A rule that does not act on a key for a time."""
+
+    rule: str
+    entity: Annotated[str, Meta(description="What the key identifies.")]
+    key: Annotated[str, Meta(description="A personal one as its token.")]
+    by: Annotated[str, Meta(description="Who snoozed it.")]
+    reason: str
+    since: Annotated[str, Meta(description="When it was snoozed.")]
+    until: Annotated[str, Meta(description="From when the rule acts again.")]
+
+
+class SnoozeList(msgspec.Struct):
+    """The snoozes of a rule in force, those that end first at the top."""
+
+    snoozes: list[SnoozeForm]
 
 
 class VersionInfo(msgspec.Struct, kw_only=True):

@@ -23,11 +23,13 @@ from penstock.service.changes.administration import FIRES_DAYS, Administration
 from penstock.service.changes.backtests import BacktestRequest, Backtests
 from penstock.service.changes.rule_schemas import (
     AskForRule,
+    EndSnooze,
     EventTested,
     FindingForm,
     GiveReason,
     LoweringForm,
     NewRule,
+    NewSnooze,
     PromoteRule,
     RequestForm,
     RolloutRule,
@@ -38,6 +40,8 @@ from penstock.service.changes.rule_schemas import (
     RulesImported,
     RuleTested,
     ShadowRule,
+    SnoozeForm,
+    SnoozeList,
     TryCondition,
     rule_form,
     version_form,
@@ -312,3 +316,37 @@ async def archive_rule(
     """Archive a rule: no version acts or runs in shadow any more."""
     admin, given = administration.of(name), await body
     return await _changed(administration, name, rule, partial(admin.rules.archive, rule, who=who(request), why=given.note))
+
+
+@route("GET", "/detectors/{name}/rules/{rule}/snoozes", Right.READ, refuses=(404,))
+async def list_snoozes(administration: Administration, /, name: str, rule: str) -> SnoozeList:
+    """The keys on which a rule does not act for now: who snoozed it, why, and until when."""
+    return await administration.look(lambda: _snoozes(administration, name, rule))
+
+
+@route("POST", "/detectors/{name}/rules/{rule}/snoozes", Right.AUTHOR | Right.APPROVE, refuses=(403, *CHANGING), status=201)
+async def snooze_rule(
+    administration: Administration, /, name: str, rule: str, request: Request, body: Body[NewSnooze]
+) -> SnoozeForm:
+    """Snooze a rule for one key: it records where it fires, and does not act; a hard block only by who may approve (403)."""
+    admin, given = administration.of(name), await body
+    by: dict[str, Any] = {"who": who(request), "reason": given.reason, "may_lift_hard": may(request, Right.APPROVE)}
+    snooze = partial(admin.snooze, rule, given.entity, given.key, given.lasts, **by)
+    return filled(SnoozeForm, await administration.change(name, snooze))
+
+
+@route("POST", "/detectors/{name}/rules/{rule}/snoozes/end", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
+async def end_snooze(
+    administration: Administration, /, name: str, rule: str, request: Request, body: Body[EndSnooze]
+) -> SnoozeList:
+    """Let a rule act on a key again."""
+    admin, given = administration.of(name), await body
+    await administration.change(
+        name, partial(admin.snoozes.end, rule, given.entity, given.key, who=who(request), why=given.note)
+    )
+    return await administration.look(lambda: _snoozes(administration, name, rule))
+
+
+def _snoozes(administration: Administration, name: str, rule: str) -> SnoozeList:
+    _known(administration, name, rule)
+    return SnoozeList([filled(SnoozeForm, each) for each in administration.of(name).snoozes.of(rule)])

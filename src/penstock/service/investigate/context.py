@@ -1,7 +1,7 @@
 """`GET /context/{id}`: the context of a transaction: labels, case, keys, places and neighbouring transactions."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -14,11 +14,15 @@ from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow
+from penstock.engine.records import revisions_of
 from penstock.engine.summaries import HeadlineReader
 from penstock.errors import DeclarationError, MalformedEvent, NotFound
+from penstock.governance.snoozes import SNOOZED, Snoozes
 from penstock.identity.roles import Actor, Right
 from penstock.ledger import Label
 from penstock.messages import Action, NamedField, Record, Type
+from penstock.service.changes.administration import Administration
+from penstock.service.changes.rule_schemas import SnoozeForm
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import printable
@@ -117,6 +121,8 @@ class TransactionContext(msgspec.Struct):
     case: Annotated[CaseForm | None, Meta(description="Its case; null where it has none.")]
     entities: Annotated[list[ContextEntity], Meta(description="Its keys, in the order of declaration.")]
     places: Annotated[list[Place], Meta(description="Its places; none where the detector has no coordinates.")]
+    snoozed: Annotated[list[SnoozeForm], Meta(description="Rules that fired and did not act, since they were snoozed for a "
+                                                           "key of it.")]  # fmt: skip
     timeline: Annotated[Timeline | None, Meta(description="Its neighbours; null where it has no key.")]
     counted: Annotated[LookedThrough, Meta(description="Over which decisions was looked for keys and neighbours.")]
 
@@ -127,8 +133,17 @@ States = Mapping[tuple[str, str], dict[str, Any] | None]
 class _Around:
     """The context of a transaction of one detector, for one actor."""
 
-    def __init__(self, served: ServedDetector, engine: Engine, cases: Cases | None, personal: Unmasking, actor: Actor) -> None:
+    def __init__(
+        self,
+        served: ServedDetector,
+        engine: Engine,
+        cases: Cases | None,
+        personal: Unmasking,
+        actor: Actor,
+        snoozes: Snoozes | None = None,
+    ) -> None:
         self._served, self._engine, self._cases, self._personal, self._actor = served, engine, cases, personal, actor
+        self._snoozes = snoozes
         self._places = coordinates(engine)
         self._records = Records(engine)
 
@@ -176,6 +191,7 @@ class _Around:
                 case=self._case(transaction_id),
                 entities=[self._entity(key, of_keys[key], states, truth, hidden) for key in keys],
                 places=self._where(record, row),
+                snoozed=self._snoozed(record, row, keys),
                 timeline=self._timeline(keys[0], of_keys[keys[0]], window, record.first_seq + row, truth) if keys else None,
                 counted=looked_through(window),
             )
@@ -196,6 +212,16 @@ class _Around:
             return None
         found = case_of(self._cases.database, self._served.name, transaction_id)
         return None if found is None else case_form(self._cases.case(found))
+
+    def _snoozed(self, record: Record, row: int, keys: Sequence[EventKey]) -> list[SnoozeForm]:
+        """The rules that fired and did not act, since they were snoozed for one of these keys."""
+        revisions = revisions_of(record)
+        if self._snoozes is None or not any(name.startswith(SNOOZED) for name in revisions):
+            return []
+        held, arrived_us = {(key.entity, key.key) for key in keys}, int(record.arrived_us[row])
+        rules = self._engine.queries.held_back(record, row)
+        found = [each for rule in rules for each in self._snoozes.at(rule, held, revisions, arrived_us)]
+        return [filled(SnoozeForm, each) for each in found]
 
     def _entity(
         self, key: EventKey, chunk: Chunk, states: States, truth: Mapping[int, bool], hidden: Mapping[str, str | None]
@@ -310,6 +336,7 @@ async def get_transaction_context(
     router: DetectorRouter,
     cases: Cases | None,
     personal: Unmasking,
+    administration: Administration | None,
     /,
     transaction_id: str,
     request: Request,
@@ -317,6 +344,7 @@ async def get_transaction_context(
 ) -> bytes:
     """The context of a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
     served, engine = found_at(router, detector, printable(transaction_id))
-    around = _Around(served, engine, cases, personal, actor_of(request))
+    snoozes = None if administration is None else administration.snoozes(served.name)
+    around = _Around(served, engine, cases, personal, actor_of(request), snoozes)
     states = around.states(printable(transaction_id))  # state is read on the thread that decides
     return await asyncio.to_thread(around.context, printable(transaction_id), states)
