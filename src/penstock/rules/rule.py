@@ -30,7 +30,7 @@ class Rule:
             lowers, a hard block is never lowered: it changes nothing for these.
         share: the part of the traffic that it acts on, by default all; elsewhere it only watches: that it would have fired is
             recorded, without effect.
-        unless: an SQL condition under which it does not act where it fires, such as the lists of those for whom it is snoozed.
+        unless: set by snoozes alone: the condition under which it does not act where it fires. Write exceptions into `when`.
 
     >>> Rule("amount_spike", "amount_ratio > 3", then="block", reason="{amount_ratio:.1f} times the usual").code
     'amount_spike'

@@ -134,7 +134,7 @@ class SnoozeForm(msgspec.Struct):
 class SnoozeList(msgspec.Struct):
     """The snoozes of a rule in force, those that end first at the top."""
 
-    snoozes: list[SnoozeForm]
+    snoozes: Annotated[list[SnoozeForm], Meta(description="By whom, why, and until when.")]
 
 
 class VersionInfo(msgspec.Struct, kw_only=True):

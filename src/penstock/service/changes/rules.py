@@ -325,7 +325,7 @@ async def list_snoozes(administration: Administration, /, name: str, rule: str) 
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/snoozes", Right.AUTHOR | Right.APPROVE, refuses=(403, *CHANGING), status=201)
-async def snooze_rule(
+async def create_snooze(
     administration: Administration, /, name: str, rule: str, request: Request, body: Body[NewSnooze]
 ) -> SnoozeForm:
     """Snooze a rule for one key: it records where it fires, and does not act; a hard block only by who may approve (403)."""
@@ -336,7 +336,7 @@ async def snooze_rule(
 
 
 @route("POST", "/detectors/{name}/rules/{rule}/snoozes/end", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
-async def end_snooze(
+async def remove_snooze(
     administration: Administration, /, name: str, rule: str, request: Request, body: Body[EndSnooze]
 ) -> SnoozeList:
     """Let a rule act on a key again."""
