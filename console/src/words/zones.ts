@@ -92,7 +92,7 @@ export function localInput(at: string | null | undefined): string | undefined {
 }
 
 /** How far the zone's clocks are ahead of UTC at an instant. */
-function offsetMs(at: Date): number {
+export function offsetMs(at: Date): number {
   const [day, month, year, hour, minute] = formatted(at, {
     year: "numeric",
     month: "2-digit",

@@ -6,7 +6,7 @@ import { Failed, Waiting } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { count, money, percent } from "~/words/numbers";
-import { zone } from "~/words/times";
+import { offsetMs, zone } from "~/words/zones";
 
 const HEIGHT = 170;
 const LEGEND = [
@@ -148,7 +148,7 @@ function short(edge: number): string {
 
 /** Minutes of the viewer's zone ahead of UTC. */
 function offset(): number {
-  return -new Date().getTimezoneOffset();
+  return offsetMs(new Date()) / 60_000;
 }
 
 function zoneOf(): string {

@@ -3,7 +3,8 @@ import { bytes } from "~/screens/features/bytes";
 import { Figure, Figures } from "~/ui/Figure";
 import { Panel } from "~/ui/Panel";
 import { percent } from "~/words/numbers";
-import { duration, inFull, moment, zone } from "~/words/times";
+import { duration, inFull, moment } from "~/words/times";
+import { zone } from "~/words/zones";
 
 type Process = Schemas["ProcessForm"];
 type Step = Schemas["HealthStep"];
