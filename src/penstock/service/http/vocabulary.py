@@ -183,6 +183,7 @@ MEANINGS: dict[str, str] = {
     "older": "A day or older.",
     "oldest_age_s": "Seconds since the oldest was opened; null where there is none.",
     "oldest_at": "When the oldest was opened; null where there is none.",
+    "operator": "How the column is compared with the values.",
     "opened_at": "When the case was opened.",
     "opinion": "The second opinion that is asked for; null where none is.",
     "origin": "How it came here: `review`, `sample` or `manual`.",
