@@ -54,6 +54,7 @@ from penstock.service.operations.quarantine import Quarantine, Resubmission
 from penstock.service.operations.reports import Reports
 from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import RiskProfiles
+from penstock.service.records.snoozes import SnoozesByDetector
 from penstock.service.records.verification import Verifying
 from penstock.service.routes import LIMITED, ROUTES, TABLE
 from penstock.webhooks.delivery import Webhooks
@@ -294,6 +295,7 @@ class _Composition:
         router, given, operating = self.router, self.given, self.given.operating
         found = [router, self.settings, self.live, self.unmasking, self.replays, self.backtests, self.verifying, self.drifting]
         found += [Console(preparation=given.preparation), Insights(router, self.cases), RiskProfiles(router)]
+        found.append(SnoozesByDetector(given.administrations or {}))
         found += [
             given.access,
             given.traffic,

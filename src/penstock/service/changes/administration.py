@@ -13,7 +13,6 @@ from penstock.governance.administration import RuleAdministration
 from penstock.governance.approvals import ApprovalService, Approve
 from penstock.governance.challengers import Challengers
 from penstock.governance.feature_activation import FeatureActivation
-from penstock.governance.snoozes import Snoozes
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest.fires import Fires, fires
 from penstock.service.changes.followers import FollowerTask
@@ -66,10 +65,6 @@ class Administration:
         if name not in self._admins:
             raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._admins)}")
         return self._admins[name]
-
-    def snoozes(self, name: str) -> Snoozes | None:
-        """The snoozes of a detector's rules; None if its rules are not administered here."""
-        return self._admins[name].snoozes if name in self._admins else None
 
     def approving(self, name: str) -> ApprovalService:
         """Approves and rejects the requests of a detector, those about models and features included.

@@ -17,6 +17,7 @@ from penstock.rules.checks import Finding
 from penstock.rules.comparisons import Comparisons
 from penstock.service.http.computed import Computed
 from penstock.service.http.requests import filled
+from penstock.service.records.snoozes import SnoozeForm
 
 Note = Annotated[str, Meta(max_length=2000)]
 Name = Annotated[str, Meta(min_length=1, max_length=63)]
@@ -117,18 +118,6 @@ class EndSnooze(msgspec.Struct, forbid_unknown_fields=True):
 
 
 # ---------------------------------------------------------------- answers
-
-
-class SnoozeForm(msgspec.Struct):
-    """A rule that does not act on a key for a time."""
-
-    rule: str
-    entity: Annotated[str, Meta(description="What the key identifies.")]
-    key: Annotated[str, Meta(description="A personal one as its token.")]
-    by: Annotated[str, Meta(description="Who snoozed it.")]
-    reason: str
-    since: Annotated[str, Meta(description="When it was snoozed.")]
-    until: Annotated[str, Meta(description="From when the rule acts again.")]
 
 
 class SnoozeList(msgspec.Struct):

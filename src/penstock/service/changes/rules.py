@@ -40,7 +40,6 @@ from penstock.service.changes.rule_schemas import (
     RulesImported,
     RuleTested,
     ShadowRule,
-    SnoozeForm,
     SnoozeList,
     TryCondition,
     rule_form,
@@ -51,6 +50,7 @@ from penstock.service.http.operation import refusal, text_content
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import filled, json_answer, may, text, who
 from penstock.service.http.route import CHANGING, Body, Routes
+from penstock.service.records.snoozes import SnoozeForm
 
 Done = StoredRule | approvals.Request
 """A version with a new state, or a request that waits for another person."""

@@ -21,8 +21,6 @@ from penstock.governance.snoozes import SNOOZED, Snoozes
 from penstock.identity.roles import Actor, Right
 from penstock.ledger import Label
 from penstock.messages import Action, NamedField, Record, Type
-from penstock.service.changes.administration import Administration
-from penstock.service.changes.rule_schemas import SnoozeForm
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.problems import printable
@@ -43,6 +41,7 @@ from penstock.service.investigate.keys import (
 )
 from penstock.service.records.personal import Unmasking
 from penstock.service.records.profiles import KeyDecisions, KnownLabel, LookedThrough
+from penstock.service.records.snoozes import SnoozeForm, SnoozesByDetector
 from penstock.service.records.verification import found_at
 
 AROUND = 20
@@ -336,7 +335,7 @@ async def get_transaction_context(
     router: DetectorRouter,
     cases: Cases | None,
     personal: Unmasking,
-    administration: Administration | None,
+    snoozes: SnoozesByDetector,
     /,
     transaction_id: str,
     request: Request,
@@ -344,7 +343,6 @@ async def get_transaction_context(
 ) -> bytes:
     """The context of a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
     served, engine = found_at(router, detector, printable(transaction_id))
-    snoozes = None if administration is None else administration.snoozes(served.name)
-    around = _Around(served, engine, cases, personal, actor_of(request), snoozes)
+    around = _Around(served, engine, cases, personal, actor_of(request), snoozes.of(served.name))
     states = around.states(printable(transaction_id))  # state is read on the thread that decides
     return await asyncio.to_thread(around.context, printable(transaction_id), states)
