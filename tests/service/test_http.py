@@ -521,6 +521,7 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/ready",
         "/metrics",
         "/session",
+        "/session/password",
         "/detectors/{name}/backtest",
         "/detectors/{name}/erasures",
         "/labels/csv",

@@ -15,7 +15,7 @@ from penstock.expressions import Members
 from penstock.governance.approvals import Approvals, ApprovalService, Approve, Request, Stage
 from penstock.governance.lists import ListStore, NewEntry, Outcome
 from penstock.governance.rules import RuleBody, RuleStore, StoredRule
-from penstock.governance.snoozes import Snooze, Snoozes, refuse_by_hand, with_snoozes
+from penstock.governance.snoozes import SNOOZED, Snooze, Snoozes, refuse_by_hand, with_snoozes
 from penstock.governance.stored_detector import RuleChecker, adopt, list_store, rule_store, with_active_features
 from penstock.governance.versions import by_name
 from penstock.rules import NewerRules, RuleSetRevision
@@ -246,7 +246,9 @@ class RuleSource:
         if found == revision:
             return None
         self._members = self._lists.members(self._members)
-        rules = with_snoozes(self._rules.running(), self._members, self._detector)
+        rules = self._rules.running()
+        if snoozed := [name for name in self._members if name.startswith(SNOOZED)]:
+            rules = with_snoozes(rules, snoozed, self._detector)
         return RuleSetRevision(found, rules, self._members)
 
 
