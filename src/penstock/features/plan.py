@@ -321,9 +321,9 @@ class _Compiler:
         return column, total_words, sequence
 
     def _lay_guesses(self, rows: list[list[int]], word: int) -> int:
-        """Give every quantile its word of the row; it is a cache, as cursors and counters are."""
+        """Give everything that scans a word of the row for the next time; it is a cache, as cursors and counters are."""
         for row in rows:
-            if row[k.F_OP] == k.QUANTILE:
+            if k.QUANTILE <= row[k.F_OP] <= k.ENTROPY:
                 row[k.F_COUNTER] = word
                 word += 1
         return word

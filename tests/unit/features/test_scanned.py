@@ -1,6 +1,7 @@
 """Quantiles, frequencies and sessions through a whole detector."""
 
 import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock import Detector, Entity, replay
-from penstock.features.kernel.aggregates.frequencies import empty_tally
+from penstock.features.kernel.aggregates.frequencies import empty_tally, frequencies
 from penstock.features.kernel.aggregates.quantiles import quantile
 from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, approx_quantile, count_in
 from penstock.features.kernel.extremes import ordered
-from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, SKETCH_WORDS, T_LOG
+from penstock.features.kernel.aggregates.frequencies import empty_tally, frequencies
+from penstock.features.kernel.aggregates.quantiles import quantile
+from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, approx_quantile, count_in
+from penstock.features.kernel.extremes import ordered
+from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, SKETCH_WORDS, T_LOG, T_WIDTH
 
 
 class Payment(msgspec.Struct):
@@ -134,3 +139,35 @@ def test_values_out_of_range_count_as_the_nearest_that_is_in_it() -> None:
     found = [approx_quantile(row, AT, MISSING, rank) for rank in range(0, RANKS + 1, RANKS // 4)]
     assert found == pytest.approx([-1.7e13, -1.7e13, 0.0, 1.7e13, 1.7e13], rel=0.02)
     assert math.isnan(approx_quantile(_row_of([]), AT, MISSING, RANKS // 2))
+
+
+def test_frequencies_are_the_same_whatever_was_counted_before() -> None:
+    """More keys than tables, in turns, with windows that grow, shrink and go back, and entries without a value."""
+    rng = np.random.default_rng(3)
+    most, size = 200, 512
+    tally = empty_tally(most).reshape(-1)
+    rings = []
+    for share in np.linspace(0.3, 1, 24):
+        ring, held = np.zeros((size, 3), np.int64), 0
+        for n in range(size):
+            word = int(rng.zipf(1.3) % 300) if rng.random() < share else MISSING
+            held += word != MISSING
+            ring[n] = [n, word, held]
+        rings.append(ring)
+    turns, lows, highs = [0] * len(rings), [1] * len(rings), [100] * len(rings)
+    for _ in range(3_000):
+        key = int(rng.integers(0, 3 if rng.random() < 0.5 else len(rings)))
+        highs[key] = min(
+            size, max(2, highs[key] + int(rng.integers(-3, 8)) if rng.random() < 0.95 else int(rng.integers(2, size)))
+        )
+        lows[key] = min(highs[key], max(1, highs[key] - 150 - int(rng.integers(0, 150))))
+        ring, current = rings[key], MISSING if rng.random() < 0.3 else int(rng.integers(0, 300))
+        at = (np.uint64(3), 1, 2, 0, size - 1, 1, lows[key], highs[key])
+        top, highest, total, spread, turns[key] = frequencies(ring.reshape(-1), *at, current, most, tally, turns[key], True)
+        seen = [int(word) for word in ring[lows[key] : highs[key], 1] if word != MISSING]
+        seen = [*seen, *([current] if current != MISSING else [])][-most:]
+        counted = Counter(seen)
+        expected = max(counted.values(), default=0)
+        assert (highest, total) == (expected, len(seen))
+        assert top == next((word for word in reversed(seen) if counted[word] == expected), MISSING)
+        assert spread == sum(int(tally[times * T_WIDTH + T_LOG]) for times in counted.values())

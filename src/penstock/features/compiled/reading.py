@@ -220,12 +220,11 @@ class Reading:
 
     def _scanned_feature(self, r: int, f: int, line: np.ndarray, target: str) -> list[str]:
         op, c, kept = int(line[k.F_OP]), int(line[k.F_SOURCE]), int(line[k.F_COUNTER])
-        channel, last = self.plan.channels[c], f"rows[row + U({kept})]" if kept >= 0 else "MISSING"
-        window = f"ring{r}, mask{r}, max(c{line[k.F_LOW]}_{r}, first{r}), c{line[k.F_HIGH]}_{r}"
+        channel, last = self.plan.channels[c], f"rows[row + U({kept})]"
+        window = f"ring{r}, mask{r}, first{r}, max(c{line[k.F_LOW]}_{r}, first{r}), c{line[k.F_HIGH]}_{r}"
         current = f"e{c}" if line[k.F_CURRENT] else "MISSING"
         args = f"{channel[k.C_VALUE]}, {channel[k.C_COUNT]}, {window}, {current}, most{f}, rank{f}, {last}"
-        found = [f"number, word = scan({op}, ring, W, {args}, S.tally)"]
-        found += [f"{last} = word"] if kept >= 0 else []
+        found = [f"number, word, {last} = scan({op}, ring, W, {args}, S.tally)"]
         if line[k.F_TEXT] == 1:
             return [*found, f"codes[texts + text{f}] = word if word != MISSING else 0"]
         return [*found, f"{target} = number"]

@@ -45,6 +45,7 @@ from penstock.features.kernel.words import (
     VALUE_SHIFT,
     VALUE_TOP,
 )
+from penstock.features.kernel.writing import forget_turns
 from penstock.jit import njit
 
 ABSENT = np.int64(-(2**62))
@@ -171,6 +172,7 @@ def bring_keys(P, S, order, start, rows, ring, packed):
         for word in range(row.shape[0]):
             row[word] = source[word]
         row[SLOT] = slot
+        forget_turns(P, row)
         S.meta[SLOTS] += 1
         place_key(S, row[KEY], slot)
         if row[RING] == NO_RING:

@@ -279,9 +279,8 @@ def _scanned(P, S, row, line, exact_values, numbers, codes):
     ring, width, mask = S.ring.reshape(-1), np.uint64(S.ring.shape[1]), (np.int64(1) << row[LOG2]) - 1
     low, high = max(row[CURSORS + line[F_LOW]], row[FIRST]), row[CURSORS + line[F_HIGH]]
     current = exact_values[line[F_SOURCE]] if line[F_CURRENT] else MISSING
-    window = (row[RING], mask, low, high)
-    last = row[kept] if kept >= 0 else MISSING
-    number, word = scan(
+    window = (row[RING], mask, row[FIRST], low, high)
+    number, word, row[kept] = scan(
         op,
         ring,
         width,
@@ -291,11 +290,9 @@ def _scanned(P, S, row, line, exact_values, numbers, codes):
         current,
         line[F_MOST],
         line[F_RANK],
-        last,
+        row[kept],
         S.tally.reshape(-1),
     )
-    if kept >= 0:
-        row[kept] = word
     if line[F_TEXT]:
         codes[np.uint64(line[F_OUT])] = word if word != MISSING else 0
     else:

@@ -70,9 +70,10 @@ the row remembers."""
 F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_SPAN, F_MOST, F_RANK, F_WIDTH = range(
     14
 )
-"""F_COUNTER: the counter, extreme or session that is read; of a quantile the word of the row that holds its last answer, from
-which the search begins, of an approximate one that at which its sketch begins. F_MOST: how many values are scanned; F_RANK:
-which quantile, in units of RANKS."""
+"""F_COUNTER: the counter, extreme or session that is read; of what scans the word of the row that holds what it keeps for the
+next time (a quantile its last answer, from which the search begins; a frequency the turn in which it counted); of an
+approximate quantile the word at which its sketch begins. F_MOST: how many values are scanned; F_RANK: which quantile, in units
+of RANKS."""
 G_ROLE, G_LOW, G_HIGH, G_SOURCE, G_CURRENT, G_COUNT, G_SUM, G_SQUARES, G_WIDTH = range(9)
 """A span: one channel within one window, which any number of features read. G_COUNT, G_SUM, G_SQUARES: the channel's
 columns in a ring entry (-1: none; positions are counts)."""
@@ -95,8 +96,12 @@ SKETCH_MIDDLE, SKETCH_GROUP = 2048, 64
 SKETCH_WORDS = 2 * SKETCH_MIDDLE // SKETCH_GROUP + SKETCH_MIDDLE
 """Words of a sketch in a row: sums of SKETCH_GROUP buckets each, then its buckets, two in a word. SKETCH_MIDDLE: that of 0."""
 T_WORD, T_COUNT, T_TURN, T_LOG, T_WIDTH = range(5)
-"""Columns of `State.tally`: a value, how often it was counted, in which turn; and n * log2(n) of the line's number n, in
-2^-LOG_BITS."""
+T_TIMES = T_LOG
+"""Columns of the tables of `State.tally`: a value, how often it was counted, in which turn; and by the line's number n: in the
+first table n * log2(n) in 2^-LOG_BITS, in the others how many values were counted n times."""
+T_FREE, T_HIGHEST, _, T_SPREAD, T_START, T_END = range(6)
+"""Words after the lines of a table, its T_TURN among them: how many lines may still be taken, how often the most frequent value
+was counted, the sum of n * log2(n), and which positions were counted. Of the first table: a salt, and the newest turn."""
 LOG_BITS = 32
 LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH = range(7)
 """Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""

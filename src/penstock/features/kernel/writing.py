@@ -24,6 +24,9 @@ from penstock.features.kernel.words import (
     D_RING,
     D_ROLES,
     END,
+    ENTROPY,
+    F_COUNTER,
+    F_OP,
     FIRST,
     FIRST_TIME,
     FIRST_WORD,
@@ -44,6 +47,7 @@ from penstock.features.kernel.words import (
     LATE,
     LOG2,
     MISSING,
+    MODE,
     NEWEST,
     NO_RING,
     OVERFLOWED,
@@ -236,8 +240,17 @@ def _continue_sessions(P, S, row, position):
 
 
 @njit(_nrt=False, error_model="numpy")
+def forget_turns(P, row):
+    """What was counted in `State.tally` of this row is no longer what stands in its ring, or not in this state."""
+    for f in range(P.features.shape[0]):
+        if MODE <= P.features[f, F_OP] <= ENTROPY:
+            row[P.features[f, F_COUNTER]] = 0
+
+
+@njit(_nrt=False, error_model="numpy")
 def _recount(P, S, row, position):
     """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
+    forget_turns(P, row)
     for c in range(P.offsets.shape[0]):
         if row[CURSORS + c] > position:
             row[CURSORS + c] += 1
