@@ -163,6 +163,7 @@ def test_frequencies_are_the_same_whatever_was_counted_before() -> None:
         ring, current = rings[key], MISSING if rng.random() < 0.3 else int(rng.integers(0, 300))
         at = (np.uint64(3), 1, 2, 0, size - 1, 1, lows[key], highs[key])
         top, highest, total, spread, turns[key] = frequencies(ring.reshape(-1), *at, current, most, tally, turns[key], True)
+        turns[key] *= -1 if rng.random() < 0.1 else 1
         seen = [int(word) for word in ring[lows[key] : highs[key], 1] if word != MISSING]
         seen = [*seen, *([current] if current != MISSING else [])][-most:]
         counted = Counter(seen)

@@ -172,7 +172,7 @@ def bring_keys(P, S, order, start, rows, ring, packed):
         for word in range(row.shape[0]):
             row[word] = source[word]
         row[SLOT] = slot
-        forget_turns(P, row)
+        forget_turns(P, row, True)
         S.meta[SLOTS] += 1
         place_key(S, row[KEY], slot)
         if row[RING] == NO_RING:

@@ -99,9 +99,10 @@ T_WORD, T_COUNT, T_TURN, T_LOG, T_WIDTH = range(5)
 T_TIMES = T_LOG
 """Columns of the tables of `State.tally`: a value, how often it was counted, in which turn; and by the line's number n: in the
 first table n * log2(n) in 2^-LOG_BITS, in the others how many values were counted n times."""
-T_FREE, T_HIGHEST, _, T_SPREAD, T_START, T_END = range(6)
+T_FREE, T_HIGHEST, _, T_SPREAD, T_START, T_END, T_USED = range(7)
 """Words after the lines of a table, its T_TURN among them: how many lines may still be taken, how often the most frequent value
-was counted, the sum of n * log2(n), and which positions were counted. Of the first table: a salt, and the newest turn."""
+was counted, the sum of n * log2(n), which positions were counted, and how many turns of others it outlasts. Of the first table:
+a salt, and the newest turn."""
 LOG_BITS = 32
 LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH = range(7)
 """Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""

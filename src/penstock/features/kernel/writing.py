@@ -240,17 +240,18 @@ def _continue_sessions(P, S, row, position):
 
 
 @njit(_nrt=False, error_model="numpy")
-def forget_turns(P, row):
-    """What was counted in `State.tally` of this row is no longer what stands in its ring, or not in this state."""
+def forget_turns(P, row, moved):
+    """What was counted in `State.tally` of this row is no longer what stands in its ring; where it moved, not in this state."""
     for f in range(P.features.shape[0]):
         if MODE <= P.features[f, F_OP] <= ENTROPY:
-            row[P.features[f, F_COUNTER]] = 0
+            place = P.features[f, F_COUNTER]
+            row[place] = 0 if moved else -abs(row[place])
 
 
 @njit(_nrt=False, error_model="numpy")
 def _recount(P, S, row, position):
     """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
-    forget_turns(P, row)
+    forget_turns(P, row, False)
     for c in range(P.offsets.shape[0]):
         if row[CURSORS + c] > position:
             row[CURSORS + c] += 1

@@ -26,6 +26,7 @@ from penstock.features.kernel.words import (
     T_START,
     T_TIMES,
     T_TURN,
+    T_USED,
     T_WIDTH,
     T_WORD,
 )
@@ -35,6 +36,8 @@ _TABLES = 16
 """Tables beside the first one."""
 _FEW = 64
 """Up to so many values are counted anew."""
+_OUTLASTS = 32
+"""How often a table that is in use is not given to another key: where more keys than tables come in turns, most tables stay."""
 _HEAD = 2
 """Lines after those of a table, for what is known of all its values."""
 
@@ -66,16 +69,21 @@ def _logarithms(most: int) -> NDArray[np.int64]:
 def frequencies(ring, width, column, counts, offset, mask, first, low, high, current, most, tally, turn, ranked):
     """Count the newest values of positions [low, high) and the current one.
 
-    first: the oldest position of the ring. turn: in which these values were counted last. ranked: whether the most frequent one
-    is asked for. Returns it (of several the one that was seen last; MISSING where there is none), how often it stands there,
-    how many values there are, the sum of n * log2(n) over the different ones, and the turn to remember, 0 for none.
+    first: the oldest position of the ring. turn: in which these values were counted last, negative where others came between
+    them. ranked: whether the most frequent one is asked for. Returns it (of several the one that was seen last; MISSING where
+    there is none), how often it stands there, how many values there are, the sum of n * log2(n) over the different ones, and the
+    turn to remember, 0 for none.
     """
     start, count = newest(ring, width, counts, offset, mask, low, high, most - np.int64(current != MISSING))
     lines = tally.shape[0] // (T_WIDTH * (_TABLES + 1)) - _HEAD
-    if count <= _FEW:
+    turn = (
+        np.int64(0)
+        if count <= _FEW
+        else _go_on(ring, width, column, counts, offset, mask, first, start, high, lines, tally, turn)
+    )
+    if turn == 0:
         top, highest, spread = _count_anew(ring, width, column, counts, offset, mask, start, high, count, current, lines, tally)
         return top, highest, count + np.int64(current != MISSING), spread, np.int64(0)
-    turn = _go_on(ring, width, column, counts, offset, mask, first, start, high, lines, tally, turn)
     table = _table_of(lines, turn)
     head = table + lines * T_WIDTH
     _change(tally, lines, turn, current, 1)
@@ -136,8 +144,8 @@ def _count_anew(ring, width, column, counts, offset, mask, start, high, count, c
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def _table_of(lines, turn):
-    """Where the table of a turn begins; the oldest one is given to a new turn."""
-    return (1 + turn % _TABLES) * (lines + _HEAD) * T_WIDTH
+    """Where the table of a turn begins."""
+    return (1 + abs(turn) % _TABLES) * (lines + _HEAD) * T_WIDTH
 
 
 @njit(_nrt=False, error_model="numpy")
@@ -182,17 +190,25 @@ def _change_all(ring, width, column, counts, offset, mask, start, stop, lines, t
 
 @njit(_nrt=False, error_model="numpy")
 def _go_on(ring, width, column, counts, offset, mask, first, start, high, lines, tally, turn):
-    """Bring the table of a turn to positions [start, high), or count them in a new one; returns the turn."""
+    """Bring the table of a turn to positions [start, high), or count them in another one; returns the turn, 0 for no table."""
     head = _table_of(lines, turn) + lines * T_WIDTH
     begin, end = tally[head + T_START], tally[head + T_END]
-    held = turn != 0 and tally[head + T_TURN] == turn and first <= begin <= start <= end <= high
+    owned = turn != 0 and tally[head + T_TURN] == abs(turn)
+    held = owned and turn > 0 and first <= begin <= start <= end <= high
     if held and high - end < tally[head + T_FREE]:
         _change_all(ring, width, column, counts, offset, mask, begin, start, lines, tally, turn, -1)
         _change_all(ring, width, column, counts, offset, mask, end, high, lines, tally, turn, 1)
+        tally[head + T_USED] = min(tally[head + T_USED] + 1, _OUTLASTS)
     else:
+        if owned:  # the next turn that has the same table
+            tally[lines * T_WIDTH + T_TURN] += (abs(turn) - tally[lines * T_WIDTH + T_TURN] - 1) % _TABLES
         turn = _next_turn(lines, tally)
         table = _table_of(lines, turn)
         head = table + lines * T_WIDTH
+        if tally[head + T_USED] > 0 and not owned:
+            tally[head + T_USED] -= 1
+            return np.int64(0)
+        tally[head + T_USED] = _OUTLASTS
         for times in range(tally[head + T_HIGHEST] + 1):
             tally[table + times * T_WIDTH + T_TIMES] = 0
         tally[head + T_TURN], tally[head + T_FREE] = turn, lines // 4 * 3
