@@ -71,8 +71,8 @@ def frequencies(ring, width, column, counts, offset, mask, first, low, high, cur
 
     first: the oldest position of the ring. turn: in which these values were counted last, negative where others came between
     them. ranked: whether the most frequent one is asked for. Returns it (of several the one that was seen last; MISSING where
-    there is none), how often it stands there, how many values there are, the sum of n * log2(n) over the different ones, and the
-    turn to remember, 0 for none.
+    there is none), how often it stands there, how many values there are, the sum of n * log2(n) over the different ones, and
+    the turn to remember, 0 for none.
     """
     start, count = newest(ring, width, counts, offset, mask, low, high, most - np.int64(current != MISSING))
     lines = tally.shape[0] // (T_WIDTH * (_TABLES + 1)) - _HEAD
