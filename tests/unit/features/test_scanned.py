@@ -16,10 +16,6 @@ from penstock.features.kernel.aggregates.frequencies import empty_tally, frequen
 from penstock.features.kernel.aggregates.quantiles import quantile
 from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, approx_quantile, count_in
 from penstock.features.kernel.extremes import ordered
-from penstock.features.kernel.aggregates.frequencies import empty_tally, frequencies
-from penstock.features.kernel.aggregates.quantiles import quantile
-from penstock.features.kernel.aggregates.sketches import RELATIVE_ERROR, approx_quantile, count_in
-from penstock.features.kernel.extremes import ordered
 from penstock.features.kernel.words import LOG_BITS, MISSING, RANKS, SKETCH_WORDS, T_LOG, T_WIDTH
 
 
