@@ -42,7 +42,7 @@ def used_data_folder(data: Path) -> None:
             engine.quarantine_refused(b"{}", Refusal(422, "nothing in it"))
             with Archive(engine.ledger, data / "archive") as archive:
                 archive.roll(everything=True)
-    for name in ("reports/shop.html", "queries/penstock-query-1/quarantine.parquet"):
+    for name in ("ledger/keys/shop/1/ids", "reports/shop.html", "queries/penstock-query-1/quarantine.parquet"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).touch()
 
