@@ -11,7 +11,7 @@ from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.adapters.kafka.journal import KafkaJournal
 from penstock.adapters.kafka.journal_writer import JournalWriter
-from penstock.adapters.kafka.publisher import POSITION
+from penstock.adapters.kafka.publisher import POSITION, KafkaPublisher
 from penstock.errors import BrokerError, Fenced
 from penstock.stream.port import Outgoing, Unit
 from penstock.wiring.streams import open_broker
@@ -169,6 +169,24 @@ def test_who_was_fenced_does_not_claim_again_because_the_group_has_not_noticed(b
     owner.close()
     standby.close()
     elected.close()
+
+
+def test_who_meets_its_successor_before_the_claim_releases_nothing_and_is_not_elected_again(broker):
+    """An owner fences the publisher of the one before it, and claims a moment later."""
+    candidate = broker.candidate("a")
+    wait_until(lambda: candidate.elected(0))
+    owner = candidate.claim(0)
+    owner.begin({}, derive)
+    KafkaPublisher(broker.address, broker.group, 0, Health(broker.address.servers))
+    with pytest.raises(Fenced):
+        wait_until(lambda: owner.commit(Unit(b"", derive(b"one"))))
+    owner.close()
+    assert not candidate.elected(0)
+    journal = broker.journal(0, None)
+    wait_until(lambda: not journal.poll(0.05) and journal.end())
+    assert not journal.abandoned
+    journal.close()
+    candidate.close()
 
 
 class Scripted:

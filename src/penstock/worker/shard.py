@@ -146,7 +146,6 @@ class ShardRunner:
         self._apply_changes(replica)
         newest = RecentRecords()
         self._newest, self._owner, self._was_owner = newest, owner, True
-        self._takeover = False
         self._feedings = [
             Feeding(sink, replica.ledger, newest, owner.fence, owner.fail)
             for sink in self._parts.open_sinks(self.shard, replica)
@@ -163,6 +162,7 @@ class ShardRunner:
             replica.save()
         finally:
             self._owner = None
+            self._takeover &= replica.fence < owner.fence  # nobody knows of a takeover before its first entry
             fed: list[Feeding | StoreProcess] = [*self._feedings, *([] if stores is None else [stores])]
             for each in fed:
                 if stop.is_set():

@@ -208,3 +208,22 @@ def test_a_worker_whose_claim_is_refused_ends_and_says_so(collected_rarely):
     parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
     with pytest.raises(BrokerError, match="topics create"):
         ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+
+
+class Unelected(Broker):
+    """Elects nobody, and the owner lives."""
+
+    def elected(self, shard: int) -> bool:
+        return False
+
+
+def test_a_takeover_that_is_cut_off_before_its_first_entry_is_tried_again(collected_rarely):
+    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    broker = Unelected(ownerships=2, stop=stop)
+    parts = Parts(
+        broker,
+        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
+        lambda _shard, _replica: [],
+    )
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=True).run(stop)
+    assert len(broker.thresholds) == 2

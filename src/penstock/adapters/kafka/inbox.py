@@ -45,7 +45,8 @@ class KafkaInbox:
         shard: the shard to claim.
         health: of the candidate, whose thread listens also while this one waits for a commit.
         tell_group: commits offsets as a member of the group, and waits for it at most so many seconds.
-        on_close: called when the shard is released, with whether another owner has claimed it.
+        on_close: called when the shard is released, with whether another owner has claimed it, or is about to: it fences the
+            publisher before it claims.
 
     Raises:
         BrokerError: Kafka does not answer.
@@ -230,12 +231,12 @@ class KafkaInbox:
         """Close."""
         if not self._closed:
             self._closed = True
-            if not self._lost:
+            if not (self._lost or self._publisher.fenced):
                 self._journal.release()
             self._publisher.close(_PUBLISH_S)
             self._report(1.0)
             self._consumer.close()
-            self._on_close(self.shard, self._journal.fenced)
+            self._on_close(self.shard, self._journal.fenced or self._publisher.fenced)
 
 
 def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes:

@@ -52,6 +52,8 @@ _Following = tuple[str, Sequence[Outgoing]]
 class KafkaPublisher:
     """Publishes for one shard. The constructor fences earlier publishers, and the transactional owners of version 0.1.
 
+    fenced: whether another publisher has done that to this one.
+
     Raises:
         BrokerError: Kafka does not answer.
     """
@@ -69,6 +71,7 @@ class KafkaPublisher:
         self._number, self._due = 0, 0.0
         self._busy = self._closing = False
         self._failure: Exception | None = None
+        self.fenced = False
         self._thread: threading.Thread | None = None
 
     def _transactional(self, name: str) -> Producer:
@@ -257,17 +260,20 @@ class KafkaPublisher:
                 self._roll_back(error.args[0])
 
     def _roll_back(self, error: Any) -> None:
-        if error.code() in _FENCED or error.fatal():
-            raise Fenced(f"shard {self._shard} has another owner now: {error.str()}")
+        self._raise_if_fenced(error)
         self._health(error)
         if self._closing:
             raise Fenced(f"shard {self._shard} is released while Kafka does not answer; its successor publishes the rest")
         try:
             self._patiently(self._producer.abort_transaction)
         except KafkaException as failed:
-            if failed.args[0].fatal() or failed.args[0].code() in _FENCED:
-                raise Fenced(f"shard {self._shard} has another owner now: {failed.args[0].str()}") from failed
+            self._raise_if_fenced(failed.args[0])
         time.sleep(0.2)
+
+    def _raise_if_fenced(self, error: Any) -> None:
+        if error.code() in _FENCED or error.fatal():
+            self.fenced = True
+            raise Fenced(f"shard {self._shard} has another owner now: {error.str()}")
 
     def close(self, wait_s: float) -> None:
         """Publish what waits, for at most so long; a successor publishes the rest."""
