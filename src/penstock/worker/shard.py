@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from penstock.engine import Engine
@@ -87,20 +87,14 @@ class ShardRunner:
                     replica.close()
 
     def _serve(self, replica: Replica, stop: threading.Event) -> None:
-        journal = self._parts.broker.journal(self.shard, replica.place)
-        try:
-            elected = self._follow(replica, journal, stop)
-            inbox = self._candidate.claim(self.shard) if elected else None
-            if inbox is not None:
+        with ExitStack() as reading:
+            journal = reading.enter_context(closing(self._parts.broker.journal(self.shard, replica.place)))
+            if not self._follow(replica, journal, stop):
+                return
+            with closing(self._candidate.claim(self.shard)) as inbox:
                 replica.catch_up(journal)
-        finally:
-            journal.close()
-        if inbox is None:
-            return
-        try:
-            self._own(
-                replica,
-                Owner(
+                reading.close()  # an owner writes it
+                owner = Owner(
                     replica,
                     inbox,
                     self._name,
@@ -108,11 +102,8 @@ class ShardRunner:
                     takeover=self._takeover,
                     on_committed=self._committed,
                     between=lambda: self._apply_changes(replica),
-                ),
-                stop,
-            )
-        finally:
-            inbox.close()
+                )
+                self._own(replica, owner, stop)
 
     def _follow(self, replica: Replica, journal: Journal, stop: threading.Event) -> bool:
         """Follow the journal; True when it is time to own.

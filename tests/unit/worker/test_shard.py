@@ -194,6 +194,39 @@ def test_a_worker_whose_claim_is_not_answered_stands_by_and_claims_again(collect
     assert (broker.claims, len(broker.thresholds)) == (3, 1)
 
 
+class Leaving(Broker):
+    """Goes away between the first claim and the entries before it."""
+
+    claims = given_up = marks = 0
+
+    def claim(self, shard: int) -> "Broker":
+        self.claims += 1
+        inbox = Broker(self.left, self.stop)
+        inbox.close = self._given_up
+        return inbox
+
+    def _given_up(self) -> None:
+        self.given_up += 1
+
+    def mark(self) -> str:
+        self.marks += 1
+        if self.marks == 2:
+            raise BrokerUnavailable("Kafka does not answer")
+        return ""
+
+
+def test_a_claim_is_given_up_where_the_entries_before_it_cannot_be_read(collected_rarely):
+    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    broker = Leaving(ownerships=1, stop=stop)
+    parts = Parts(
+        broker,
+        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
+        lambda _shard, _replica: [],
+    )
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+    assert (broker.claims, broker.given_up) == (2, 2)
+
+
 class Refusing(Broker):
     """Refuses every claim."""
 
