@@ -32,3 +32,14 @@ def test_impact_shows_what_labels_say_and_exports_it(page, still, axe, shots):
     lines = download.value.path().read_text().splitlines()
     assert lines[0].startswith("kind,name,from,to")
     assert sum(line.startswith("week,") for line in lines) == 4
+
+
+def test_a_rule_in_shadow_has_prevented_nothing_and_leads_to_its_page(page, still):
+    page.goto(f"{still}/console/impact")
+    link = page.get_by_role("link", name="fast_spender_v1")
+    row = page.get_by_role("table", name="Impact by rule").get_by_role("row").filter(has=link)
+    expect(row).to_contain_text("review, in shadow")
+    expect(row.get_by_role("cell").nth(3)).to_have_text("–")
+    link.click()
+    expect(page.locator("h1")).to_have_text("fast_spender")
+    expect(page).to_have_url(re.compile(r"/rules/banking/fast_spender$"))

@@ -11,6 +11,7 @@ from penstock.cases.case import case_id
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
+from penstock.rules import Share
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
 from penstock.stream.cases import case_by_hand
@@ -29,6 +30,8 @@ class Sale(msgspec.Struct):
     is_fraud: bool | None = None
 
 
+WATCHED = Rule("watched", "amount > 77", then="block", share=Share())
+
 detector = Detector(
     name="sales",
     event=Sale,
@@ -36,7 +39,7 @@ detector = Detector(
     time="at",
     label=Label("is_fraud", delay="7d"),
     features=[Entity("customer").count("1h")],
-    rules=[Rule("large", "amount > 500", then="block"), Rule("odd", "amount = 77", then="review")],
+    rules=[Rule("large", "amount > 500", then="block"), Rule("odd", "amount = 77", then="review"), WATCHED],
     policy=Policy(on_failure="review"),
     currency="EUR",
 )
@@ -102,3 +105,9 @@ def test_impact_is_counted_from_known_outcomes_by_week_and_by_rule(run, tmp_path
     assert (large["name"], large["fires"], large["prevented"]) == ("large", 4, {"count": 2, "amount": 1700.0})
     assert large["false_positives"] == {"count": 1, "amount": 700.0}
     assert large["precision"]["value"] is None  # three known outcomes are too few
+
+
+def test_a_rule_in_shadow_or_for_review_has_prevented_nothing(run, tmp_path):
+    odd, watched = (next(rule for rule in asked(run, tmp_path)["rules"] if rule["name"] == name) for name in ("odd", "watched"))
+    assert (odd["action"], odd["fires"], odd["prevented"], odd["false_positives"]) == ("review", 1, None, None)
+    assert (watched["state"], watched["fires"], watched["prevented"], watched["false_positives"]) == ("watching", 5, None, None)

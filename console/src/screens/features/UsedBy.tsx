@@ -1,12 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import type { FeatureDefinition } from "~/api/definition";
-import { useRules } from "~/screens/rules/books";
 import { Badge } from "~/ui/Badge";
-import { ruleOf } from "./ruleOf";
 
 /** Who reads a feature: the models, rules, and features that are derived of it. */
 export function UsedBy({ detector, of }: { detector: string; of: FeatureDefinition["used_by"] }) {
-  const known = useRules(detector).data?.rules.map((rule) => rule.name) ?? [];
   if (!of.models && of.rules.length + of.features.length === 0) return <span className="text-soft">unused</span>;
   return (
     <span className="flex max-w-md flex-wrap items-center gap-1 text-xs">
@@ -15,7 +12,7 @@ export function UsedBy({ detector, of }: { detector: string; of: FeatureDefiniti
         <Link
           key={`rule ${rule}`}
           to="/rules/$detectorName/$rule"
-          params={{ detectorName: detector, rule: ruleOf(rule, known) }}
+          params={{ detectorName: detector, rule }}
           className="text-accent hover:underline"
           onClick={(event) => event.stopPropagation()}
         >

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import type { FeatureDefinition } from "~/api/definition";
+import { ruleOf } from "../rules/ruleOf";
 import { bytes } from "./bytes";
 import { filtered } from "./filters";
-import { ruleOf } from "./ruleOf";
 
 const nobody = { models: false, rules: [], features: [] };
 const count = {

@@ -109,12 +109,7 @@ function Weeks({ of: { weeks, currency } }: { of: Impact }) {
         header: { prevented: "Prevented", loss: "Loss", false_positives: "False positives" }[name],
         accessorFn: (week) => week[name].amount ?? week[name].count,
         meta: right,
-        cell: ({ row: { original } }) => (
-          <>
-            {money(original[name].amount, currency)}
-            <span className="block text-soft text-xs">{count(original[name].count)}</span>
-          </>
-        ),
+        cell: ({ row: { original } }) => <Known of={original[name]} currency={currency} />,
       }),
     ),
     {
@@ -167,26 +162,21 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
         </Link>
       ),
     },
-    { header: "Action", accessorKey: "action", cell: ({ row }) => row.original.action ?? "retired" },
+    { header: "Action", accessorKey: "action", cell: ({ row }) => actionOf(row.original) },
     { header: "Fires, 30 d", accessorKey: "fires", meta: right, cell: ({ row }) => count(row.original.fires) },
     ...(["prevented", "false_positives"] as const).map(
       (name): ColumnDef<RuleRow, unknown> => ({
         id: name,
         header: name === "prevented" ? "Prevented" : "False positives",
-        accessorFn: (rule) => rule[name].amount ?? rule[name].count,
+        accessorFn: (rule) => rule[name]?.amount ?? rule[name]?.count,
         meta: right,
-        cell: ({ row: { original } }) => (
-          <>
-            {money(original[name].amount, currency)}
-            <span className="block text-soft text-xs">{count(original[name].count)}</span>
-          </>
-        ),
+        cell: ({ row: { original } }) => <Known of={original[name]} currency={currency} />,
       }),
     ),
     { id: "precision", header: "Precision", enableSorting: false, cell: ({ row }) => rate(row.original.precision) },
   ];
   return (
-    <Panel title="By rule" about="A block on which several rules fired counts for each of them" flush>
+    <Panel title="By rule" about="A block counts for each blocking rule that fired on it" flush>
       <Table
         label="Impact by rule"
         rows={rules}
@@ -195,5 +185,22 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
         empty={<Empty title="There is no rule" />}
       />
     </Panel>
+  );
+}
+
+/** What a rule asks for, where somebody listens. */
+function actionOf({ action, state }: RuleRow): string {
+  if (state === "watching") return `${action}, in shadow`;
+  return action ?? "retired";
+}
+
+/** The amount of some decisions, and their number. */
+function Known({ of, currency }: { of: RuleRow["prevented"]; currency: string | null }) {
+  if (!of) return UNKNOWN;
+  return (
+    <>
+      {money(of.amount, currency)}
+      <span className="block text-soft text-xs">{plural(of.count, "payment")}</span>
+    </>
   );
 }

@@ -19,8 +19,8 @@ export function csvOf({ weeks, rules, currency }: Impact): string {
     week.unknown_blocks, week.review_rate, week.review_hours, week.chargeback_rate, currency,
   ]); // biome-ignore format: columns
   const ofRules = rules.map((rule) => [
-    "rule", rule.name, "", "", "", "", rule.fires, "", "", rule.prevented.amount, rule.prevented.count,
-    rule.false_positives.amount, rule.false_positives.count, "", "", "", "", currency,
+    "rule", rule.name, "", "", "", "", rule.fires, "", "", rule.prevented?.amount ?? null, rule.prevented?.count ?? null,
+    rule.false_positives?.amount ?? null, rule.false_positives?.count ?? null, "", "", "", "", currency,
   ]); // biome-ignore format: columns
   return csvLines([HEADER, ...ofWeeks, ...ofRules]);
 }

@@ -8,6 +8,8 @@ import { maturity, precision } from "../rules/insight";
 
 type Rule = RuleInsights["rules"][number];
 
+const STATES = { deciding: "active", shared: "rollout", watching: "shadow", retired: "retired" } as const;
+
 /** The rules that fired most and least, and those that never did. */
 export function FiringRules({ asking, className }: { asking: Asking; className?: string }) {
   const rules = useRuleInsights(asking);
@@ -72,7 +74,7 @@ function Fired({
           <li key={`${rule.detector} ${rule.name}`} className="grid grid-cols-[1fr_auto] gap-x-3">
             <span className="flex min-w-0 items-center gap-2">
               <RuleLink rule={rule} />
-              {rule.state !== "deciding" && <Badge>{rule.state}</Badge>}
+              {rule.state !== "deciding" && <Badge>{STATES[rule.state]}</Badge>}
             </span>
             <Link
               to="/transactions"

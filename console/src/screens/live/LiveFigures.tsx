@@ -90,6 +90,9 @@ function blocks(data: Summary | undefined): string | string[] {
   if (!data) return UNKNOWN;
   const { prevented, blocks, currency } = data;
   const { precision, unknown, estimate } = blocks;
+  if (prevented.known.count + prevented.mistaken.count + unknown.count === 0) {
+    return ["Nothing was blocked in this time.", ...Array<string>(4).fill("\u00a0")];
+  }
   return [
     `${count(prevented.known.count)} blocks known to be fraud, ${count(prevented.mistaken.count)} legitimate`,
     precision.value === null ? "too few for a precision" : `precision ${rate(precision)}`,

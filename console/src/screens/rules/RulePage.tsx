@@ -1,4 +1,4 @@
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { ChevronLeft, PencilLine } from "lucide-react";
 import { useMay } from "~/session/session";
 import { Asked } from "~/ui/Asked";
@@ -6,11 +6,12 @@ import { buttonLook } from "~/ui/Button";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
-import { type Rule, useRule } from "./books";
+import { type Rule, useRule, useRules } from "./books";
 import { Lowering } from "./Lowering";
 import { RequestTable } from "./RequestTable";
 import { RuleEditor } from "./RuleEditor";
 import { RuleFigures } from "./RuleFigures";
+import { ruleOf } from "./ruleOf";
 import { Snoozes } from "./Snoozes";
 import { StateMark } from "./State";
 import { StepButtons } from "./StepButtons";
@@ -21,9 +22,38 @@ import { WhatItSays } from "./WhatItSays";
 
 const route = getRouteApi("/rules/$detectorName/$rule");
 
-/** One rule: what acts, what is tried, how it fares, its versions; and the editor for the next one. */
+/** The page of a rule, found also by the name under which a version that is tried fires. */
 export function RulePage() {
   const { detectorName: detector, rule: name } = route.useParams();
+  return /_v\d+$/.test(name) ? (
+    <Tried detector={detector} name={name} />
+  ) : (
+    <RuleDetails detector={detector} name={name} />
+  );
+}
+
+interface Named {
+  detector: string;
+  name: string;
+}
+
+function Tried({ detector, name }: Named) {
+  return (
+    <Asked of={useRules(detector)} height={600}>
+      {({ rules }) => {
+        const its = ruleOf(
+          name,
+          rules.map((rule) => rule.name),
+        );
+        if (its === name) return <RuleDetails detector={detector} name={name} />;
+        return <Navigate to={route.id} params={{ detectorName: detector, rule: its }} replace />;
+      }}
+    </Asked>
+  );
+}
+
+/** One rule: what acts, what is tried, its figures and its versions; and the editor for the next one. */
+function RuleDetails({ detector, name }: Named) {
   const { edit } = route.useSearch();
   const asked = useRule(detector, name);
   const may = useMay();

@@ -183,7 +183,7 @@ def _rule(
     return RuleInsight(
         detector=detector,
         name=name,
-        state=_state(rule),
+        state=state_of(rule),
         action=None if rule is None else rule.action,
         fires=fires,
         share=fires / total if total else None,
@@ -200,7 +200,8 @@ def _labels(fraud: int, good: int, fires: int, scores: ScoreSums) -> LabelCounts
     return LabelCounts(fraud, good, unknown, rate.value, rate.of, rate.low, rate.high, scores.rate())
 
 
-def _state(rule: CompiledRule | None) -> State:
+def state_of(rule: CompiledRule | None) -> State:
+    """Whether a rule decides, and on what traffic; None for one that is no longer in force."""
     if rule is None:
         return "retired"
     share = rule.rule.share

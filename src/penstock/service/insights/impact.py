@@ -14,7 +14,8 @@ from penstock.engine import Engine
 from penstock.engine.labels.outcomes import LabelledDecision
 from penstock.messages import Action
 from penstock.outcomes import Rate, known_rate
-from penstock.service.insights.figures import InsightRequest, currencies_of, currency_of
+from penstock.rules.ruleset import CompiledRule
+from penstock.service.insights.figures import InsightRequest, State, currencies_of, currency_of, state_of
 from penstock.service.insights.insight_schemas import Count, Looked, SomeDecisions
 
 WEEK_US = 7 * 86_400 * SECOND_US
@@ -45,14 +46,22 @@ class ImpactFigures(msgspec.Struct, kw_only=True):
 
 
 class RuleImpact(msgspec.Struct):
-    """What one rule prevented. A block on which several rules fired counts for each of them."""
+    """What one rule prevented. A block on which several rules fired counts for each of them that blocks.
+
+    Where nothing acted on the rule's word, because it is in shadow or asks for less than a block, it prevented nothing.
+    """
 
     detector: str
     name: str
+    state: Annotated[State, Meta(description="As in `/insights/rules`.")]
     action: Annotated[str | None, Meta(description="What it asks for; null for a rule that is no longer in force.")]
     fires: Annotated[Count, Meta(description="Within 30 days.")]
-    prevented: Annotated[SomeDecisions, Meta(description="It fired, blocked, and known to be fraud.")]
-    false_positives: Annotated[SomeDecisions, Meta(description="It fired, blocked, and known to be good.")]
+    prevented: Annotated[
+        SomeDecisions | None, Meta(description="It fired, blocked, and known to be fraud; null where the rule blocks nothing.")
+    ]
+    false_positives: Annotated[
+        SomeDecisions | None, Meta(description="It fired, blocked, and known to be good; null where the rule blocks nothing.")
+    ]
     precision: Annotated[Rate, Meta(description="Fraud among the known outcomes of all on which it fired.")]
 
 
@@ -94,7 +103,7 @@ def impact(asked: InsightRequest) -> Impact:
     whole = _Period(starts[0], stop_us)
     for week in weeks:
         whole.plus(week)
-    rules.sort(key=lambda rule: (-(rule.prevented.amount or 0), -rule.prevented.count, -rule.fires, rule.name))
+    rules.sort(key=_most_prevented_first)
     return Impact(
         **asked.head,
         currency=currency_of(asked.engines),
@@ -155,20 +164,33 @@ def _some(count: Any, amount: Any, *, money: bool) -> SomeDecisions:
 def _rules(engine: Engine, asked: InsightRequest, start_us: int, *, money: bool) -> list[RuleImpact]:
     known: LabelledDecision = engine.label_outcomes.since(start_us)
     fired = engine.totals.spread(asked.range).rules
-    in_force = {rule.name: rule.action for rule in engine.detector.plan.rules}
+    in_force = {rule.name: rule for rule in engine.detector.plan.rules}
     found = []
     for name in [*in_force, *(name for name in fired if name not in in_force)]:
+        rule = in_force.get(name)
+        blocks = _blocks(rule)
         good, fraud = known.blocked.get(name, np.zeros((2, 2)))
         mistaken, caught = (int(n) for n in known.rules.get(name, np.zeros(2, np.int64)))
         found.append(
             RuleImpact(
                 detector=engine.detector.name,
                 name=name,
-                action=in_force.get(name),
+                state=state_of(rule),
+                action=None if rule is None else rule.action,
                 fires=int(fired[name].outcomes.sum()) if name in fired else 0,
-                prevented=_some(*fraud, money=money),
-                false_positives=_some(*good, money=money),
+                prevented=_some(*fraud, money=money) if blocks else None,
+                false_positives=_some(*good, money=money) if blocks else None,
                 precision=known_rate(caught, caught + mistaken),
             )
         )
     return found
+
+
+def _blocks(rule: CompiledRule | None) -> bool:
+    """Whether decisions are blocked by the rule; by one that is no longer in force they may have been."""
+    return rule is None or (rule.action == Action.BLOCK.name.lower() and state_of(rule) != "watching")
+
+
+def _most_prevented_first(rule: RuleImpact) -> tuple[float, int, int, str]:
+    prevented = rule.prevented or SomeDecisions(0, None)
+    return -(prevented.amount or 0.0), -prevented.count, -rule.fires, rule.name
