@@ -39,7 +39,7 @@ def test_a_rule_in_shadow_has_prevented_nothing_and_leads_to_its_page(page, stil
     link = page.get_by_role("link", name="fast_spender_v1")
     row = page.get_by_role("table", name="Impact by rule").get_by_role("row").filter(has=link)
     expect(row).to_contain_text("review, in shadow")
-    expect(row.get_by_role("cell").nth(3)).to_have_text("–")
+    expect(row.get_by_role("cell").nth(3)).to_have_text("\u2013")
     link.click()
     expect(page.locator("h1")).to_have_text("fast_spender")
     expect(page).to_have_url(re.compile(r"/rules/banking/fast_spender$"))
