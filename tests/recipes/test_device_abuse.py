@@ -11,9 +11,9 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["simulated", pytest.param("recorded", marks=pytest.mark.data)])
+@pytest.fixture(params=["simulated", pytest.param("recorded", marks=[pytest.mark.data, pytest.mark.repeats])])
 def files(request):
-    """The public file, where it is to be read; the page simulates one without it."""
+    """The public file, where it is to be read; the page simulates one without it, and its commands are the same."""
     return [] if request.param == "simulated" else [request.getfixturevalue("recorded") / "Fraud_Data.csv"]
 
 
