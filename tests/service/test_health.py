@@ -21,6 +21,7 @@ from penstock.service import MicroBatcher, create_app
 from penstock.service.access import users_keys
 from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
+from penstock.service.http import computed
 from penstock.service.operations import alerts, audit, health, quarantine, reports
 from penstock.wiring.service_parts import served_parts
 
@@ -340,6 +341,7 @@ def test_the_list_of_days_is_answered_while_they_are_counted(serve, monkeypatch)
         may_end.wait(30)
         return [(date(2026, 1, 5), 3)]
 
+    monkeypatch.setattr(computed, "FIRST_S", 0.2)
     monkeypatch.setattr(reports, "decided_days", count)
     with serve() as client:
         assert done(client.get("/reports")) == {"reports": [], "computed_at": None}
