@@ -106,6 +106,7 @@ trainer: .venv/.for-use  ## trains DETECTOR on simulated history once a day; the
 	@$(BIN)/penstock trainer $(DETECTOR) --data $(HISTORY) --models $(MODELS) --every 24h
 
 test: .venv/.for-work .venv/.kernels  ## the tests
+	@$(BIN)/python -m compileall -q src  # else each of the processes that tests start does, where Python writes no bytecode
 	@$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: .venv/.for-work  ## the tests that take minutes, without those of the console
