@@ -81,15 +81,25 @@ def test_a_service_that_is_busy_is_asked_again_until_the_time_is_over():
 
     with (
         Client("http://service", timeout_s=0.2, transport=httpx.MockTransport(busy)) as client,
-        pytest.raises(Unavailable, match="the queue is full"),
+        pytest.raises(Unavailable, match=r"no answer within 0\.2 s and \d+ attempts: 503 the queue is full"),
     ):
         client.decide(EVENT)
     assert len(asked) > 1
     asked.clear()
     waits = httpx.MockTransport(lambda request: asked.append(request) or httpx.Response(503, headers={"Retry-After": "3600"}))
-    with Client("http://service", timeout_s=60, transport=waits) as client, pytest.raises(Unavailable):
+    with Client("http://service", timeout_s=60, transport=waits) as client, pytest.raises(Unavailable) as unavailable:
         client.status("tx1")  # at once: its time would be over before the service wants to be asked again
     assert len(asked) == 1
+    assert str(unavailable.value).startswith("given up after 1 attempt: the next is asked for in 3600 s, not within 60 s: 503")
+
+
+def test_a_decision_is_asked_for_without_its_explanation_and_strictly(real):
+    with Client(real, timeout_s=60) as client:
+        short = client.decide(EVENT | {"amout": 1.0}, explain=False)
+        assert (short.decision, short.features, short.explanation.reasons) == ("APPROVE", {}, [])
+        with pytest.raises(Refused) as refused:
+            client.decide(EVENT | {"amout": 1.0}, strict=True)
+        assert (refused.value.status, refused.value.errors[0].field) == (422, "amout")
 
 
 def test_webhooks_are_verified_as_they_are_signed():

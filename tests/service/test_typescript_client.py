@@ -73,8 +73,11 @@ def test_the_client_decides_once_tells_refusals_apart_and_verifies_webhooks(comp
         "status": ["processed", "APPROVE", None],
         "unknown": [404, "unknown_transaction"],
         "label": True,
+        "short": ["APPROVE", True],
+        "strict": ["Refused", 422, "amout"],
         "conflict": "a/b?",
         "refused": [422, "invalid_event", "amount"],
         "unavailable": True,
+        "later": "given up after 1 attempt: the next is asked for in 60000 ms, not within 5000 ms: 503 ",
         "forged": True,
     }

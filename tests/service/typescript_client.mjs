@@ -39,6 +39,11 @@ found.status = [status.status, status.decision, status.review];
 found.unknown = await client.status("nobody").catch((error) => [error.status, error.problem.code]);
 found.label = (await client.label({ transaction_id: "a/b?", fraud: true })).fraud;
 
+const short = await client.decide({ ...event, transaction_id: "short" }, undefined, { explain: false });
+found.short = [short.decision, short.explanation === undefined];
+const strict = await error(() => client.decide({ ...event, amout: 1 }, "mine", { strict: true }));
+found.strict = [strict.name, strict.status, strict.problem.errors[0].field];
+
 const conflict = await error(() => client.decide({ ...event, transaction_id: "a/b?", amount: 999 }));
 found.conflict = conflict instanceof Conflict && conflict.decision.transaction_id;
 const refused = await error(() => client.decide({ ...event, amount: "much" }));
@@ -51,7 +56,9 @@ const busy = async () => {
 };
 const unavailable = await error(() => new Client(url, { timeoutMs: 300, fetch: busy }).decide(event));
 found.unavailable =
-  unavailable instanceof Unavailable && unavailable.message.includes("the queue is full") && asked > 1;
+  unavailable instanceof Unavailable && unavailable.message.includes(`${asked} attempts: 503 the queue is full`) && asked > 1;
+const later = async () => new Response("", { status: 503, headers: { "Retry-After": "60" } });
+found.later = (await error(() => new Client(url, { timeoutMs: 5_000, fetch: later }).decide(event))).message;
 
 const { timestamp, signature, body, standard, secrets } = JSON.parse(process.argv[4]);
 const header = (changed) => (name) =>

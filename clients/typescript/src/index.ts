@@ -12,13 +12,19 @@ export type Problem = Schemas["Problem"];
 export type Processed = Schemas["Processed"];
 
 /** The service did not answer, or refused for the moment, until the time of the call was over. */
-export class Unavailable extends Error {}
+export class Unavailable extends Error {
+  override name = "Unavailable";
+}
 
 /** A webhook is not from the service, was changed on the way, or is too old. */
-export class InvalidSignature extends Error {}
+export class InvalidSignature extends Error {
+  override name = "InvalidSignature";
+}
 
 /** The service refused the request. `problem.code` is for programs, and stable. */
 export class Refused extends Error {
+  override name = "Refused";
+
   constructor(
     readonly status: number,
     readonly problem: Partial<Problem>,
@@ -31,6 +37,8 @@ export class Refused extends Error {
 
 /** The transaction id was decided before, for an event with other content. */
 export class Conflict extends Error {
+  override name = "Conflict";
+
   constructor(readonly decision: Decision) {
     super(`'${decision.transaction_id}' was decided before, for an event with other content`);
   }
@@ -45,6 +53,13 @@ export interface Options {
   idField?: string;
   /** Sends requests, such as for tests or through a proxy; the global `fetch` unless given. */
   fetch?: typeof fetch;
+}
+
+export interface DecideOptions {
+  /** false: the answer has no explanation, features and scores, and a tenth of the size. */
+  explain?: boolean;
+  /** true: an event with a field that its type does not declare is refused. */
+  strict?: boolean;
 }
 
 const AGAIN = new Set([429, 502, 503, 504]);
@@ -62,8 +77,22 @@ export class Client {
   }
 
   /** Requests the decision about one event; it is on disk when this resolves. The same event sent again has the same decision. */
-  async decide(event: Record<string, unknown>, detector?: string): Promise<Decision> {
-    const path = detector === undefined ? "/predict" : `/detectors/${encodeURIComponent(detector)}/predict`;
+  async decide(
+    event: Record<string, unknown>,
+    detector?: string,
+    options?: DecideOptions & { explain?: true },
+  ): Promise<Decision>;
+  async decide(
+    event: Record<string, unknown>,
+    detector: string | undefined,
+    options: DecideOptions,
+  ): Promise<Omit<Decision, "explanation" | "features" | "scores">>;
+  async decide(event: Record<string, unknown>, detector?: string, options: DecideOptions = {}): Promise<Decision> {
+    const query = new URLSearchParams();
+    if (options.explain === false) query.set("explain", "false");
+    if (options.strict) query.set("strict", "true");
+    const where = detector === undefined ? "/predict" : `/detectors/${encodeURIComponent(detector)}/predict`;
+    const path = query.size ? `${where}?${query}` : where;
     const id = this.#options.idField ?? "transaction_id";
     const named = event[id] == null ? { ...event, [id]: crypto.randomUUID() } : event;
     const decision: Decision = await this.#call("POST", path, named);
@@ -115,7 +144,14 @@ export class Client {
       }
       const own = Math.min(FIRST_PAUSE_MS * 2 ** (attempts - 1), LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
       const pause = Math.max(own, asked);
-      if (performance.now() + pause >= until) throw new Unavailable(`no answer within ${within} ms: ${why}`);
+      if (performance.now() + pause >= until) {
+        const made = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
+        throw new Unavailable(
+          pause > LONGEST_PAUSE_MS
+            ? `given up after ${made}: the next is asked for in ${pause} ms, not within ${within} ms: ${why}`
+            : `no answer within ${within} ms and ${made}: ${why}`,
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }

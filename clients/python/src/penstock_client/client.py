@@ -43,8 +43,11 @@ class _Calls:
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key}"
 
-    def decide(self, event: Mapping[str, Any], detector: str | None) -> Call[Decision]:
+    def decide(self, event: Mapping[str, Any], detector: str | None, explain: bool, strict: bool) -> Call[Decision]:
         path = "/predict" if detector is None else f"/detectors/{quote(detector, safe='')}/predict"
+        options = {"explain": "false"} if not explain else {}
+        options |= {"strict": "true"} if strict else {}
+        path += f"?{httpx.QueryParams(options)}" if options else ""
         if event.get(self._id_field) is None:
             event = {**event, self._id_field: str(uuid.uuid4())}
         response = yield from self._answered("POST", path, event)
@@ -79,12 +82,20 @@ class _Calls:
                 if answer.status_code >= 300:
                     raise _refused(answer)
                 return answer
-            why = _cause(answer)
             pause_s = _pause_s(answer, attempts)
+            why = _given_up(answer, attempts, pause_s, self._timeout_s + more_s)
             if time.monotonic() + pause_s >= until:
                 break
             yield pause_s
-        raise Unavailable(f"no answer within {self._timeout_s + more_s:g} s and {attempts} attempts: {why}")
+        raise Unavailable(why)
+
+
+def _given_up(answer: Answer, attempts: int, pause_s: float, within_s: float) -> str:
+    """Why there is no further attempt."""
+    made = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    if pause_s > _LONGEST_PAUSE_S:
+        return f"given up after {made}: the next is asked for in {pause_s:g} s, not within {within_s:g} s: {_cause(answer)}"
+    return f"no answer within {within_s:g} s and {made}: {_cause(answer)}"
 
 
 def _cause(answer: Answer) -> str:
@@ -135,9 +146,18 @@ class Client:
         self._calls = _Calls(url, key, timeout_s, id_field)
         self._http = httpx.Client(transport=transport)
 
-    def decide(self, event: Mapping[str, Any], *, detector: str | None = None) -> Decision:
-        """Request the decision about one event; it is on disk when this returns. See `Unavailable`, `Refused`, `Conflict`."""
-        return self._run(self._calls.decide(event, detector))
+    def decide(
+        self, event: Mapping[str, Any], *, detector: str | None = None, explain: bool = True, strict: bool = False
+    ) -> Decision:
+        """Request the decision about one event; it is on disk when this returns. See `Unavailable`, `Refused`, `Conflict`.
+
+        Args:
+            event: its fields.
+            detector: its name; otherwise the one whose required fields the event has.
+            explain: without it the answer has no explanation, features and scores, and a tenth of the size.
+            strict: refuse an event with a field that its type does not declare.
+        """
+        return self._run(self._calls.decide(event, detector, explain, strict))
 
     def status(self, transaction_id: str, *, wait_s: float = 0.0, detector: str | None = None) -> Status:
         """The status of a transaction and of its review, after at most `wait_s` (up to 30) while there is no decision."""
@@ -200,9 +220,11 @@ class AsyncClient:
         self._calls = _Calls(url, key, timeout_s, id_field)
         self._http = httpx.AsyncClient(transport=transport)
 
-    async def decide(self, event: Mapping[str, Any], *, detector: str | None = None) -> Decision:
+    async def decide(
+        self, event: Mapping[str, Any], *, detector: str | None = None, explain: bool = True, strict: bool = False
+    ) -> Decision:
         """See `Client.decide`."""
-        return await self._run(self._calls.decide(event, detector))
+        return await self._run(self._calls.decide(event, detector, explain, strict))
 
     async def status(self, transaction_id: str, *, wait_s: float = 0.0, detector: str | None = None) -> Status:
         """See `Client.status`."""

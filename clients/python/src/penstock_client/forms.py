@@ -51,7 +51,10 @@ class Degraded(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The decision about one transaction. Instants are ISO 8601, in UTC; probabilities are from 0 to 1."""
+    """The decision about one transaction. Instants are ISO 8601, in UTC; probabilities are from 0 to 1.
+
+    explanation, features, scores: empty where `explain` was false.
+    """
 
     transaction_id: str
     detector: str
@@ -59,8 +62,8 @@ class Decision(msgspec.Struct, frozen=True):
     decided_at: str
     decision: Outcome
     fraud_probability: float | None
-    explanation: Explanation
     model_version: str | None
+    explanation: Explanation = Explanation("")
     features: dict[str, Any] = {}
     scores: dict[str, float | None] = {}
     degraded: Degraded | None = None
