@@ -205,10 +205,14 @@ def test_users_and_keys_by_command(tmp_path, monkeypatch, capsys):
     told("keys", "revoke", made["key"]["id"])
     assert "revoked at" in told("keys", "list").out
     told("users", "password", "ana", "--password-stdin", stdin="another password\n")
+    changed = told("users", "roles", "ana", "--role", "viewer", "--role", "analyst:card")
+    assert "ana has the roles analyst:card, viewer from now on" in changed.out
+    assert "analyst:card, viewer" in told("users", "list").out
+    assert "there is no role 'boss'" in told("users", "roles", "ana", "--role", "boss", code=2).err
     told("users", "disable", "ana")
     assert "disabled at" in told("users", "list").out
     assert "no user 'bob'" in told("users", "disable", "bob", code=1).err
     assert "no role 'boss'" in told("users", "add", "bob", "--role", "boss", "--password-stdin", code=2).err
     assert (tmp_path / "office.sqlite").stat().st_mode & 0o777 == 0o600
     with open_office(tmp_path) as database:
-        assert len(AuditLog(database).entries()) == 5
+        assert len(AuditLog(database).entries()) == 6

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from penstock.identity.users import User
 
 _name = click.argument("name")
+_roles = click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    metavar="ROLE",
+    help="viewer, analyst, approver, ...; analyst:payments holds for one detector alone.",
+)
 _from_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, not from the terminal."
 )
@@ -23,14 +31,7 @@ def command() -> None:
 
 @command.command()
 @_name
-@click.option(
-    "--role",
-    "roles",
-    multiple=True,
-    required=True,
-    metavar="ROLE",
-    help="viewer, analyst, approver, ...; analyst:payments holds for one detector alone.",
-)
+@_roles
 @_from_stdin
 @settings("data", "office")
 @as_json
@@ -64,6 +65,21 @@ def show(as_json: bool, **place: str | None) -> None:
         print_json(people)
         return
     show_table([(person.name, ", ".join(person.roles), _state(person)) for person in people])
+
+
+@command.command("roles")
+@_name
+@_roles
+@settings("data", "office")
+def set_roles(name: str, roles: tuple[str, ...], **place: str | None) -> None:
+    """Set the roles of a user, in place of those before; running sessions have them within a second."""
+    from penstock.identity.roles import LOCAL
+    from penstock.identity.users import Users
+    from penstock.wiring.database import office_of
+
+    with office_of(settings_from(**place)) as database:
+        changed = Users(database).change(name, roles=roles, who=LOCAL.name)
+    click.echo(f"{changed.name} has the roles {', '.join(changed.roles)} from now on")
 
 
 @command.command()
