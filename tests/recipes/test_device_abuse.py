@@ -11,9 +11,9 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["simulated", pytest.param("recorded", marks=[pytest.mark.data, pytest.mark.repeats])])
+@pytest.fixture(params=["simulated", pytest.param("recorded", marks=pytest.mark.data)])
 def files(request):
-    """The public file, where it is to be read; the page simulates one without it, and its commands are the same."""
+    """The public file, where it is to be read; the page simulates one without it."""
     return [] if request.param == "simulated" else [request.getfixturevalue("recorded") / "Fraud_Data.csv"]
 
 
