@@ -78,6 +78,7 @@ def test_the_client_decides_once_tells_refusals_apart_and_verifies_webhooks(comp
         "conflict": "a/b?",
         "refused": [422, "invalid_event", "amount"],
         "unavailable": True,
-        "later": "given up after 1 attempt: the next is asked for in 60000 ms, not within 5000 ms: 503 ",
+        "later": "given up after 1 attempt: the next is asked for in 60000 ms, not within 5000 ms: 503",
+        "soon": "given up after 1 attempt: the next is asked for in 1000 ms, not within 900 ms: 503",
         "forged": True,
     }

@@ -57,8 +57,11 @@ const busy = async () => {
 const unavailable = await error(() => new Client(url, { timeoutMs: 300, fetch: busy }).decide(event));
 found.unavailable =
   unavailable instanceof Unavailable && unavailable.message.includes(`${asked} attempts: 503 the queue is full`) && asked > 1;
-const later = async () => new Response("", { status: 503, headers: { "Retry-After": "60" } });
-found.later = (await error(() => new Client(url, { timeoutMs: 5_000, fetch: later }).decide(event))).message;
+const pausing = (seconds) => async () => new Response("", { status: 503, headers: { "Retry-After": seconds } });
+const given = (timeoutMs, seconds) =>
+  error(() => new Client(url, { timeoutMs, fetch: pausing(seconds) }).decide(event));
+found.later = (await given(5_000, "60")).message;
+found.soon = (await given(900, "1")).message;
 
 const { timestamp, signature, body, standard, secrets } = JSON.parse(process.argv[4]);
 const header = (changed) => (name) =>

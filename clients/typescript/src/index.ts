@@ -136,7 +136,7 @@ export class Client {
         const problem = await problemOf(response);
         if (!AGAIN.has(response.status))
           throw new Refused(response.status, problem, response.headers.get("X-Request-ID"));
-        why = `${response.status} ${problem.detail ?? ""}`;
+        why = `${response.status} ${problem.detail ?? ""}`.trim();
         asked = 1_000 * (Number(response.headers.get("Retry-After")) || 0);
       } catch (error) {
         if (error instanceof Refused) throw error;
@@ -147,7 +147,7 @@ export class Client {
       if (performance.now() + pause >= until) {
         const made = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
         throw new Unavailable(
-          pause > LONGEST_PAUSE_MS
+          asked > own
             ? `given up after ${made}: the next is asked for in ${pause} ms, not within ${within} ms: ${why}`
             : `no answer within ${within} ms and ${made}: ${why}`,
         );

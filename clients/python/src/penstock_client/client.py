@@ -45,9 +45,8 @@ class _Calls:
 
     def decide(self, event: Mapping[str, Any], detector: str | None, explain: bool, strict: bool) -> Call[Decision]:
         path = "/predict" if detector is None else f"/detectors/{quote(detector, safe='')}/predict"
-        options = {"explain": "false"} if not explain else {}
-        options |= {"strict": "true"} if strict else {}
-        path += f"?{httpx.QueryParams(options)}" if options else ""
+        options = [option for option, chosen in (("explain=false", not explain), ("strict=true", strict)) if chosen]
+        path += "?" + "&".join(options) if options else ""
         if event.get(self._id_field) is None:
             event = {**event, self._id_field: str(uuid.uuid4())}
         response = yield from self._answered("POST", path, event)
@@ -82,19 +81,20 @@ class _Calls:
                 if answer.status_code >= 300:
                     raise _refused(answer)
                 return answer
-            pause_s = _pause_s(answer, attempts)
-            why = _given_up(answer, attempts, pause_s, self._timeout_s + more_s)
+            own_s, asked_s = _own_pause_s(attempts), _asked_pause_s(answer)
+            pause_s = max(own_s, asked_s)
+            why = _given_up(answer, attempts, asked_s if asked_s > own_s else None, self._timeout_s + more_s)
             if time.monotonic() + pause_s >= until:
                 break
             yield pause_s
         raise Unavailable(why)
 
 
-def _given_up(answer: Answer, attempts: int, pause_s: float, within_s: float) -> str:
-    """Why there is no further attempt."""
+def _given_up(answer: Answer, attempts: int, asked_s: float | None, within_s: float) -> str:
+    """Why there is no further attempt. asked_s: the pause that the service asked for, where the client's is shorter."""
     made = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    if pause_s > _LONGEST_PAUSE_S:
-        return f"given up after {made}: the next is asked for in {pause_s:g} s, not within {within_s:g} s: {_cause(answer)}"
+    if asked_s is not None:
+        return f"given up after {made}: the next is asked for in {asked_s:g} s, not within {within_s:g} s: {_cause(answer)}"
     return f"no answer within {within_s:g} s and {made}: {_cause(answer)}"
 
 
@@ -104,11 +104,15 @@ def _cause(answer: Answer) -> str:
     return f"{type(answer).__name__} {answer}".strip()
 
 
-def _pause_s(answer: Answer, attempts: int) -> float:
-    """It grows with each attempt, at random, so that clients spread out; at least as long as the service asks for."""
+def _own_pause_s(attempts: int) -> float:
+    """It grows with each attempt, at random, so that clients spread out."""
+    return min(_FIRST_PAUSE_S * 2.0 ** (attempts - 1), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+
+
+def _asked_pause_s(answer: Answer) -> float:
+    """The pause that the service asks for; 0 where it does not."""
     asked = answer.headers.get("Retry-After", "") if isinstance(answer, httpx.Response) else ""
-    own_s = min(_FIRST_PAUSE_S * 2.0 ** (attempts - 1), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
-    return max(own_s, float(asked)) if asked.isascii() and asked.isdecimal() else own_s
+    return float(asked) if asked.isascii() and asked.isdecimal() else 0.0
 
 
 def _problem(response: httpx.Response) -> Problem:
