@@ -369,6 +369,15 @@ def test_a_look_beside_a_service_says_what_the_command_says(engine, settings, tm
     assert work.figures() == {"paid": {"drift": float(len(once.alarms))}}
 
 
+def test_a_look_beside_a_service_logs_one_line_however_much_has_moved(engine, tmp_path, caplog):
+    work = DriftWork(Settings(data=tmp_path / "data"), clock=clock)
+    with caplog.at_level("WARNING", "penstock.wiring.reports.drift"):
+        work.look([engine])
+    first, *others = work.reports["paid"].alarms
+    assert others
+    assert caplog.messages == [f"drift of paid: {first.text}; {first.advice} (and {len(others)} more: penstock drift paid)"]
+
+
 def test_a_look_that_finds_no_reference_says_why_and_goes_on(tmp_path):
     alone = detector(models=[])
     with Engine(alone, data=tmp_path, clock=SetClock(NOW)) as engine:

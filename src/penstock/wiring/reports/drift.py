@@ -197,8 +197,10 @@ class DriftWork:
             drift = self._watched[name] = Drift(engine.detector, self._settings, engine.ledger, version)
         with Archive(engine.ledger, self._settings.data / "archive") as archive:
             report = drift.look(archive, now_us=self._clock(), pause=self._rest)
-        for finding in report.alarms:
-            _log.warning("drift of %s: %s; %s", name, finding.text, finding.advice)
+        if report.alarms:
+            first, *others = report.alarms
+            more = f" (and {len(others)} more: penstock drift {name})" if others else ""
+            _log.warning("drift of %s: %s; %s%s", name, first.text, first.advice, more)
         return report
 
     def _rest(self, seconds: float) -> None:
