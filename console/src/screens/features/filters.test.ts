@@ -1,6 +1,5 @@
 import { expect, it } from "vitest";
 import type { FeatureDefinition } from "~/api/definition";
-import { ruleOf } from "../rules/ruleOf";
 import { bytes } from "./bytes";
 import { filtered } from "./filters";
 
@@ -42,14 +41,5 @@ it("writes memory in the unit that fits", () => {
     "1.5 kB",
     "25 MB",
     "–",
-  ]);
-});
-
-it("a candidate that reads a feature leads to its rule, and a rule that is only called so to itself", () => {
-  const known = ["large", "odd_v2"];
-  expect([ruleOf("large_v3", known), ruleOf("large", known), ruleOf("odd_v2", known)]).toEqual([
-    "large",
-    "large",
-    "odd_v2",
   ]);
 });

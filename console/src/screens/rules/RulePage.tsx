@@ -11,7 +11,7 @@ import { Lowering } from "./Lowering";
 import { RequestTable } from "./RequestTable";
 import { RuleEditor } from "./RuleEditor";
 import { RuleFigures } from "./RuleFigures";
-import { ruleOf } from "./ruleOf";
+import { mayBeVersion, ruleOf } from "./ruleOf";
 import { Snoozes } from "./Snoozes";
 import { StateMark } from "./State";
 import { StepButtons } from "./StepButtons";
@@ -25,7 +25,7 @@ const route = getRouteApi("/rules/$detectorName/$rule");
 /** The page of a rule, found also by the name under which a version that is tried fires. */
 export function RulePage() {
   const { detectorName: detector, rule: name } = route.useParams();
-  return /_v\d+$/.test(name) ? (
+  return mayBeVersion(name) ? (
     <Tried detector={detector} name={name} />
   ) : (
     <RuleDetails detector={detector} name={name} />
