@@ -93,7 +93,7 @@ class ShardRunner:
                 return
             with closing(self._candidate.claim(self.shard)) as inbox:
                 replica.catch_up(journal)
-                reading.close()  # an owner writes it
+                reading.close()  # an owner writes the journal, and reads it no more
                 owner = Owner(
                     replica,
                     inbox,
@@ -153,7 +153,8 @@ class ShardRunner:
             replica.save()
         finally:
             self._owner = None
-            self._takeover &= replica.fence < owner.fence  # nobody knows of a takeover before its first entry
+            # Others learn of a takeover by its first entry: one that is cut off before is tried again.
+            self._takeover = self._takeover and replica.fence < owner.fence
             fed: list[Feeding | StoreProcess] = [*self._feedings, *([] if stores is None else [stores])]
             for each in fed:
                 if stop.is_set():

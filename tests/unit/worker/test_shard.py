@@ -84,6 +84,17 @@ class Cycle:
         self.itself = self
 
 
+def run(broker: Broker, *, takeover: bool = False) -> None:
+    """Run the shard of a broker until it is stopped, with a new state whenever it is followed anew."""
+    detector = Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
+    parts = Parts(
+        broker,
+        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
+        lambda _shard, _replica: [],
+    )
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=takeover).run(broker.stop)
+
+
 @pytest.fixture
 def collected_rarely():
     """Leaves garbage collection as it was."""
@@ -144,11 +155,8 @@ class Busy(Broker):
 
 
 def test_a_worker_takes_over_from_one_that_goes_on_deciding(collected_rarely):
-    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
-    broker = Busy(stop)
-    replica = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger))
-    parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
-    ShardRunner(parts, 0, broker, "w", alone=True, takeover=True).run(stop)
+    broker = Busy(threading.Event())
+    run(broker, takeover=True)
     assert (len(broker.thresholds), broker.read < 1_000) == (1, True)
 
 
@@ -162,11 +170,8 @@ class Abandoned(Broker):
 
 
 def test_a_worker_that_is_not_elected_claims_a_shard_that_its_owner_has_abandoned(collected_rarely):
-    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
-    broker = Abandoned(ownerships=1, stop=stop)
-    replica = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger))
-    parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
-    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+    broker = Abandoned(ownerships=1, stop=threading.Event())
+    run(broker)
     assert len(broker.thresholds) == 1
 
 
@@ -183,14 +188,8 @@ class Unavailable(Broker):
 
 
 def test_a_worker_whose_claim_is_not_answered_stands_by_and_claims_again(collected_rarely):
-    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
-    broker = Unavailable(ownerships=1, stop=stop)
-    parts = Parts(
-        broker,
-        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
-        lambda _shard, _replica: [],
-    )
-    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+    broker = Unavailable(ownerships=1, stop=threading.Event())
+    run(broker)
     assert (broker.claims, len(broker.thresholds)) == (3, 1)
 
 
@@ -216,14 +215,8 @@ class Leaving(Broker):
 
 
 def test_a_claim_is_given_up_where_the_entries_before_it_cannot_be_read(collected_rarely):
-    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
-    broker = Leaving(ownerships=1, stop=stop)
-    parts = Parts(
-        broker,
-        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
-        lambda _shard, _replica: [],
-    )
-    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+    broker = Leaving(ownerships=1, stop=threading.Event())
+    run(broker)
     assert (broker.claims, broker.given_up) == (2, 2)
 
 
@@ -235,12 +228,9 @@ class Refusing(Broker):
 
 
 def test_a_worker_whose_claim_is_refused_ends_and_says_so(collected_rarely):
-    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
-    broker = Refusing(ownerships=1, stop=stop)
-    replica = Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger))
-    parts = Parts(broker, lambda _shard: replica, lambda _shard, _replica: [])
+    broker = Refusing(ownerships=1, stop=threading.Event())
     with pytest.raises(BrokerError, match="topics create"):
-        ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+        run(broker)
 
 
 class Unelected(Broker):
@@ -251,12 +241,6 @@ class Unelected(Broker):
 
 
 def test_a_takeover_that_is_cut_off_before_its_first_entry_is_tried_again(collected_rarely):
-    stop, detector = threading.Event(), Detector("shop", event=Payment, id="transaction_id", time="timestamp", models=[])
-    broker = Unelected(ownerships=2, stop=stop)
-    parts = Parts(
-        broker,
-        lambda _shard: Replica(MemoryLedger(), lambda ledger: Engine(detector, ledger=ledger)),
-        lambda _shard, _replica: [],
-    )
-    ShardRunner(parts, 0, broker, "w", alone=True, takeover=True).run(stop)
+    broker = Unelected(ownerships=2, stop=threading.Event())
+    run(broker, takeover=True)
     assert len(broker.thresholds) == 2

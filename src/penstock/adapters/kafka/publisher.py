@@ -52,7 +52,7 @@ _Following = tuple[str, Sequence[Outgoing]]
 class KafkaPublisher:
     """Publishes for one shard. The constructor fences earlier publishers, and the transactional owners of version 0.1.
 
-    fenced: whether another publisher has done that to this one.
+    fenced: whether another publisher has fenced this one.
 
     Raises:
         BrokerError: Kafka does not answer.
