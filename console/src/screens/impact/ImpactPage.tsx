@@ -188,7 +188,7 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
   );
 }
 
-/** What a rule asks for, where somebody listens. */
+/** What a rule asks for, and whether it still acts. */
 function actionOf({ action, state }: RuleRow): string {
   if (state === "watching") return `${action}, in shadow`;
   return action ?? "retired";

@@ -46,9 +46,8 @@ class ImpactFigures(msgspec.Struct, kw_only=True):
 
 
 class RuleImpact(msgspec.Struct):
-    """What one rule prevented. A block on which several rules fired counts for each of them that blocks.
-
-    Where nothing acted on the rule's word, because it is in shadow or asks for less than a block, it prevented nothing.
+    """What one rule prevented. A block counts for each blocking rule that fired on it; rules in shadow and rules that ask for
+    less than a block prevent nothing.
     """
 
     detector: str
