@@ -335,15 +335,21 @@ def test_a_ring_names_the_undecided_cases_of_its_members(ask, engine, clock):
     assert sorted(ring["undecided_cases"]) == sorted(case_id("around", f"t/{n}") for n in (1, 2))
 
 
+def test_the_ring_of_a_key_without_recent_decisions_is_empty(ask):
+    ring = ask("GET", "/entities/account/Nobody/ring")
+    assert (ring["detector"], ring["key"], ring["since"]) == ("around", "Nobody", None)
+    assert (ring["nodes"], ring["edges"], ring["undecided_cases"], ring["truncated"]) == ([], [], [], False)
+    assert ring["counted"]["decisions"] > 0
+
+
 def test_options_of_a_ring_that_are_not_understood_are_refused(ask):
     assert "write a number and unit" in ask("GET", "/entities/account/A3/ring?window=soon", status=422)["detail"]
     assert "Did you mean card" in ask("GET", "/entities/account/A3/ring?over=cart", status=422)["detail"]
 
 
 def test_what_nobody_knows_is_404_with_a_hint(ask):
-    assert "no recent decision" in ask("GET", "/entities/account/Nobody/ring", status=404)["detail"]
     assert "account" in ask("GET", "/entities/acount/A3/ring", status=404)["detail"]
-    assert ask("GET", "/entities/device/no-number/ring", status=404)["detail"]
+    assert "cannot be a key of device" in ask("GET", "/entities/device/no-number/ring", status=404)["detail"]
     for method, path in (("GET", "/context/t/none"), ("POST", "/verify/t/none")):
         assert "there is no transaction" in ask(method, path, status=404)["detail"]
 

@@ -143,6 +143,20 @@ def test_a_body_compressed_otherwise_is_415_and_says_what_is_read(ask):
     assert response.headers["accept-encoding"] == "gzip"
 
 
+def test_long_answers_to_get_are_compressed_where_that_is_accepted_and_decisions_never_are(ask, payment):
+    accepting = {"accept-encoding": "gzip"}
+    packed, plain = (ask("GET", "/openapi.json", headers=with_) for with_ in (accepting, {"accept-encoding": "identity"}))
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 5
+    assert "content-encoding" not in ask("GET", "/health", headers=accepting).headers
+    batch = b"[" + b",".join(map(payment, range(1, 30))) + b"]"
+    decided = ask("POST", "/predict", content=batch, headers=accepting)
+    assert len(decided.content) > 2_000
+    assert "content-encoding" not in decided.headers
+
+
 def test_problems_have_a_stable_code_and_the_same_as_a_uri(ask, engine, payment):
     answers = {
         "invalid_event": ask("POST", "/predict", content=b'{"amount": 1}'),

@@ -3,7 +3,8 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -35,7 +36,8 @@ _MOST_SEARCHED = 20_000
 _SAME_AMOUNT = 0.005
 """Amounts that differ by less are the same."""
 
-Wanted = Callable[[Record, int], bool]
+Filter = Callable[[Record], Iterable[int]]
+"""The rows of a record that are wanted."""
 
 
 class DecisionFields(msgspec.Struct):
@@ -98,22 +100,27 @@ class DecisionHistory:
         key, in any role. rule: those on which it fired, whether it acted or only watched. from_us, to_us: event times, the end
         excluded. summary: in one line each, a `DecisionSummary`. Returns the decisions and the next `before`.
         """
-        action = Action.named(decision).value if decision else None
-        filters: list[Wanted] = []
+        filters: list[Filter] = []
+        if decision is not None:
+            filters.append(partial(_rows_decided, Action.named(decision)))
+        if from_us is not None or to_us is not None:
+            filters.append(partial(_rows_between, from_us, to_us))
         if entity is not None:
-            filters.append(_among(KeyRows(self._queries, self._active.pipeline.table(entity), key or "").of))
+            filters.append(KeyRows(self._queries, self._active.pipeline.table(entity), key or "").of)
         if rule is not None:
-            filters.append(_among(lambda record: _rows_fired(self._queries, record, rule)))
+            filters.append(partial(_rows_fired, self._queries, rule))
         written = self._summaries().of if summary else self._queries.render
         page: list[bytes] = []
         position = int(before) if before is not None else None
         rows = self._ledger.recent(self._name, before=position)
+        at: Record | None = None
         for scanned, (record, row) in enumerate(rows, 1):
-            seq = record.first_seq + row
-            if _fits(record, row, action, from_us, to_us) and all(wanted(record, row) for wanted in filters):
+            if record is not at:
+                at, wanted = record, _wanted(record, filters)
+            if row in wanted:
                 page += written(record, [row])
             if len(page) == limit or scanned == _MOST_SCANNED:
-                return page, str(seq)
+                return page, str(record.first_seq + row)
         return page, None
 
     def summaries(self, transaction_ids: Sequence[str]) -> list[bytes]:
@@ -243,29 +250,29 @@ def _shown(label: Label) -> dict[str, Any]:
     }
 
 
-def _among(rows_of: Callable[[Record], Iterable[int]]) -> Wanted:
-    """Whether a row is among those of its record; these are found once for a record, not for each row."""
-    held: tuple[Record | None, frozenset[int]] = (None, frozenset())
-
-    def wanted(record: Record, row: int) -> bool:
-        nonlocal held
-        if held[0] is not record:
-            held = (record, frozenset(rows_of(record)))
-        return row in held[1]
-
-    return wanted
+def _wanted(record: Record, filters: Sequence[Filter]) -> Container[int]:
+    """The rows of a record that all filters want."""
+    if not filters:
+        return range(len(record))
+    return frozenset.intersection(*(frozenset(rows_of(record)) for rows_of in filters))
 
 
-def _rows_fired(queries: RecordQueries, record: Record, rule: str) -> Iterable[int]:
+def _rows_decided(action: Action, record: Record) -> list[int]:
+    columns: Any = record.columns
+    found: list[int] = np.flatnonzero(np.asarray(columns["action"]) == action.value).tolist()
+    return found
+
+
+def _rows_between(from_us: int | None, to_us: int | None, record: Record) -> list[int]:
+    inside = np.ones(len(record), bool)
+    inside &= True if from_us is None else record.time_us >= from_us
+    inside &= True if to_us is None else record.time_us < to_us
+    found: list[int] = np.flatnonzero(inside).tolist()
+    return found
+
+
+def _rows_fired(queries: RecordQueries, rule: str, record: Record) -> list[int]:
     names, x = queries.names_in(record), record.columns["x"]
     places = [place for place, name in enumerate(names) if rule_of(name, names) == rule]
     found: list[int] = np.flatnonzero((x[:, places] == 1).any(axis=1)).tolist()  # type: ignore[call-overload]  # a matrix
     return found
-
-
-def _fits(record: Record, row: int, action: int | None, from_us: int | None, to_us: int | None) -> bool:
-    time_us = int(record.time_us[row])
-    if (from_us is not None and time_us < from_us) or (to_us is not None and time_us >= to_us):
-        return False
-    columns: Any = record.columns
-    return action is None or int(columns["action"][row]) == action

@@ -34,6 +34,7 @@ from penstock.service.changes.trials import Trials
 from penstock.service.decide.detectors import DetectorRouter, visible_detectors
 from penstock.service.decide.port import ServedDetector
 from penstock.service.decide.predict import Predict
+from penstock.service.http.compression import CompressedReads
 from penstock.service.http.openapi import document
 from penstock.service.http.problems import RequestRefused, headers, of_error
 from penstock.service.http.query import worded_errors
@@ -62,7 +63,8 @@ from penstock.wiring.health import ServiceHealth
 from penstock.wiring.reports.drift import DriftWork
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
-
+_LONG, _FAST = 2_000, 4
+"""From how many bytes answers are compressed, and the level of gzip: a fifth longer than at level 9, in a third of the time."""
 
 Work = Callable[[], Awaitable[object]]
 
@@ -227,6 +229,7 @@ def create_app(
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
+    app.add_middleware(CompressedReads, minimum_size=_LONG, compresslevel=_FAST)
     service = Service(app, router, settings, composition.live, parts)
     found = composition.parts() | {
         Exposition: Exposition(router, service, composition.drifting, webhooks=parts.webhooks),

@@ -64,7 +64,15 @@ export function RingView({ subject }: { subject: Subject }) {
       <Asked
         of={ring}
         height={420}
-        empty={(found) => found.nodes.length < 2 && <Empty title="Nothing shares a transaction with it" />}
+        empty={(found) =>
+          found.nodes.length < 2 && (
+            <Empty
+              title={
+                found.nodes.length === 0 ? "No recent transaction is about it" : "Nothing shares a transaction with it"
+              }
+            />
+          )
+        }
       >
         {(found) => (
           <>

@@ -70,9 +70,14 @@ class EntityRing(msgspec.Struct):
     detector: Annotated[str, Meta(description="Whose decisions.")]
     entity: Annotated[str, Meta(description="What the members are.")]
     key: Annotated[str, Meta(description="The key that was asked about, as it is kept.")]
-    since: Annotated[str, Meta(description="Transactions count from this event time: `window` before the key's newest one.")]
+    since: Annotated[
+        str | None, Meta(description="Transactions count from this event time: `window` before the key's newest one.")
+    ]
     over: Annotated[list[str], Meta(description="Entities whose keys members may share.")]
-    nodes: Annotated[list[RingKey], Meta(description="The key that was asked about, then by distance, gravest first.")]
+    nodes: Annotated[
+        list[RingKey],
+        Meta(description="The key that was asked about, then by distance, gravest first. Empty without recent decisions."),
+    ]
     edges: Annotated[list[RingEdge], Meta(description="Between these, the busiest first.")]
     undecided_cases: Annotated[list[str], Meta(description="Ids of undecided cases about members, at most 1,000.")]
     truncated: Annotated[bool, Meta(description="There are more keys than `limit`, or more transactions than were searched.")]
@@ -86,18 +91,16 @@ class _Rings:
         self._served, self._engine, self._personal, self._actor = served, served.engine, personal, actor
         self._cases, self._records = cases, Records(served.engine)
 
-    def around(
-        self, key: Key, kept: str, over: list[str] | None, *, window_us: int, max_degree: int, limit: int
-    ) -> EntityRing | None:
-        """The ring of a key; None if there are no recent decisions about it. Waits for the disk and the database."""
+    def around(self, key: Key, kept: str, over: list[str] | None, *, window_us: int, max_degree: int, limit: int) -> EntityRing:
+        """The ring of a key; without keys if no recent decision is about it. Waits for the disk and the database."""
         engine, entity = self._engine, key[0]
-        window = engine.recent_decisions.window()
+        window, followed = engine.recent_decisions.window(), _followed(engine, entity, over)
+        counted = looked_through(window)
         mine = window.about(entity, [key[1]])
         if not len(mine):
-            return None
+            return EntityRing(self._served.name, entity, kept, None, followed, [], [], [], truncated=False, counted=counted)
         since_us = max(int(mine.time_us.max()) - window_us, 0)
         rows = joined(window.chunks)
-        followed = _followed(engine, entity, over)
         within, truth = rows.take(np.flatnonzero(rows.time_us >= since_us)), engine.label_outcomes.of
         ring = ring_of(key, within, followed, truth, max_degree=max_degree, limit=limit)
         nodes = self._nodes(ring)
@@ -112,7 +115,7 @@ class _Rings:
             edges=_edges(ring, {each: node.id for each, node in zip(ring.keys, nodes, strict=True)}),
             undecided_cases=[] if self._cases is None else undecided_about(self._cases, self._served.name, entity, members),
             truncated=ring.truncated,
-            counted=looked_through(window),
+            counted=counted,
         )
 
     def _nodes(self, ring: Ring) -> list[RingKey]:
@@ -216,7 +219,7 @@ async def get_ring(
     detector: DetectorName = None,
 ) -> EntityRing:
     """The keys that are linked with a key through what few share: their outcomes, and hubs that are not followed."""
-    actor, window_us = actor_of(request), _duration_us(window)
+    actor, window_us, empty = actor_of(request), _duration_us(window), None
     for served in router.chosen(detector):
         engine = served.engine
         if entity not in engine.pipeline.entities:
@@ -229,9 +232,12 @@ async def get_ring(
         rings = _Rings(served, personal, actor, cases)
         bounds = {"window_us": window_us, "max_degree": max_degree, "limit": limit}
         ring = await asyncio.to_thread(rings.around, (entity, code), kept, over, **bounds)
-        if ring is not None:
+        if ring.nodes:
             return ring
+        empty = empty or ring
+    if empty is not None:
+        return empty
     known = sorted({name for served in router.chosen(detector) for name in served.engine.pipeline.entities})
     if entity not in known:
         raise DeclarationError(f"no detector has an entity {entity[:200]!r}; there are {', '.join(known) or 'none'}")
-    raise RequestRefused(404, f"no recent decision is about {entity[:200]} {key[:200]!r}")
+    raise RequestRefused(404, f"{key[:200]!r} cannot be a key of {entity[:200]}")

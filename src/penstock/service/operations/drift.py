@@ -57,7 +57,7 @@ class Drifting(Collector):
         trouble = self._work.troubles.get(name)
         if trouble is not None:
             raise RequestRefused(409, trouble)
-        raise RequestRefused(503, f"nobody has looked at the drift of {name!r} yet; come again in a minute")
+        raise RequestRefused(503, f"the drift of {name!r} has not been measured yet; ask again in a minute")
 
     # ---- Prometheus
 
