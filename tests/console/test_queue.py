@@ -1,5 +1,6 @@
 """The review queue: taken, decided, the next, by keyboard alone; nothing is lost where somebody else was first."""
 
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -169,6 +170,27 @@ def test_a_case_is_taken_given_back_noted_and_escalated_by_keyboard(queue, batch
     found = batcher.case(number)
     assert (found["queue"], found["state"]) == ("experts", "escalated")
     assert next_after(queue, transaction) != transaction
+
+
+def test_a_file_is_attached_saved_and_removed(queue, batcher, axe):
+    number = batcher.of(shown(queue))["id"]
+    files = queue.get_by_role("region", name="Files")
+    content = b"%PDF-1.7 a receipt"
+    chosen = {"name": "receipt 7.pdf", "mimeType": "application/pdf", "buffer": content}
+    files.get_by_label("Attach a file").set_input_files(chosen)
+    link = files.get_by_role("link", name="receipt 7.pdf")
+    link.wait_for()
+    axe(queue)
+    with queue.expect_download() as saved:
+        link.click()
+    assert saved.value.suggested_filename == "receipt 7.pdf"
+    assert Path(saved.value.path()).read_bytes() == content
+    queue.get_by_role("region", name="History").get_by_text("attached receipt 7.pdf").wait_for()
+    files.get_by_role("button", name="Remove receipt 7.pdf").click()
+    queue.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    queue.get_by_role("region", name="History").get_by_text("removed the attachment receipt 7.pdf").wait_for()
+    expect(link).to_have_count(0)
+    assert get(f"{batcher.url}/cases/{number}").json()["attachments"] == []
 
 
 def test_after_a_verdict_on_a_case_one_holds_the_next_is_held(queue, batcher):

@@ -9,6 +9,7 @@ import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
 from penstock.audit import AuditLog, erase, note
+from penstock.cases.attachments import MOST_FILES, attach, attached, attachments, detach
 from penstock.cases.case import EntityKey, NewCase
 from penstock.cases.members import members
 from penstock.cases.planning import Planned, ask_opinion, plan, set_due_minutes
@@ -303,6 +304,32 @@ def test_lists_of_cases_are_the_same_everywhere(open_office):
     [queue] = queues(cases)
     assert (queue.waiting, queue.taken, queue.expected_loss) == (5, 0, 5.0)
     assert sweep(cases, "ana", "good", chosen=Filter(entity="customer", key="c0"), dry_run=False).count == 3
+
+
+def test_files_of_a_case_come_back_as_they_were_given_and_no_more_than_fit(open_office):
+    drawers = [Cases(open_office()) for _ in range(3)]
+    drawers[0].follow("log", 3, [new(1)])
+    [case] = page(drawers[0], Filter())[0]
+    content = bytes(range(256)) * 100
+    added = attach(drawers[0], case.id, "ana", "receipt \u00fc.pdf", content)
+    assert attached(drawers[1], case.id, added.id) == (added, content)
+    refused = []
+
+    def fill(drawer):
+        try:
+            while True:
+                attach(drawer, case.id, "bob", "more.bin", b"more")
+        except Conflict as error:
+            refused.append(str(error))
+
+    all_at_once(*(lambda each=each: fill(each) for each in drawers))
+    assert [f"has {MOST_FILES} files" in each for each in refused] == [True] * 3
+    assert len(attachments(drawers[2].database, case.id)) == MOST_FILES
+    detach(drawers[1], case.id, added.id, "ana")
+    assert added not in attachments(drawers[0].database, case.id)
+    lines = [(each.who, each.action) for each in drawers[0].history(case.id)]
+    assert (lines.count(("bob", "attach")), lines[-1]) == (MOST_FILES - 1, ("ana", "detach"))
+    assert AuditLog(drawers[0].database).verify() is None
 
 
 def test_decisions_about_one_subject_that_come_at_once_are_one_case_everywhere(open_office):

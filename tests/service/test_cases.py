@@ -1,5 +1,6 @@
 """Cases over HTTP, beside a real engine: what is to be reviewed is worked on, and a verdict becomes a label."""
 
+import hashlib
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import CasePolicy, Engine
+from penstock.cases.attachments import attach, attachments, detach
 from penstock.config import Settings
 from penstock.database import open_office
+from penstock.errors import Forbidden
 from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
@@ -136,6 +139,60 @@ def test_a_case_shows_the_decision_what_is_linked_to_it_and_its_history(desktop)
         ("local", "note"),
     ]
     assert desktop.client.get("/cases/nothing").status_code == 404
+
+
+def test_a_file_is_attached_to_a_case_saved_and_removed(desktop):
+    case = f"/cases/{reviewed(desktop)[0]['id']}"
+    content = b"<script>alert(1)</script>" * 200
+    sent = {"content-type": "text/html"}
+    added = desktop.client.post(f"{case}/attachments", params={"name": 'r\u00fcck "1".html'}, content=content, headers=sent)
+    assert (added.status_code, added.json()["size"], added.json()["added_by"]) == (201, len(content), "local")
+    assert added.json()["sha256"] == hashlib.sha256(content).hexdigest()
+    found = desktop.client.get(case).json()
+    assert found["attachments"] == [added.json()]
+    line = {"name": added.json()["name"], "size": len(content), "sha256": added.json()["sha256"]}
+    assert (found["history"][-1]["action"], found["history"][-1]["details"]) == ("attach", line)
+
+    file = f"{case}/attachments/{added.json()['id']}"
+    saved = desktop.client.get(file, headers={"accept-encoding": "gzip"})
+    assert saved.content == content
+    assert saved.headers["content-type"] == "application/octet-stream"
+    assert saved.headers["content-disposition"] == "attachment; filename*=UTF-8''r%C3%BCck%20%221%22.html"
+    assert saved.headers["content-security-policy"].startswith("sandbox")
+    assert saved.headers["x-content-type-options"] == "nosniff"
+    assert "content-encoding" not in saved.headers
+
+    assert desktop.client.delete(file).json()["version"] == found["case"]["version"]
+    assert desktop.client.get(file).status_code == desktop.client.delete(file).status_code == 404
+    after = desktop.client.get(case).json()
+    assert (after["attachments"], after["history"][-1]["action"]) == ([], "detach")
+
+
+def test_a_file_is_removed_by_who_added_it_or_an_administrator(desktop):
+    case = reviewed(desktop)[0]["id"]
+    added = attach(desktop.work.cases, case, "ana", "a.txt", b"a")
+    with pytest.raises(Forbidden, match=r"ana added 'a\.txt'"):
+        detach(desktop.work.cases, case, added.id, "bob")
+    assert attachments(desktop.work.cases.database, case) == [added]
+    assert desktop.client.delete(f"/cases/{case}/attachments/{added.id}").status_code == 200  # the local user is one
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "said"),
+    [
+        ("", b"x", 422, "name"),
+        ("../a", b"x", 422, "is no file name"),
+        ("a\nb", b"x", 422, "is no file name"),
+        ("x" * 201, b"x", 422, "is no file name"),
+        ("a.txt", b"", 422, "between 1 and 5,000,000 bytes"),
+        ("a.txt", b"x" * 5_000_001, 413, "5000000 bytes"),
+    ],
+)
+def test_what_is_no_file_is_refused(desktop, name, content, status, said):
+    case = reviewed(desktop)[0]["id"]
+    answer = desktop.client.post(f"/cases/{case}/attachments", params={"name": name}, content=content)
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    assert desktop.client.get(f"/cases/{case}").json()["attachments"] == []
 
 
 def test_what_somebody_else_holds_is_409(desktop):
@@ -333,5 +390,5 @@ def test_every_route_of_cases_needs_a_right(desktop):
     declared = {
         (method.upper(), path) for path, each in paths.items() if path.startswith(("/cases", "/analysts")) for method in each
     }
-    assert len(declared) == 19
+    assert len(declared) == 22
     assert declared <= TABLE.keys()

@@ -12,6 +12,7 @@ from tests.service.serving import serving
 from tests.waiting import wait_until
 
 from penstock import CasePolicy, Detector, Policy, Rule
+from penstock.cases.attachments import attachments
 from penstock.cases.case import case_id
 from penstock.clock import system_clock
 from penstock.config import Settings
@@ -108,6 +109,7 @@ REFUSED_ID = "zebra:1:a"
 FILLED = {"{case_id}": case_id(OTHER, "zebra1-0"), "{name}": OTHER, "{transaction_id:path}": "zebra1-0"}
 FILLED |= {"{entity}": "customer", "{key:path}": "zebra1", "{version}": "1", "{trial}": "model", "{rule}": "zebra_rule"}
 FILLED |= {"{list_name}": "stolen", "{request_id}": "a1", "{id}": "x", "{event_id}": REFUSED_ID, "{day}": "2026-02-06"}
+FILLED |= {"{attachment_id}": "0123abcd"}
 FILLED |= {"{key_id}": "0123abcd", "{queue}": "review", "{feature}": "zebra_count", "{column}": "amount", "{path:path}": "x"}
 
 BODIES = {
@@ -229,6 +231,7 @@ def test_what_is_named_by_its_id_is_not_there(service):
         if route.path in {"/views/{id}", "/reports/{day}"}:
             continue  # nothing of a detector
         asked = path.replace(REFUSED_ID, refused).replace("/alerts/zebra1/", "/alerts/zebra-alert/")
+        asked += "?name=x" if route.path.endswith("/attachments") else ""
         answer = client.request(route.method, asked, headers=some, json={**BY_PATH.get(route.path, {})})
         missing = answer.status_code == 404 or (route.path.endswith("/status") and answer.status_code == 202)
         assert missing or answer.json().get("nodes") == [], (route.method, asked, answer.status_code, answer.text)
@@ -242,6 +245,18 @@ BY_PATH = {
     "/quarantine/{event_id}/dismiss": {"reason": "x"},
     "/quarantine/{event_id}/resubmit": payment(9, "zebra1"),
 }
+
+
+def test_files_of_another_detectors_case_are_not_there(service):
+    client, whole, some, parts = service
+    case = FILLED["{case_id}"]
+    added = client.post(f"/cases/{case}/attachments?name=zebra.txt", content=b"zebra", headers=whole)
+    file = f"/cases/{case}/attachments/{added.json()['id']}"
+    assert client.get(file, headers=whole).content == b"zebra"
+    for method, path in (("POST", f"/cases/{case}/attachments?name=x"), ("GET", file), ("DELETE", file)):
+        assert client.request(method, path, headers=some, content=b"x").status_code == 404, (method, path)
+    assert [each.name for each in attachments(parts.cases.database, case)] == ["zebra.txt"]
+    assert client.delete(file, headers=whole).status_code == 200
 
 
 def test_a_body_reaches_no_other_detector(service):

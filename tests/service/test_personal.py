@@ -13,6 +13,7 @@ from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.audit import AuditLog
+from penstock.cases.attachments import attach
 from penstock.cases.policy import CasePolicy
 from penstock.cases.queues import Filter, page
 from penstock.cases.store import Cases
@@ -308,6 +309,7 @@ def test_nothing_in_the_data_folder_holds_a_personal_value(place):
 def test_one_person_is_erased_and_everything_else_stays(run, place, guarded):
     analyst, administrator = keys(place, "analyst"), keys(place, "administrator")
     place.cases.note(case_id(place), "ana", NOTE)
+    attach(place.cases, case_id(place), "ana", f"{NOTE}.txt", NOTE.encode())
     assert any(NOTE in str(entry.details) for entry in AuditLog(place.office).entries())
 
     async def scene():
@@ -329,6 +331,7 @@ def test_one_person_is_erased_and_everything_else_stays(run, place, guarded):
             case = await client.get(f"/cases/{case_id(place)}", headers=analyst)
             assert NOTE not in case.text
             assert "[erased]" in case.text
+            assert case.json()["attachments"] == []
             assert verify(place.engine.ledger, place.engine.detector, "t1", None).identical, "it can be computed again"
 
     run(scene())

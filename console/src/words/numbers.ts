@@ -84,6 +84,12 @@ export function quantity(found: unknown, unit: string | null | undefined): strin
   return unit === "share" ? percent(found) : value(found);
 }
 
+/** The size of a file: 1234567 bytes are "1.235 MB". */
+export function fileSize(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  return bytes < 1_000_000 ? `${short.format(bytes / 1_000)} kB` : `${short.format(bytes / 1_000_000)} MB`;
+}
+
 /** A name of a feature, rule or reason in words: amount_ratio is "amount ratio". */
 export function words(name: string): string {
   return name.replaceAll("_", " ");

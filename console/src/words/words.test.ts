@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, money, percent, plural, quantity, UNKNOWN, value, words } from "./numbers";
+import { count, fileSize, money, percent, plural, quantity, UNKNOWN, value, words } from "./numbers";
 import { ago, duration, moment, utc } from "./times";
 
 describe("numbers", () => {
@@ -32,6 +32,10 @@ describe("numbers", () => {
       quantity(true, null),
     ];
     expect(said).toEqual(["3 h", "1.2 s", "8,003 km", "2.5 ×", "25.0 %", "3", UNKNOWN, "yes"]);
+  });
+
+  it("says the size of a file in the unit that it has", () => {
+    expect([fileSize(1), fileSize(1_536), fileSize(1_234_567)]).toEqual(["1 B", "1.536 kB", "1.235 MB"]);
   });
 
   it("writes names as words and counts in the right number", () => {

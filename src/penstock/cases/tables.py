@@ -24,6 +24,10 @@ _HISTORY = """CREATE TABLE case_history (
     case_id TEXT NOT NULL, n INTEGER NOT NULL, at_us BIGINT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, verdict TEXT,
     details TEXT NOT NULL, PRIMARY KEY (case_id, n))"""
 
+_ATTACHMENTS = """CREATE TABLE case_attachments (
+    id TEXT PRIMARY KEY, case_id TEXT NOT NULL, name TEXT NOT NULL, size BIGINT NOT NULL, sha256 TEXT NOT NULL,
+    added_by TEXT NOT NULL, added_us BIGINT NOT NULL, content BYTEA NOT NULL)"""
+
 _MEMBERS = """CREATE TABLE case_members (
     detector TEXT NOT NULL, transaction_id TEXT NOT NULL, case_id TEXT NOT NULL, n INTEGER NOT NULL,
     origin TEXT NOT NULL, propensity DOUBLE PRECISION NOT NULL, decision TEXT NOT NULL, score DOUBLE PRECISION,
@@ -91,6 +95,10 @@ SCHEMA = Schema(
             "ALTER TABLE case_keys ADD COLUMN n INTEGER NOT NULL DEFAULT 1",
             "CREATE TABLE case_queues (queue TEXT PRIMARY KEY, due_minutes INTEGER)",
             "CREATE TABLE case_mentions (name TEXT NOT NULL, case_id TEXT NOT NULL, PRIMARY KEY (name, case_id))",
+        ],
+        [
+            _ATTACHMENTS,
+            "CREATE INDEX attachments_of_case ON case_attachments (case_id, added_us)",
         ],
     ],
 )

@@ -1,4 +1,4 @@
-"""Erasure of one person: the original values of personal fields, and the notes on the person's cases."""
+"""Erasure of one person: the original values of personal fields, and the notes on and files of the person's cases."""
 
 import msgspec
 
@@ -10,13 +10,13 @@ from penstock.privacy.vault import Vault
 GONE = "[erased]"
 """Replaces an erased text."""
 
-_WRITTEN = ("text", "note")
-"""Free-text details of a case's history."""
+_WRITTEN = ("text", "note", "name")
+"""Free-text details of a case's history, and the names of its files."""
 
 
 class Erased(msgspec.Struct, frozen=True):
     """The result of an erasure: when and by whom. values: number of personal values; cases: number of cases whose notes
-    were erased.
+    and files were erased.
     """
 
     detector: str
@@ -30,7 +30,7 @@ class Erased(msgspec.Struct, frozen=True):
 def erase_person(
     database: Database, vault: Vault, detector: str, entity: str, key: str, person: str, *, who: str, reason: str | None = None
 ) -> Erased:
-    """Erase a person in one transaction. A repeated erasure removes only later notes.
+    """Erase a person in one transaction. A repeated erasure removes only later notes and files.
 
     Args:
         database: of the office.
@@ -53,7 +53,7 @@ def erase_person(
         for case in cases:
             _blank(transaction, case)
             audit.erase(transaction, who=who, subject=f"cases/{case}", at_us=erasure.at_us)
-    database.scrub("vault_people", "vault_values", "case_history", "audit")
+    database.scrub("vault_people", "vault_values", "case_history", "case_attachments", "audit")
     return Erased(detector, entity, values, len(cases), erasure.at_us, erasure.who)
 
 
@@ -73,6 +73,7 @@ def _written(details: str) -> bool:
 
 
 def _blank(transaction: Transaction, case: str) -> None:
+    transaction.run("DELETE FROM case_attachments WHERE case_id = :id", {"id": case})
     for n, details in transaction.run("SELECT n, details FROM case_history WHERE case_id = :id", {"id": case}):
         if _written(details):
             found = msgspec.json.decode(details)

@@ -63,8 +63,6 @@ from penstock.wiring.health import ServiceHealth
 from penstock.wiring.reports.drift import DriftWork
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
-_LONG, _FAST = 2_000, 4
-"""From how many bytes answers are compressed, and the level of gzip: a fifth longer than at level 9, in a third of the time."""
 
 Work = Callable[[], Awaitable[object]]
 
@@ -229,7 +227,7 @@ def create_app(
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
-    app.add_middleware(CompressedReads, minimum_size=_LONG, compresslevel=_FAST)
+    app.add_middleware(CompressedReads)
     service = Service(app, router, settings, composition.live, parts)
     found = composition.parts() | {
         Exposition: Exposition(router, service, composition.drifting, webhooks=parts.webhooks),

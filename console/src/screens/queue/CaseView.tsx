@@ -2,6 +2,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import { ArrowLeft } from "lucide-react";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
+import { Attachments } from "./Attachments";
 import { CaseHead } from "./CaseHead";
 import type { Detail } from "./cases";
 import { History } from "./History";
@@ -50,7 +51,7 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
         </div>
         <div className="flex flex-col gap-5 p-4">
           <Asked of={detail} height={420}>
-            {({ decision, personal, links, history, transactions }) => (
+            {({ decision, personal, links, history, transactions, attachments }) => (
               <>
                 <Members of={of} members={transactions} mayDecide={work.mayDecide && !heldByOther(of, me)} />
                 <div className="grid gap-5 xl:grid-cols-2">
@@ -58,6 +59,7 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
                   <MainFeatures decision={decision} />
                 </div>
                 <Linked of={of} links={links} mayDecide={work.mayDecide} />
+                <Attachments of={of.id} files={attachments} me={me} />
                 <History lines={history} />
               </>
             )}

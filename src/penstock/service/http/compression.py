@@ -1,7 +1,12 @@
 """Answers compressed by gzip, for clients that accept it."""
 
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_LONG, _FAST = 2_000, 4
+"""From how many bytes answers are compressed, and the level of gzip: a fifth longer than at level 9, in a third of the time."""
+
+_AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
 
 
 class CompressedReads(GZipMiddleware):
@@ -9,6 +14,9 @@ class CompressedReads(GZipMiddleware):
 
     Answers to events are sent as they are, since compressing a batch of decisions takes longer than deciding it.
     """
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app, minimum_size=_LONG, compresslevel=_FAST, exclude_content_types=_AS_THEY_ARE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""

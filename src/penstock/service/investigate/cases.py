@@ -8,6 +8,7 @@ from fastapi import Query, Request, Response
 from msgspec import Meta
 
 from penstock.cases.analysts import Analyst, analysts
+from penstock.cases.attachments import attachments
 from penstock.cases.case import REASONS, Case, EntityKey, Member
 from penstock.cases.members import members
 from penstock.cases.policy import PRIORITIES
@@ -147,9 +148,20 @@ class LineForm(msgspec.Struct):
     details: dict[str, Any]
 
 
+class AttachmentForm(msgspec.Struct):
+    """A file of a case."""
+
+    id: str
+    name: Annotated[str, Meta(description="The name that it was sent with.")]
+    size: Annotated[int, Meta(description="Its bytes.")]
+    sha256: Annotated[str, Meta(description="The SHA-256 hash of its content, in hexadecimal digits.")]
+    added_by: str
+    added_at: str
+
+
 class CaseDetail(msgspec.Struct):
     """A case with its transactions, the recorded decision about the first one, data about the same customer, card, device
-    or address, and its history.
+    or address, its history and its files.
     """
 
     case: CaseForm
@@ -158,6 +170,7 @@ class CaseDetail(msgspec.Struct):
     links: list[LinkForm]
     history: list[LineForm]
     transactions: list[MemberForm]
+    attachments: Annotated[list[AttachmentForm], Meta(description="The files of the case, oldest first.")]
 
 
 class QueueForm(msgspec.Struct):
@@ -307,6 +320,7 @@ def _detail(cases: Cases, router: DetectorRouter, case_id: str, personal: Unmask
         "links": links,
         "history": [filled(LineForm, line) for line in cases.history(case_id)],
         "transactions": [member_form(member) for member in members(cases.database, case_id)],
+        "attachments": [filled(AttachmentForm, each) for each in attachments(cases.database, case_id)],
     }
 
 

@@ -1,13 +1,16 @@
-"""Work on a case besides its verdict: assignment, due time, priority, tags, second opinions, and taking a verdict back."""
+"""Work on a case besides its verdict: assignment, due time, priority, tags, files, second opinions, taking a verdict back."""
 
 import asyncio
 from collections.abc import Iterable
 from functools import partial
+from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
-from fastapi import Request
+from fastapi import Query, Request, Response
 from msgspec import UNSET, UnsetType
 
+from penstock.cases.attachments import MOST_BYTES, attach, attached, detach
 from penstock.cases.case import Case
 from penstock.cases.planning import Planned, ask_opinion, plan, set_due_minutes, withdraw_opinion
 from penstock.cases.store import Cases
@@ -16,9 +19,10 @@ from penstock.identity.roles import ROLES, Right, rights
 from penstock.identity.users import Users
 from penstock.service.access.authorize import Access
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.requests import parse_instant, who
+from penstock.service.http.operation import refusal
+from penstock.service.http.requests import actor_of, filled, json_answer, parse_instant, raw_body, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.service.investigate.cases import CaseForm, Name, Priority, Verdict, case_form
+from penstock.service.investigate.cases import AttachmentForm, CaseForm, Name, Priority, Verdict, case_form
 from penstock.service.investigate.verdicts import Verdicts
 
 
@@ -137,6 +141,62 @@ async def undo_verdict(cases: Cases, verdicts: Verdicts, /, case_id: str, reques
     case = await asyncio.to_thread(cases.undo, case_id, who(request))
     await verdicts.submit()
     return case_form(case)
+
+
+_FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.7 ..."}}
+_SAVED = {"content-security-policy": "sandbox; default-src 'none'"}
+"""Headers of a file that somebody sent: it is saved, never shown or run."""
+
+
+@route(
+    "POST",
+    "/cases/{case_id}/attachments",
+    Right.REVIEW,
+    answers=AttachmentForm,
+    refuses=CHANGING,
+    status=201,
+    most_bytes=MOST_BYTES,
+    extra={"requestBody": {"content": _FILE, "required": True, "description": "The file, 5,000,000 bytes at most."}},
+)
+async def add_case_attachment(
+    cases: Cases,
+    /,
+    case_id: str,
+    request: Request,
+    *,
+    name: Annotated[str, Query(max_length=1000, description="The name of the file.")],
+) -> Response:
+    """Attach a file to a case, which is the body as it is; a case has 20 at most."""
+    content = await raw_body(request, MOST_BYTES)
+    added = await asyncio.to_thread(attach, cases, case_id, who(request), name, content)
+    return json_answer(filled(AttachmentForm, added), 201)
+
+
+@route(
+    "GET",
+    "/cases/{case_id}/attachments/{attachment_id}",
+    Right.REVIEW,
+    responses={200: {"description": "The file.", "content": _FILE}, 404: refusal(404)},
+)
+async def get_case_attachment(cases: Cases, /, case_id: str, attachment_id: str) -> Response:
+    """A file of a case, to be saved."""
+    found, content = await asyncio.to_thread(attached, cases, case_id, attachment_id)
+    disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}"
+    return Response(content, media_type="application/octet-stream", headers={"content-disposition": disposition, **_SAVED})
+
+
+@route("DELETE", "/cases/{case_id}/attachments/{attachment_id}", Right.REVIEW, refuses=(403, 404))
+async def remove_case_attachment(cases: Cases, /, case_id: str, attachment_id: str, request: Request) -> CaseForm:
+    """Delete a file that one attached oneself; administrators delete any. Its name and hash stay in the history."""
+    actor = actor_of(request)
+
+    def removed() -> Case:
+        case = cases.case(case_id)
+        of_others = bool(Right.ADMINISTER & rights(actor.roles, case.detector))
+        detach(cases, case_id, attachment_id, actor.name, of_others=of_others)
+        return cases.case(case_id)
+
+    return case_form(await asyncio.to_thread(removed))
 
 
 @route("PUT", "/cases/queues/{queue}", Right.APPROVE | Right.ADMINISTER, refuses=CHANGING, by_detector=False)

@@ -1,0 +1,96 @@
+import { Paperclip, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { api, BASE, fetchJson, type Schemas, say } from "~/api/client";
+import { useWork } from "~/api/work";
+import { useMay } from "~/session/session";
+import { Ask } from "~/ui/Ask";
+import { Button } from "~/ui/Button";
+import { FileButton } from "~/ui/FileButton";
+import { Time } from "~/ui/Time";
+import { fileSize } from "~/words/numbers";
+
+type Attachment = Schemas["AttachmentForm"];
+
+const MOST_BYTES = 5_000_000;
+
+/** The files of a case: saved by a click, added, and removed by who added them or an administrator. */
+export function Attachments({ of, files, me }: { of: string; files: readonly Attachment[]; me: string }) {
+  const may = useMay();
+  const work = useWork(["case", of]);
+  const [removing, setRemoving] = useState<Attachment>();
+  if (!may("review") && files.length === 0) return null;
+  const path = `/cases/${encodeURIComponent(of)}/attachments`;
+
+  async function add(file: File): Promise<string> {
+    if (file.size > MOST_BYTES) throw new Error(`${file.name} has ${fileSize(file.size)}; a file may have 5 MB.`);
+    await fetchJson(`${path}?name=${encodeURIComponent(file.name)}`, {
+      method: "POST",
+      headers: { "content-type": "application/octet-stream" },
+      body: file,
+    });
+    return `${file.name} attached.`;
+  }
+
+  async function remove({ id, name }: Attachment): Promise<string> {
+    const params = { path: { case_id: of, attachment_id: id } };
+    say(await api.DELETE("/cases/{case_id}/attachments/{attachment_id}", { params }));
+    return `${name} removed.`;
+  }
+
+  return (
+    <section aria-label="Files" className="flex flex-col items-start gap-2">
+      <h3 className="font-semibold">Files</h3>
+      {files.length > 0 && (
+        <ul className="flex w-full flex-col gap-1">
+          {files.map((file) => (
+            <li key={file.id} className="flex flex-wrap items-center gap-x-3">
+              <Paperclip aria-hidden size={14} className="text-soft" />
+              {may("review") ? (
+                <a
+                  href={`${BASE}${path}/${file.id}`}
+                  download={file.name}
+                  className="break-all text-accent hover:underline"
+                >
+                  {file.name}
+                </a>
+              ) : (
+                <span className="break-all">{file.name}</span>
+              )}
+              <span className="text-soft">
+                {fileSize(file.size)}, {file.added_by}, <Time at={file.added_at} />
+              </span>
+              {(may("administer") || (may("review") && file.added_by === me)) && (
+                <Button
+                  look="quiet"
+                  className="ml-auto"
+                  aria-label={`Remove ${file.name}`}
+                  onClick={() => setRemoving(file)}
+                >
+                  <Trash2 aria-hidden size={14} />
+                </Button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {may("review") && <FileButton name="Attach a file" accept="" onChoose={(file) => work.mutate(() => add(file))} />}
+      <Ask
+        open={removing !== undefined}
+        onClose={() => setRemoving(undefined)}
+        title={`Remove ${removing?.name}`}
+        about="The file is deleted. The history keeps its name and hash."
+        actions={
+          <Button
+            look="danger"
+            onClick={() => {
+              if (removing) work.mutate(() => remove(removing));
+              setRemoving(undefined);
+            }}
+          >
+            Remove
+          </Button>
+        }
+      />
+    </section>
+  );
+}
