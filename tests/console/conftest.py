@@ -188,7 +188,9 @@ def page(browser):
     opened.wrong, opened.hosts = [], set()
     opened.expected = ["WebSocket is closed before the connection is established"]  # where a page is left at once
     opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
-    opened.on("console", lambda message: opened.wrong.append(message.text) if message.type == "error" else None)
+    opened.on(
+        "console", lambda said: opened.wrong.append(f"{said.text} {said.location['url']}") if said.type == "error" else None
+    )
     opened.on("request", lambda request: opened.hosts.add(request.url.split("/")[2]) if "//" in request.url else None)
     yield opened
     context.close()

@@ -490,6 +490,7 @@ def test_a_person_signs_in_works_and_signs_out(run, guarded, office):
             signed = await client.post("/session", json={"name": "ana", "password": PASSWORD})
             rights = ["label", "personal", "read", "review"]
             told = {"name": "ana", "roles": ["analyst"], "rights": rights, "open": False, "notice": None}
+            told |= {"everywhere": rights, "by_detector": {}}
             assert signed.json() == told | {"sign_in": {"needed": False, "password": True, "oidc": False}}
             cookie = signed.headers["set-cookie"]
             for said in ("HttpOnly", "SameSite=Strict", "Path=/"):

@@ -350,6 +350,7 @@ def test_what_a_role_of_one_detector_allows_there_is_allowed(service):
     told = client.get("/session", headers=some).json()
     assert told["roles"] == sorted(f"{role}:mine" for role in ROLES)
     assert {right.name.lower() for right in Right} - set(told["rights"]) == {"administer", "audit"}, "the console hides these"
+    assert (told["everywhere"], told["by_detector"]) == ([], {"mine": told["rights"]})
 
 
 def test_a_role_for_all_detectors_and_one_for_some_add_up(service):
@@ -357,6 +358,12 @@ def test_a_role_for_all_detectors_and_one_for_some_add_up(service):
     made = client.post("/keys", json={"name": "both", "roles": ["viewer", "labeler:mine"]}, headers=whole)
     headers = bearer(made.json()["secret"])
     assert client.get("/transactions/zebra1-0", headers=headers).status_code == 200
+    told = client.get("/session", headers=headers).json()
+    assert (told["rights"], told["everywhere"], told["by_detector"]) == (
+        ["label", "read"],
+        ["read"],
+        {"mine": ["label", "read"]},
+    )
     labels = [{"transaction_id": "C1-2", "fraud": False, "detector": "mine"}]
     labels += [{"transaction_id": "zebra1-2", "fraud": False, "detector": OTHER}]
     taken, refused = client.post("/labels", json=labels, headers=headers).json()

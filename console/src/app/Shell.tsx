@@ -1,4 +1,4 @@
-import { Link, Outlet, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, Navigate, Outlet, useLocation, useMatches, useNavigate, useSearch } from "@tanstack/react-router";
 import { Menu as MenuIcon } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
 import { type ReactNode, Suspense } from "react";
@@ -52,10 +52,12 @@ export function Shell() {
 /** The page, where who is here may look at it; else which they may. */
 function Allowed({ children }: { children: ReactNode }) {
   const may = useMay();
-  const path = useLocation({ select: (location) => location.pathname });
+  // Of the page that is shown: the location is that of the next one as soon as somebody goes there.
+  const path = useMatches({ select: (matches) => matches.at(-1)?.fullPath ?? "/" });
   const screen = screenOf(path);
   if (!screen || mayLook(may, screen)) return children;
   const others = SCREENS.filter((each) => mayLook(may, each));
+  if (path === "/" && others[0]) return <Navigate to={others[0].path} replace />;
   return (
     <Page title="Access denied">
       <Empty title={`Your roles do not let you look at ${screen.name}`}>

@@ -4,7 +4,7 @@ import { Bookmark, Trash2 } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
 import { useState } from "react";
 import { api, say } from "~/api/client";
-import { useMay, useSession } from "~/session/session";
+import { EVERYWHERE, useMay, useSession } from "~/session/session";
 import { told } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";
 import { TextField } from "~/ui/Field";
@@ -19,7 +19,7 @@ export function Views({ page }: { page: "/transactions" | "/rules" }) {
   const [saving, setSaving] = useState(false);
   const navigate = useNavigate();
   const { data: session } = useSession();
-  const may = useMay();
+  const may = useMay(EVERYWHERE);
   const queries = useQueryClient();
   const found = useQuery({ queryKey: KEY, queryFn: async () => say(await api.GET("/views")).views });
   const own = found.data?.filter((each) => each.page === page) ?? [];
@@ -78,7 +78,7 @@ export function Views({ page }: { page: "/transactions" | "/rules" }) {
 
 function SaveView({ page, onClose }: { page: string; onClose: () => void }) {
   const queries = useQueryClient();
-  const may = useMay();
+  const may = useMay(EVERYWHERE);
   const search = Object.entries(useSearch({ strict: false }))
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [name, String(value)]);

@@ -18,24 +18,25 @@ export interface Screen {
   path: string;
   name: string;
   icon: LucideIcon;
-  right: Right;
+  /** Whoever has one of these may look. */
+  rights: readonly Right[];
 }
 
 export const SCREENS: readonly Screen[] = [
-  { path: "/", name: "Live", icon: Activity, right: "read" },
-  { path: "/queue", name: "Review queue", icon: Inbox, right: "read" },
-  { path: "/transactions", name: "Transactions", icon: ScrollText, right: "read" },
-  { path: "/impact", name: "Impact", icon: TrendingUp, right: "read" },
-  { path: "/rules", name: "Rules", icon: SlidersHorizontal, right: "read" },
-  { path: "/models", name: "Models", icon: Gauge, right: "read" },
-  { path: "/features", name: "Features", icon: Boxes, right: "read" },
-  { path: "/try", name: "Try it", icon: FlaskConical, right: "read" },
-  { path: "/operations", name: "Operations", icon: ServerCog, right: "read" },
+  { path: "/", name: "Live", icon: Activity, rights: ["read"] },
+  { path: "/queue", name: "Review queue", icon: Inbox, rights: ["read"] },
+  { path: "/transactions", name: "Transactions", icon: ScrollText, rights: ["read"] },
+  { path: "/impact", name: "Impact", icon: TrendingUp, rights: ["read"] },
+  { path: "/rules", name: "Rules", icon: SlidersHorizontal, rights: ["read"] },
+  { path: "/models", name: "Models", icon: Gauge, rights: ["read"] },
+  { path: "/features", name: "Features", icon: Boxes, rights: ["read"] },
+  { path: "/try", name: "Try it", icon: FlaskConical, rights: ["read"] },
+  { path: "/operations", name: "Operations", icon: ServerCog, rights: ["read", "operate"] },
 ];
 
-/** Whether somebody may look at a screen: all of them show what only those may see who read. */
+/** Whether somebody may look at a screen. */
 export function mayLook(may: (right: Right) => boolean, screen: Screen): boolean {
-  return may("read") && may(screen.right);
+  return screen.rights.some(may);
 }
 
 /** The screen that a page belongs to, by its path: "/rules/new" is of the rules, an entity's page of transactions. */

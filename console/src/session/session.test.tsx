@@ -3,18 +3,27 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, renderHook } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { describe, expect, it, vi } from "vitest";
-import { type Session, useMay, useSession, useSigning } from "./session";
+import { EVERYWHERE, type Session, useMay, useSession, useSigning } from "./session";
 
 const { nobody, ana } = vi.hoisted(() => {
   const nobody: Session = {
     name: "",
     roles: [],
     rights: [],
+    everywhere: [],
+    by_detector: {},
     open: false,
     sign_in: { needed: true, password: true, oidc: false },
     notice: null,
   };
-  const ana: Session = { ...nobody, name: "ana", rights: ["read"], sign_in: { ...nobody.sign_in, needed: false } };
+  const ana: Session = {
+    ...nobody,
+    name: "ana",
+    rights: ["label", "read"],
+    everywhere: ["read"],
+    by_detector: { card: ["label", "read"] },
+    sign_in: { ...nobody.sign_in, needed: false },
+  };
   return { nobody, ana };
 });
 
@@ -32,7 +41,17 @@ function scene() {
   const wrapper = ({ children }: { children: ReactNode }) => (
     <QueryClientProvider client={queries}>{children}</QueryClientProvider>
   );
-  const { result } = renderHook(() => ({ who: useSession().data?.name, may: useMay(), ...useSigning() }), { wrapper });
+  const { result } = renderHook(
+    () => ({
+      who: useSession().data?.name,
+      may: useMay(),
+      mayCard: useMay("card"),
+      mayBank: useMay("bank"),
+      mayAll: useMay(EVERYWHERE),
+      ...useSigning(),
+    }),
+    { wrapper },
+  );
   return { queries, result };
 }
 
@@ -45,6 +64,15 @@ describe("signing in and out", () => {
     await act(() => result.current.signOut());
     await vi.waitFor(() => expect(result.current.who).toBe(""), PATIENCE);
     expect(result.current.may("read")).toBe(false);
+  });
+
+  it("tells what is allowed for a detector, for any and for all", async () => {
+    const { result } = scene();
+    await act(() => result.current.signIn("ana", "secret"));
+    await vi.waitFor(() => expect(result.current.who).toBe("ana"), PATIENCE);
+    const { may, mayCard, mayBank, mayAll } = result.current;
+    expect([may("label"), mayCard("label"), mayBank("label"), mayAll("label")]).toEqual([true, true, false, false]);
+    expect([may("read"), mayCard("read"), mayBank("read"), mayAll("read")]).toEqual([true, true, true, true]);
   });
 
   it("leaves nothing of what was asked as somebody else", async () => {

@@ -22,10 +22,20 @@ export function useSession() {
   return useQuery({ queryKey: SESSION_KEY, staleTime: 60_000, queryFn: async () => say(await api.GET("/session")) });
 }
 
-/** Whether who is here may do this; buttons that would only be refused are not shown. */
-export function useMay(): (right: Right) => boolean {
+/** In place of a detector: what concerns all of them. */
+export const EVERYWHERE = "";
+
+/**
+ * Whether who is here may do this; buttons that would only be refused are not shown. Roles may hold for some detectors alone:
+ * with a detector it is asked for that one, without one whether it is so for any.
+ */
+export function useMay(detector?: string): (right: Right) => boolean {
   const { data } = useSession();
-  return (right) => data?.rights.includes(right) ?? false;
+  return (right) => data !== undefined && rightsOf(data, detector).includes(right);
+}
+
+function rightsOf(session: Session, detector: string | undefined): readonly string[] {
+  return detector === undefined ? session.rights : (session.by_detector[detector] ?? session.everywhere);
 }
 
 /** Signs in and out; everything that was asked as somebody else is forgotten. */

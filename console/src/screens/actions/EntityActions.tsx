@@ -17,7 +17,7 @@ interface Props {
 
 /** What one can do from the page of a customer, a merchant or another key. */
 export function EntityActions({ entity, keyed, detector }: Props) {
-  const may = useMay();
+  const may = useMay(detector);
   const [dialog, setDialog] = useState<"list" | "snooze">();
   const definition = useDefinition(detector).data;
   const fields = definition?.entities.find((each) => each.name === entity)?.fields[0] ?? [];

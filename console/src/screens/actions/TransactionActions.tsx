@@ -17,7 +17,7 @@ import { SnoozeRule } from "./SnoozeRule";
 
 /** What one can do from a transaction. */
 export function TransactionActions({ decision, context }: { decision: Decision; context: Context | undefined }) {
-  const may = useMay();
+  const may = useMay(decision.detector);
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [dialog, setDialog] = useState<"list" | "comment" | "snooze">();

@@ -102,7 +102,7 @@ function Summary({ ring }: { ring: Schemas["EntityRing"] }) {
 
 /** A verdict on undecided cases, lists and a rule from the members of a ring. */
 function Actions({ ring }: { ring: Schemas["EntityRing"] }) {
-  const may = useMay();
+  const may = useMay(ring.detector);
   const [dialog, setDialog] = useState<"verdict" | "list">();
   const definition = useDefinition(ring.detector).data;
   const fields = definition?.entities.find((each) => each.name === ring.entity)?.fields ?? [];

@@ -121,7 +121,7 @@ interface SaveProps {
 
 function Save({ detector, draft, ready, onClose }: SaveProps) {
   const work = useFeatureWork(detector);
-  const may = useMay();
+  const may = useMay(detector);
 
   function keep(activate: boolean) {
     const { name, note } = draft;

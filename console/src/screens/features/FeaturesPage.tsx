@@ -19,7 +19,7 @@ const FRESH_MS = 10_000;
 export function FeaturesPage() {
   const detector = useDetector();
   const { edit } = route.useSearch();
-  const may = useMay();
+  const may = useMay(detector?.name);
   const definition = useDefinition(detector?.name, FRESH_MS);
   if (!detector) return <Waiting height={500} />;
   const { name } = detector;

@@ -9,7 +9,7 @@ import { type Made, useMade } from "./made";
 /** Features that people made while it decides: what each is doing, and what history could not give it. */
 export function MadeFeatures({ detector }: { detector: string }) {
   const made = useMade(detector);
-  const may = useMay();
+  const may = useMay(detector);
   const [archived, setArchived] = useState(false);
   const all = made.data?.features ?? [];
   if (made.data && all.length === 0) return null;

@@ -24,7 +24,7 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
   const { newest, told: raised } = useAlerts();
   const own = grouped(newest.filter((each) => !detector || each.detector === detector).slice(0, SHOWN));
   const acknowledged = useAcknowledged(detector);
-  const may = useMay();
+  const may = useMay(detector);
   const mayAcknowledge = may("review") || may("approve") || may("administer") || may("operate");
   return (
     <Panel

@@ -21,7 +21,7 @@ interface Props {
 /** Drag the thresholds, see reviews, money and what would be missed on the days of the test; apply those of the champion. */
 export function ThresholdsPanel({ name, models, table, found }: Props) {
   const [applying, setApplying] = useState(false);
-  const may = useMay();
+  const may = useMay(name);
   const begin = { review: found.in_force.review_at ?? 0.5, block: found.in_force.block_at ?? 0.9 };
   const [at, setAt] = useState(begin);
   const now = useMemo(() => meaning(table, at.review, at.block), [table, at]);

@@ -21,6 +21,7 @@ interface Asking {
 /** Every version with its figures, what it does now, and what can be done with it. */
 export function VersionsPanel({ name, models }: { name: string; models: Models }) {
   const [asking, setAsking] = useState<Asking>();
+  const mayStep = useMay(name)("approve");
   return (
     <>
       <Panel title="Versions" about="Figures are of the test that each was trained with, newest first." flush>
@@ -28,7 +29,7 @@ export function VersionsPanel({ name, models }: { name: string; models: Models }
           label="Versions of the models"
           exported
           rows={models.versions}
-          columns={columns(models, setAsking)}
+          columns={columns(models, mayStep ? setAsking : undefined)}
           id={(row) => row.version}
         />
       </Panel>
@@ -40,7 +41,7 @@ export function VersionsPanel({ name, models }: { name: string; models: Models }
   );
 }
 
-function columns(models: Models, ask: (asking: Asking) => void): ColumnDef<Version, unknown>[] {
+function columns(models: Models, ask: ((asking: Asking) => void) | undefined): ColumnDef<Version, unknown>[] {
   const shown = SHOWN.filter((figure) => models.versions.some((version) => version.figures[figure] != null));
   return [
     {
@@ -78,14 +79,18 @@ function columns(models: Models, ask: (asking: Asking) => void): ColumnDef<Versi
         cell: ({ row }) => row.original.figures[figure]?.toFixed(4) ?? UNKNOWN,
       }),
     ),
-    {
-      id: "steps",
-      header: "",
-      enableSorting: false,
-      meta: { right: true },
-      cell: ({ row }) => <Steps models={models} version={row.original.version} ask={ask} />,
-    },
+    ...(ask ? [stepsColumn(models, ask)] : []),
   ];
+}
+
+function stepsColumn(models: Models, ask: (asking: Asking) => void): ColumnDef<Version, unknown> {
+  return {
+    id: "steps",
+    header: "",
+    enableSorting: false,
+    meta: { right: true },
+    cell: ({ row }) => <Steps models={models} version={row.original.version} ask={ask} />,
+  };
 }
 
 function State({ models, version }: { models: Models; version: Version }) {
@@ -109,8 +114,6 @@ function running(models: Models, version: string): Trial | undefined {
 }
 
 function Steps({ models, version, ask }: { models: Models; version: string; ask: (asking: Asking) => void }) {
-  const may = useMay();
-  if (!may("approve")) return null;
   const trial = running(models, version);
   const isChampion = models.champion === version;
   const goesBack = isChampion && models.trials.some((each) => each.version === version && each.state === "promoted");

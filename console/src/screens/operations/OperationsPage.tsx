@@ -14,17 +14,18 @@ import { ReportsTab } from "./ReportsTab";
 interface Part {
   value: string;
   name: string;
-  right: Right;
+  /** Whoever has one of these sees it. */
+  rights: readonly Right[];
   content: () => ReactNode;
 }
 
 const PARTS: readonly Part[] = [
-  { value: "health", name: "Health", right: "read", content: () => <HealthTab /> },
-  { value: "quarantine", name: "Quarantine", right: "read", content: () => <QuarantineTab /> },
-  { value: "alerts", name: "Alerts", right: "read", content: () => <AlertsTab /> },
-  { value: "reports", name: "Daily reports", right: "read", content: () => <ReportsTab /> },
-  { value: "audit", name: "Audit log", right: "audit", content: () => <AuditTab /> },
-  { value: "access", name: "Users and keys", right: "administer", content: () => <AccessTab /> },
+  { value: "health", name: "Health", rights: ["read", "operate"], content: () => <HealthTab /> },
+  { value: "quarantine", name: "Quarantine", rights: ["read", "operate"], content: () => <QuarantineTab /> },
+  { value: "alerts", name: "Alerts", rights: ["read", "operate"], content: () => <AlertsTab /> },
+  { value: "reports", name: "Daily reports", rights: ["read"], content: () => <ReportsTab /> },
+  { value: "audit", name: "Audit log", rights: ["administer", "audit"], content: () => <AuditTab /> },
+  { value: "access", name: "Users and keys", rights: ["administer", "audit"], content: () => <AccessTab /> },
 ];
 
 /** Everything around decisions: how the parts fare, what was refused, who was told, who changed what, who is let in. */
@@ -32,7 +33,7 @@ export function OperationsPage() {
   const { tab } = useSearch({ from: "/operations" });
   const may = useMay();
   const navigate = useNavigate();
-  const tabs = PARTS.filter((part) => may(part.right));
+  const tabs = PARTS.filter((part) => part.rights.some(may));
   const names = tabs.map((part) => part.value);
   return (
     <Page title="Operations">

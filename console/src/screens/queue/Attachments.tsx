@@ -8,14 +8,23 @@ import { Button } from "~/ui/Button";
 import { FileButton } from "~/ui/FileButton";
 import { Time } from "~/ui/Time";
 import { fileSize } from "~/words/numbers";
+import type { Case } from "./outbox";
 
 type Attachment = Schemas["AttachmentForm"];
 
 const MOST_BYTES = 5_000_000;
 
 /** The files of a case: saved by a click, added, and removed by who added them or an administrator. */
-export function Attachments({ of, files, me }: { of: string; files: readonly Attachment[]; me: string }) {
-  const may = useMay();
+export function Attachments({
+  of: { id: of, detector },
+  files,
+  me,
+}: {
+  of: Case;
+  files: readonly Attachment[];
+  me: string;
+}) {
+  const may = useMay(detector);
   const work = useWork(["case", of]);
   const [removing, setRemoving] = useState<Attachment>();
   if (!may("review") && files.length === 0) return null;

@@ -59,7 +59,7 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
                   <MainFeatures decision={decision} />
                 </div>
                 <Linked of={of} links={links} mayDecide={work.mayDecide} />
-                <Attachments of={of.id} files={attachments} me={me} />
+                <Attachments of={of} files={attachments} me={me} />
                 <History lines={history} />
               </>
             )}

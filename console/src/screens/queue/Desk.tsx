@@ -26,7 +26,6 @@ export function Desk({ chosen, onFilter }: Props) {
   const list = useCases(chosen, me);
   const everybody = useSaid();
   const said = useMemo(() => saidBy(everybody, me), [everybody, me]);
-  const mayDecide = useMay()("label");
   const [picked, choose] = useChosen();
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const all = useMemo(() => list.data?.pages.flatMap((page) => page.cases) ?? [], [list.data]);
@@ -40,6 +39,7 @@ export function Desk({ chosen, onFilter }: Props) {
     all.find((each) => each.id === id),
     detail.data?.case,
   );
+  const mayDecide = useMay(here?.detector)("label");
   const work = useWork({
     all,
     rows,

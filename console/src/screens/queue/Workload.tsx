@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ColumnDef } from "@tanstack/react-table";
 import { useState } from "react";
 import { api, type Schemas, say } from "~/api/client";
-import { useMay } from "~/session/session";
+import { EVERYWHERE, useMay } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
@@ -27,7 +27,7 @@ const SPANS = [
 /** Within how long the new cases of each queue are due. */
 function DueTimes() {
   const queues = useQueues();
-  const may = useMay();
+  const may = useMay(EVERYWHERE);
   const mayChange = may("approve") || may("administer");
   const [changed, setChanged] = useState<Queue>();
   const columns: ColumnDef<Queue, unknown>[] = [

@@ -23,7 +23,7 @@ interface Props {
 
 /** The entries of a list, the newest first, page by page. */
 export function EntryTable({ detector, list, state, search }: Props) {
-  const may = useMay();
+  const may = useMay(detector);
   const work = useWork(detector);
   const pages = useEntries({ detector, list, state, search });
   const removing = may("author") && !list.archived;

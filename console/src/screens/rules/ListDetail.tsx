@@ -22,7 +22,7 @@ const STATES: readonly { value: EntryState; name: string }[] = [
 
 /** One list: what is on it, what was, and what can be done with it. */
 export function ListDetail({ detector, list }: { detector: string; list: KeptList }) {
-  const may = useMay();
+  const may = useMay(detector);
   const [state, setState] = useState<EntryState>("in_force");
   const [begins, setBegins] = useState("");
   const [archiving, setArchiving] = useState(false);

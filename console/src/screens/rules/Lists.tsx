@@ -72,7 +72,7 @@ const COLUMNS: ColumnDef<KeptList, unknown>[] = [
 export function Lists({ detector }: { detector: string }) {
   const { list: chosen } = route.useSearch();
   const navigate = route.useNavigate();
-  const may = useMay();
+  const may = useMay(detector);
   const lists = useLists(detector);
   const [making, setMaking] = useState(false);
   const open = (list: string | undefined) =>

@@ -18,7 +18,7 @@ interface Props {
 
 /** Requests: what is asked for, by whom, and what one can do about it. */
 export function RequestTable({ detector, requests, empty }: Props) {
-  const may = useMay();
+  const may = useMay(detector);
   const { data } = useSession();
   const [answering, setAnswering] = useState<{ request: Asked; approve: boolean; own: boolean } | null>(null);
   if (requests.length === 0) return empty;

@@ -180,7 +180,7 @@ interface SaveProps {
 function Save({ detector, draft, from, ready }: SaveProps) {
   const work = useWork(detector);
   const navigate = useNavigate();
-  const may = useMay();
+  const may = useMay(detector);
 
   function save(shadow: boolean) {
     const body = bodyOf(draft);

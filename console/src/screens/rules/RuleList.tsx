@@ -24,7 +24,7 @@ const route = getRouteApi("/rules");
 export function RuleList({ detector }: { detector: string }) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const may = useMay();
+  const may = useMay(detector);
   const rules = useRules(detector);
   const range = search.range ?? "24h";
   const insights = useRuleInsights({ range, detector });

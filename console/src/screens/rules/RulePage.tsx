@@ -56,7 +56,7 @@ function Tried({ detector, name }: Named) {
 function RuleDetails({ detector, name }: Named) {
   const { edit } = route.useSearch();
   const asked = useRule(detector, name);
-  const may = useMay();
+  const may = useMay(detector);
   const rule = asked.data?.rule;
   const from = asked.data?.versions.find((each) => each.version === edit);
   return (

@@ -21,7 +21,7 @@ export function RulesPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const requests = useRequests(detector?.name);
-  const may = useMay();
+  const may = useMay(detector?.name);
   const waiting = requests.data?.requests.filter((each) => each.stage === "pending").length ?? 0;
   if (!detector) return <Waiting height={500} />;
   const { name } = detector;

@@ -12,7 +12,7 @@ interface Props {
 
 /** What can be done with a rule and its next version. */
 export function StepButtons({ detector, rule }: Props) {
-  const may = useMay();
+  const may = useMay(detector);
   const next = nextVersion(rule);
   return (
     <>
@@ -24,7 +24,7 @@ export function StepButtons({ detector, rule }: Props) {
 
 /** What can be done with one version, among others. */
 export function VersionSteps({ detector, version }: { detector: string; version: RuleVersion }) {
-  const steps = stepsOfVersion(version, useMay()).map((step) => ({ ...step, look: "quiet" as const }));
+  const steps = stepsOfVersion(version, useMay(detector)).map((step) => ({ ...step, look: "quiet" as const }));
   return <Buttons detector={detector} rule={version.rule} version={version} steps={steps} />;
 }
 

@@ -25,7 +25,7 @@ interface Props {
 export function Versions({ detector, versions, next }: Props) {
   const { before, after } = route.useSearch();
   const { rule } = route.useParams();
-  const may = useMay();
+  const may = useMay(detector);
   const author = may("author");
   const columns = useMemo(() => columnsFor(author, detector, next), [author, detector, next]);
   const numbers = versions.map((each) => each.version);

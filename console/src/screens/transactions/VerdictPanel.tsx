@@ -13,7 +13,7 @@ import { labelWord, verdictWord, words } from "~/words/numbers";
 /** What is known of it, and who said so; who may, says what is true. */
 export function VerdictPanel({ of: context }: { of: Context }) {
   const { labels, case: own } = context;
-  const may = useMay();
+  const may = useMay(context.detector);
   const saying = useSaying(context.transaction_id, context.detector);
   const say = async (fraud: boolean) => {
     try {

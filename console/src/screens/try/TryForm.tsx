@@ -13,7 +13,7 @@ import { asked, curl, event, type Field, freshId, typed } from "./event";
 /** The form of a detector's events, the answer beside it, and the same as a curl. */
 export function TryForm({ definition }: { definition: Definition }) {
   const fields = asked(definition.fields);
-  const may = useMay();
+  const may = useMay(definition.name);
   const [example, setExample] = useState(0);
   const [values, setValues] = useState(() => begin(definition, 0));
   const [json, setJson] = useState<string>();

@@ -65,6 +65,11 @@ class Session(msgspec.Struct, frozen=True):
             " hold for every detector), approve, author, decide, label, operate, personal, read."
         ),
     ]
+    everywhere: Annotated[list[str], Meta(description="Those of `rights` that hold for every detector.")]
+    by_detector: Annotated[
+        dict[str, list[str]],
+        Meta(description="All rights for each detector that a role is limited to; for others they are `everywhere`."),
+    ]
     open: Annotated[bool, Meta(description="The service asks nobody who they are.")]
     sign_in: Annotated[SignInWays, Meta(description="How one signs in, and whether that is needed now.")]
     notice: Annotated[str | None, Meta(description="A warning to show, where everybody may do everything.")]
@@ -77,10 +82,22 @@ def _session(actor: Actor, access: Access | None) -> Session:
         password=access is not None,
         oidc=access is not None and access.sign_on is not None,
     )
-    limited = functools.reduce(operator.or_, rights_by_detector(actor.roles).values(), Right(0)) & ~_FOR_ALL
-    held = sorted(str(right.name).lower() for right in Right if right in rights(actor.roles) | limited)
-    notice = _OPEN if is_open else None
-    return Session(name=actor.name, roles=sorted(actor.roles), rights=held, open=is_open, sign_in=ways, notice=notice)
+    everywhere = rights(actor.roles)
+    limited = {name: everywhere | held & ~_FOR_ALL for name, held in rights_by_detector(actor.roles).items()}
+    return Session(
+        name=actor.name,
+        roles=sorted(actor.roles),
+        rights=_named(functools.reduce(operator.or_, limited.values(), everywhere)),
+        everywhere=_named(everywhere),
+        by_detector={detector: _named(held) for detector, held in limited.items()},
+        open=is_open,
+        sign_in=ways,
+        notice=_OPEN if is_open else None,
+    )
+
+
+def _named(held: Right) -> list[str]:
+    return sorted(str(right.name).lower() for right in held)
 
 
 def client_address(request: Request, access: Access) -> str:

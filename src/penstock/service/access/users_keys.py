@@ -85,7 +85,7 @@ class UserForm(msgspec.Struct, frozen=True):
 
     name: Annotated[str, Meta(description="With which one signs in.")]
     roles: Roles
-    disabled: Annotated[bool, Meta(description="Is not let in any more.")]
+    disabled: Annotated[bool, Meta(description="The user cannot sign in.")]
     created_at: Annotated[str, Meta(description="When the user was added.")]
     disabled_at: Instant
     sessions: Annotated[int, Meta(description="Sessions that have not ended.")]

@@ -81,7 +81,7 @@ MEANINGS: dict[str, str] = {
     "details": "Further facts, by name.",
     "detector": "The name of the detector.",
     "detectors": "The names of detectors.",
-    "disabled": "Whether the user is kept out.",
+    "disabled": "Whether the user is disabled and cannot sign in.",
     "dry_run": "Whether nothing is changed, and the answer says what would be.",
     "due_minutes": "Minutes within which cases that come into the queue are due; null: never.",
     "enabled": "Whether events are delivered.",

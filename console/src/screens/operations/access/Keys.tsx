@@ -1,7 +1,7 @@
 import type { ColumnDef } from "@tanstack/react-table";
 import { useState } from "react";
 import type { Schemas } from "~/api/client";
-import { useSession } from "~/session/session";
+import { useMay, useSession } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
@@ -16,6 +16,7 @@ import { AddKey, RevokeKey, Secret } from "./KeyDialogs";
 export function Keys() {
   const keys = useKeys();
   const open = useSession().data?.open ?? false;
+  const administers = useMay()("administer");
   const [asking, ask] = useState<"add" | Key>();
   const [made, setMade] = useState<Schemas["MadeKey"]>();
   return (
@@ -23,7 +24,7 @@ export function Keys() {
       title="Keys"
       about="For programs"
       flush
-      actions={<Button onClick={() => ask("add")}>Create API key…</Button>}
+      actions={administers && <Button onClick={() => ask("add")}>Create API key…</Button>}
     >
       {made && <Secret made={made} onClose={() => setMade(undefined)} />}
       <Asked of={keys} height={160}>
@@ -31,7 +32,7 @@ export function Keys() {
           <Table
             label="Keys"
             rows={keys}
-            columns={columns(ask)}
+            columns={administers ? [...COLUMNS, revokeColumn(ask)] : COLUMNS}
             id={(row) => row.id}
             empty={<Empty title="No key yet">Use it in the Authorization header.</Empty>}
           />
@@ -45,35 +46,36 @@ export function Keys() {
 
 const TONES = { valid: "good", expired: "warn", revoked: "bad" } as const;
 
-function columns(onRevoke: (key: Key) => void): ColumnDef<Key, unknown>[] {
-  return [
-    {
-      header: "Name",
-      accessorKey: "name",
-      cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
-    },
-    { header: "Prefix", accessorKey: "id", cell: ({ row }) => <code>psk_{row.original.id}</code> },
-    { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
-    {
-      header: "State",
-      accessorKey: "state",
-      cell: ({ row }) => (
-        <Badge tone={TONES[row.original.state as keyof typeof TONES] ?? "plain"}>{row.original.state}</Badge>
+const COLUMNS: ColumnDef<Key, unknown>[] = [
+  {
+    header: "Name",
+    accessorKey: "name",
+    cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
+  },
+  { header: "Prefix", accessorKey: "id", cell: ({ row }) => <code>psk_{row.original.id}</code> },
+  { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
+  {
+    header: "State",
+    accessorKey: "state",
+    cell: ({ row }) => (
+      <Badge tone={TONES[row.original.state as keyof typeof TONES] ?? "plain"}>{row.original.state}</Badge>
+    ),
+  },
+  { header: "Made", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
+  { header: "Last used", accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
+  { header: "Expires", accessorKey: "expires_at", cell: ({ row }) => <Time at={row.original.expires_at} /> },
+];
+
+function revokeColumn(onRevoke: (key: Key) => void): ColumnDef<Key, unknown> {
+  return {
+    id: "revoke",
+    header: "",
+    meta: { right: true },
+    cell: ({ row }) =>
+      row.original.state !== "revoked" && (
+        <Button look="danger" aria-label={`Revoke ${row.original.name}`} onClick={() => onRevoke(row.original)}>
+          Revoke…
+        </Button>
       ),
-    },
-    { header: "Made", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
-    { header: "Last used", accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
-    { header: "Expires", accessorKey: "expires_at", cell: ({ row }) => <Time at={row.original.expires_at} /> },
-    {
-      id: "revoke",
-      header: "",
-      meta: { right: true },
-      cell: ({ row }) =>
-        row.original.state !== "revoked" && (
-          <Button look="danger" aria-label={`Revoke ${row.original.name}`} onClick={() => onRevoke(row.original)}>
-            Revoke…
-          </Button>
-        ),
-    },
-  ];
+  };
 }

@@ -49,12 +49,12 @@ export function AddUser({ first, onClose }: { first: boolean; onClose: () => voi
   );
 }
 
-/** Changes roles or password, or keeps somebody out: all that is said, or nothing. */
+/** Changes roles or password, or disables a user: all that is said, or nothing. */
 export function ChangeUser({ user, onClose }: { user: User; onClose: () => void }) {
   return (
     <FormDialog
       title={`Change ${user.name}`}
-      about="A new password, or being kept out, ends the sessions there are."
+      about="A new password, or disabling the user, ends all sessions."
       action="Change"
       onClose={onClose}
       onSubmit={async (given) => {
@@ -79,7 +79,7 @@ export function ChangeUser({ user, onClose }: { user: User; onClose: () => void 
       />
       <label className="flex items-center gap-2">
         <input type="checkbox" name="disabled" defaultChecked={user.disabled} className="accent-accent" />
-        Keep {user.name} out
+        Disable {user.name}
       </label>
     </FormDialog>
   );

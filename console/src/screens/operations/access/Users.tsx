@@ -1,6 +1,6 @@
 import type { ColumnDef } from "@tanstack/react-table";
 import { useState } from "react";
-import { useSession } from "~/session/session";
+import { useMay, useSession } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
@@ -15,15 +15,18 @@ import { AddUser, ChangeUser } from "./UserDialogs";
 export function Users() {
   const users = useUsers();
   const open = useSession().data?.open ?? false;
+  const administers = useMay()("administer");
   const [asking, ask] = useState<"add" | User>();
   return (
     <Panel
       title="Users"
       flush
       actions={
-        <Button look="main" onClick={() => ask("add")}>
-          Add a user…
-        </Button>
+        administers && (
+          <Button look="main" onClick={() => ask("add")}>
+            Add a user…
+          </Button>
+        )
       }
     >
       <Asked of={users} height={160}>
@@ -33,7 +36,7 @@ export function Users() {
               label="Users"
               exported
               rows={users}
-              columns={columns(ask)}
+              columns={administers ? [...COLUMNS, changeColumn(ask)] : COLUMNS}
               id={(row) => row.name}
               empty={<Empty title="No user yet" />}
             />
@@ -54,44 +57,45 @@ export function Users() {
   );
 }
 
-function columns(onChange: (user: User) => void): ColumnDef<User, unknown>[] {
-  return [
-    {
-      header: "Name",
-      accessorKey: "name",
-      cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
-    },
-    { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
-    {
-      header: "State",
-      accessorKey: "disabled",
-      cell: ({ row }) =>
-        row.original.disabled ? (
-          <span className="whitespace-nowrap">
-            <Badge tone="bad">
-              kept out since <Time at={row.original.disabled_at} />
-            </Badge>
-          </span>
-        ) : (
-          <Badge tone="good">Active</Badge>
-        ),
-    },
-    {
-      header: "Sessions",
-      accessorKey: "sessions",
-      meta: { right: true },
-      cell: ({ row }) => count(row.original.sessions),
-    },
-    { header: "Added", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
-    {
-      id: "change",
-      header: "",
-      meta: { right: true },
-      cell: ({ row }) => (
-        <Button aria-label={`Change ${row.original.name}`} onClick={() => onChange(row.original)}>
-          Change…
-        </Button>
+const COLUMNS: ColumnDef<User, unknown>[] = [
+  {
+    header: "Name",
+    accessorKey: "name",
+    cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
+  },
+  { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
+  {
+    header: "State",
+    accessorKey: "disabled",
+    cell: ({ row }) =>
+      row.original.disabled ? (
+        <span className="whitespace-nowrap">
+          <Badge tone="bad">
+            disabled since <Time at={row.original.disabled_at} />
+          </Badge>
+        </span>
+      ) : (
+        <Badge tone="good">Active</Badge>
       ),
-    },
-  ];
+  },
+  {
+    header: "Sessions",
+    accessorKey: "sessions",
+    meta: { right: true },
+    cell: ({ row }) => count(row.original.sessions),
+  },
+  { header: "Added", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
+];
+
+function changeColumn(onChange: (user: User) => void): ColumnDef<User, unknown> {
+  return {
+    id: "change",
+    header: "",
+    meta: { right: true },
+    cell: ({ row }) => (
+      <Button aria-label={`Change ${row.original.name}`} onClick={() => onChange(row.original)}>
+        Change…
+      </Button>
+    ),
+  };
 }
