@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 PASSWORD = "correct horse battery"
 LOOKING = ["Live", "Review queue", "Transactions", "Impact", "Rules", "Models", "Features", "Try it", "Operations"]
 TABS = ["Health", "Quarantine", "Alerts", "Daily reports"]
+ALL = ["Health", "Quarantine", "Alerts", "Webhooks", "Daily reports", "Audit log", "Users and keys"]
 LOOK = {"viewer", "analyst", "rule_author", "approver", "administrator", "auditor"}
 
 SEES = {
@@ -18,9 +19,9 @@ SEES = {
     "analyst": (LOOKING, TABS),
     "rule_author": (LOOKING, TABS),
     "approver": (LOOKING, TABS),
-    "administrator": (LOOKING, [*TABS, "Audit log", "Users and keys"]),
-    "auditor": (LOOKING, [*TABS, "Audit log", "Users and keys"]),
-    "operator": (["Operations"], ["Health", "Quarantine", "Alerts"]),
+    "administrator": (LOOKING, ALL),
+    "auditor": (LOOKING, ALL),
+    "operator": (["Operations"], ["Health", "Quarantine", "Alerts", "Webhooks"]),
     "labeler": ([], []),
     "decider": ([], []),
 }
@@ -38,6 +39,9 @@ ASKED = [
     ("GET", "/transactions", None, LOOK),
 ]
 """What is asked with a role's own session, and who is let in; the others are refused with 403."""
+
+SETTLED_MS = 300
+"""For the requests of a page that was just opened."""
 
 ENOUGH_CASES = 10
 """More than the tests take and decide."""
@@ -99,12 +103,15 @@ def test_each_role_sees_its_pages_and_the_service_refuses_the_rest(page, closed,
     expect(account(page)).to_have_text(f"a.{role}")
     expect(menu(page).get_by_role("link")).to_have_text(["Penstock", *pages])
     for name in pages:  # the page's own requests are answered: a refusal would be an error in the browser
-        menu(page).get_by_role("link", name=name, exact=True).click()
-        page.wait_for_load_state("networkidle")
+        link = menu(page).get_by_role("link", name=name, exact=True)
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
+        page.locator("main h1").wait_for()
+        page.wait_for_timeout(SETTLED_MS)
     for name in tabs:
         expect(page.get_by_role("tab")).to_have_text(tabs)
         page.get_by_role("tab", name=name).click()
-        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(SETTLED_MS)
     changes = page.get_by_role("button", name=re.compile("^(Add a user|Create API key|Change a)"))
     assert (changes.count() > 0) == (role == "administrator")
     for method, path, body, let_in in ASKED:
@@ -199,6 +206,26 @@ def test_an_administrator_adds_changes_and_keeps_out_users_and_makes_and_revokes
     page.get_by_role("button", name="Revoke", exact=True).click()
     page.get_by_role("row").filter(has_text="checkout").get_by_text("revoked").wait_for()
     assert post(f"{closed}/predict", json={}, headers=headers).status_code == 401
+
+
+def test_roles_for_one_detector_stay_and_are_changed_beside_the_others(page, closed):
+    sign_in(page, closed, "root")
+    account(page).wait_for()
+
+    def changed(limited):
+        page.goto(f"{closed}/console/operations?tab=access")
+        page.get_by_role("button", name="Change an.analyst.elsewhere").click()
+        expect(page.get_by_label("Roles for one detector")).not_to_have_value("")
+        if limited is not None:
+            page.get_by_label("Roles for one detector").fill(limited)
+        page.get_by_role("button", name="Change", exact=True).click()
+        page.get_by_text("an.analyst.elsewhere is changed").wait_for()
+        users = page.request.get(f"{closed}/users").json()["users"]
+        return next(user["roles"] for user in users if user["name"] == "an.analyst.elsewhere")
+
+    assert changed(None) == ["analyst:card", "viewer"]
+    assert changed("analyst:card, labeler:payments") == ["analyst:card", "labeler:payments", "viewer"]
+    assert changed("analyst:card") == ["analyst:card", "viewer"]
 
 
 def test_the_last_administrator_cannot_be_kept_out(page, closed):

@@ -10,6 +10,7 @@ import { AuditTab } from "./audit/AuditTab";
 import { HealthTab } from "./HealthTab";
 import { QuarantineTab } from "./quarantine/QuarantineTab";
 import { ReportsTab } from "./ReportsTab";
+import { WebhooksTab } from "./webhooks/WebhooksTab";
 
 interface Part {
   value: string;
@@ -23,6 +24,12 @@ const PARTS: readonly Part[] = [
   { value: "health", name: "Health", rights: ["read", "operate"], content: () => <HealthTab /> },
   { value: "quarantine", name: "Quarantine", rights: ["read", "operate"], content: () => <QuarantineTab /> },
   { value: "alerts", name: "Alerts", rights: ["read", "operate"], content: () => <AlertsTab /> },
+  {
+    value: "webhooks",
+    name: "Webhooks",
+    rights: ["administer", "operate", "audit"],
+    content: () => <WebhooksTab />,
+  },
   { value: "reports", name: "Daily reports", rights: ["read"], content: () => <ReportsTab /> },
   { value: "audit", name: "Audit log", rights: ["administer", "audit"], content: () => <AuditTab /> },
   { value: "access", name: "Users and keys", rights: ["administer", "audit"], content: () => <AccessTab /> },

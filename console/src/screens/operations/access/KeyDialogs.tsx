@@ -1,6 +1,4 @@
-import { Copy } from "lucide-react";
 import type { Schemas } from "~/api/client";
-import { Button } from "~/ui/Button";
 import { TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
@@ -55,31 +53,6 @@ export function AddKey({
       {first && <SetupToken />}
       <RoleBoxes held={["decider"]} />
     </FormDialog>
-  );
-}
-
-/** The secret of a key that was just made. */
-export function Secret({ made, onClose }: { made: Schemas["MadeKey"]; onClose: () => void }) {
-  async function copy() {
-    await navigator.clipboard.writeText(made.secret);
-    sayDone("The key is copied.");
-  }
-  return (
-    <div
-      role="status"
-      className="mx-4 mb-3 flex flex-wrap items-center gap-3 rounded-md border border-approve px-3 py-2"
-    >
-      <span>
-        The key of <b>{made.key.name}</b>, shown this once:
-      </span>
-      <code className="min-w-0 break-all">{made.secret}</code>
-      <Button onClick={() => void copy()}>
-        <Copy aria-hidden size={15} /> Copy
-      </Button>
-      <Button look="quiet" onClick={onClose}>
-        I have it
-      </Button>
-    </div>
   );
 }
 

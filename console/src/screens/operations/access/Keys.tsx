@@ -6,11 +6,12 @@ import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
+import { Secret } from "~/ui/Secret";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
 import { words } from "~/words/numbers";
 import { type Key, useKeys } from "./access";
-import { AddKey, RevokeKey, Secret } from "./KeyDialogs";
+import { AddKey, RevokeKey } from "./KeyDialogs";
 
 /** Keys of programs, without their secrets: each is shown once, when it is made. */
 export function Keys() {
@@ -26,7 +27,17 @@ export function Keys() {
       flush
       actions={administers && <Button onClick={() => ask("add")}>Create API key…</Button>}
     >
-      {made && <Secret made={made} onClose={() => setMade(undefined)} />}
+      {made && (
+        <Secret
+          of={
+            <>
+              The key of <b>{made.key.name}</b>
+            </>
+          }
+          secret={made.secret}
+          onClose={() => setMade(undefined)}
+        />
+      )}
       <Asked of={keys} height={160}>
         {({ keys }) => (
           <Table

@@ -1,8 +1,10 @@
+import { TextField } from "~/ui/Field";
 import { words } from "~/words/numbers";
 import { ROLES } from "./access";
 
-/** Which roles somebody has; several add up. They stand in the form under `roles`. */
+/** Which roles somebody has; several add up. They stand in the form under `roles` and `limited`. */
 export function RoleBoxes({ held }: { held: readonly string[] }) {
+  const limited = held.filter((role) => role.includes(":"));
   return (
     <fieldset className="flex flex-col gap-1">
       <legend className="pb-1 font-medium text-xs">Roles</legend>
@@ -20,11 +22,20 @@ export function RoleBoxes({ held }: { held: readonly string[] }) {
           </span>
         </label>
       ))}
+      <TextField
+        className="pt-2"
+        label="Roles for one detector"
+        name="limited"
+        defaultValue={limited.join(" ")}
+        autoComplete="off"
+        hint="As analyst:payments, with spaces between several"
+      />
     </fieldset>
   );
 }
 
-/** The roles that are ticked. */
+/** The roles that are ticked, and those for one detector. */
 export function rolesIn(given: FormData): string[] {
-  return given.getAll("roles").map(String);
+  const limited = String(given.get("limited") ?? "").split(/[\s,]+/);
+  return [...given.getAll("roles").map(String), ...limited.filter((role) => role !== "")];
 }
