@@ -80,9 +80,10 @@ def metrics_page() -> str:
 def cli_page() -> str:
     parts = ["# Command line\n", NOTE]
     parts.append(
-        "Exit codes: 0 done, 1 the work failed, 2 wrong usage or input. With `--json`, standard output holds one JSON value (or"
+        "Every command with its arguments and options. Exit codes: 0 done, 1 the work failed, 2 wrong usage or input. With"
     )
-    parts.append("NDJSON) and nothing else; progress and messages go to standard error.\n")
+    parts.append("`--json`, standard output holds one JSON value (or NDJSON) and nothing else; progress and messages go to")
+    parts.append("standard error.\n")
     group = click.Context(commands, info_name="penstock", terminal_width=100, **commands.context_settings)
     parts.append(_help(group, commands))
     for name in COMMANDS:
@@ -101,8 +102,9 @@ def http_page() -> str:
     lines = [
         "# HTTP routes\n",
         NOTE,
-        "Every route also answers below `/v1`. `GET /openapi.json` describes parameters, bodies and answers; `/docs` shows",
-        "them with a form to try each. [HTTP](../guide/http.md) explains the routes that decide, and the errors;",
+        "Every route with its parameters, answers and the right that it needs; each also answers below `/v1`.",
+        "`GET /openapi.json` describes parameters, bodies and answers; `/docs` shows them with a form to try each.",
+        "[HTTP](../guide/http.md) explains the routes that decide, and the errors;",
         "[access](../guide/access.md) has the roles that have each right.\n",
     ]
     rights = {(method, path.replace(":path}", "}")): right for (method, path), right in TABLE.items()}
