@@ -145,7 +145,7 @@ def pages(client: httpx.Client) -> dict[str, str]:
 
 
 def measured(client: httpx.Client, chromium: str, rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Milliseconds of each time that a page was opened, and the most bytes of data, by page; the first round of several is not counted."""
+    """By page: milliseconds of each time that it was opened, not of the first of several rounds, and the most bytes of data."""
     from playwright.sync_api import sync_playwright
 
     took_ms, largest = defaultdict[str, list[float]](list), dict[str, int]()
