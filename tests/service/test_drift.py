@@ -55,10 +55,10 @@ async def until(client, status):
     return await wait_until_async(answered)
 
 
-def test_before_the_first_look_it_says_to_come_again(play):
+def test_before_the_first_look_it_says_that_nothing_was_measured(play):
     answer = play(lambda client, _drift: client.get("/detectors/paid/drift"))
     assert answer.status_code == 503
-    assert "come again" in answer.json()["detail"]
+    assert "has not been measured yet" in answer.json()["detail"]
 
 
 def test_an_unknown_detector_is_404(play):

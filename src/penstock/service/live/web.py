@@ -14,6 +14,7 @@ from penstock.identity.roles import ANYBODY, Right
 from penstock.ingest import masked
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
+from penstock.service.http.compression import LONG
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.route import Routes
 from penstock.service.live import preparation
@@ -38,8 +39,7 @@ TYPES = {
 }
 
 _FOREVER = "public, max-age=31536000, immutable"
-_SMALL = 1024
-"""Bytes below which compression saves nothing."""
+_PACKED = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 
 _NOT_BUILT = b"""<!doctype html>
 <html lang="en">
@@ -77,10 +77,10 @@ class Console:
             content = self._preparation.page().encode()
         else:
             content = self._files.get("index.html", _NOT_BUILT)
-        head = HEADERS | {"cache-control": "no-cache", "vary": "accept-encoding"}
+        head = HEADERS | {"cache-control": "no-cache"}
         content = content.replace(b'="./', b'="' + (b"../" * depth or b"./"))
-        if "gzip" in accept and len(content) >= _SMALL:
-            content, head = gzip.compress(content), head | {"content-encoding": "gzip"}
+        if "gzip" in accept and len(content) >= LONG:
+            content, head = gzip.compress(content), head | _PACKED
         return Response(content, media_type=TYPES["html"], headers=head)
 
     def file(self, name: str, accept: str) -> Response | None:
@@ -88,9 +88,9 @@ class Console:
         content = self._files.get(name)
         if content is None:
             return None
-        head = HEADERS | {"cache-control": _FOREVER if name.startswith("assets/") else "no-cache", "vary": "accept-encoding"}
-        if "gzip" in accept and len(content) >= _SMALL:
-            content, head = self._pack(name, content), head | {"content-encoding": "gzip"}
+        head = HEADERS | {"cache-control": _FOREVER if name.startswith("assets/") else "no-cache"}
+        if "gzip" in accept and len(content) >= LONG:
+            content, head = self._pack(name, content), head | _PACKED
         return Response(content, media_type=TYPES[name.rsplit(".", 1)[1]], headers=head)
 
     def _pack(self, name: str, content: bytes) -> bytes:
