@@ -31,7 +31,7 @@ def attach(cases: Cases, case_id: str, who: str, name: str, content: bytes) -> A
     """Add a file to a case, whoever holds it; its name, size and hash stand in the case's history and in the audit log.
 
     Raises:
-        MalformedEvent: the name is none, or the file is empty or larger than `MOST_BYTES`.
+        MalformedEvent: the name is not valid, or the file is empty or larger than `MOST_BYTES`.
         Conflict: the case has `MOST_FILES` files.
     """
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or "/" in name or "\\" in name:

@@ -3,7 +3,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
 import { queries } from "~/api/queries";
-import { words } from "~/words/numbers";
 
 export type Webhook = Schemas["WebhookForm"];
 export type Attempt = Schemas["WebhookAttempt"];
@@ -86,7 +85,9 @@ export function answerInWords({ status, took_ms, detail }: Attempt): string {
 
 /** What an endpoint is sent. */
 export function selectionInWords({ types, decisions, detectors }: Webhook): string {
-  const what = types.length === 0 ? "everything" : types.map((type) => words(type.replace("penstock.", ""))).join(", ");
+  const kinds = KINDS.filter((kind) => kind.types.every((type) => types.includes(type)));
+  const named = new Set(kinds.flatMap((kind) => kind.types));
+  const what = [...kinds.map((kind) => kind.name.toLowerCase()), ...types.filter((type) => !named.has(type))];
   const decided = decisions.length === 0 ? "" : `; decisions ${decisions.join(", ").toLowerCase()}`;
-  return `${what}${decided}${detectors.length === 0 ? "" : ` of ${detectors.join(", ")}`}`;
+  return `${what.length === 0 ? "everything" : what.join(", ")}${decided}${detectors.length === 0 ? "" : ` of ${detectors.join(", ")}`}`;
 }
