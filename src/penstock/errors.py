@@ -154,6 +154,16 @@ _LONGEST_NAME = 200
 """A longer text is like no name, and looking for one would take as long as the text and the name multiplied."""
 
 
+def resembling(name: str, known: Iterable[str]) -> str | None:
+    """The known name that an unknown one resembles most, if any.
+
+    >>> resembling("amuont", ["amount", "customer_id"])
+    'amount'
+    """
+    close = difflib.get_close_matches(name, sorted(known), n=1) if len(name) <= _LONGEST_NAME else []
+    return close[0] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that ends an error about an unknown name.
 
@@ -163,8 +173,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     ' Known: amount, customer_id.'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1) if len(name) <= _LONGEST_NAME else []
-    if close:
-        return f" Did you mean {close[0]}?"
+    if (meant := resembling(name, names)) is not None:
+        return f" Did you mean {meant}?"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f" Known: {shown}." if names else ""

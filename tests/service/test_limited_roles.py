@@ -371,6 +371,18 @@ def test_a_role_for_all_detectors_and_one_for_some_add_up(service):
     assert refused["status"] == 403
 
 
+def test_a_role_for_a_misspelt_detector_is_refused(service):
+    client, whole, _, _ = service
+    for path, more in (("/keys", {}), ("/users", {"password": "a long enough one"})):
+        refused = client.post(path, json={"name": "typo", "roles": ["viewer", "analyst:mines"], **more}, headers=whole)
+        assert refused.status_code == 422
+        assert "'analyst:mines': there is no detector 'mines'. Did you mean mine?" in refused.text
+        elsewhere = {"name": "elsewhere", "roles": ["analyst:wire_transfers"], **more}
+        assert client.post(path, json=elsewhere, headers=whole).status_code == 201, "another service may have that detector"
+    refused = client.patch("/users/elsewhere", json={"roles": ["analyst:mien"]}, headers=whole)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "roles")
+
+
 def test_an_operator_who_corrects_an_event_is_not_told_its_decision(service):
     client, whole, _, _ = service
     made = client.post("/keys", json={"name": "operator", "roles": ["operator"]}, headers=whole)

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 from tests.service import patient
 
 EVENT = {"transaction_id": "tx1", "timestamp": "2026-02-06T10:00:00Z", "customer_id": "C1", "amount": 20.0}
@@ -47,6 +48,27 @@ def test_a_caller_gets_the_fields_that_it_names_in_every_form_of_a_request(real)
     assert patient.get(f"{real}/transactions/tx1?{fields}").json() == wanted
     assert patient.get(f"{real}/transactions?{fields}").json()["transactions"] == [wanted]
     assert "features" not in patient.get(f"{real}/transactions?explain=false").json()["transactions"][0]
+
+
+@pytest.mark.parametrize("chosen", ["explain=false", "fields=decision,explanation.reasons"])
+def test_the_document_describes_answers_in_parts(real, chosen):
+    document = patient.get(f"{real}/openapi.json").json()
+
+    def valid(schema, found):
+        return Draft202012Validator({**schema, "components": document["components"]}).is_valid(found)
+
+    answers = {
+        ("post", "/predict"): asked(real, f"/predict?{chosen}"),
+        ("get", "/transactions/{transaction_id}"): patient.get(f"{real}/transactions/tx1?{chosen}"),
+        ("get", "/transactions"): patient.get(f"{real}/transactions?{chosen}"),
+    }
+    for (method, path), found in answers.items():
+        schema = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
+        whole, part = schema["anyOf"][:2]
+        assert valid(schema, found.json())
+        assert valid(part, found.json())
+        assert not valid(whole, found.json()), "a generated client would refuse it as a whole decision"
+    assert not valid({"$ref": "#/components/schemas/DecisionPart"}, {"decision": "APPROVE"}), "each says whose it is"
 
 
 def test_a_field_that_is_named_is_answered_although_nothing_is_explained(real):

@@ -15,7 +15,8 @@ export function useDecision(id: string, detector: string | undefined) {
   return useQuery({
     queryKey: [KEY, id, detector ?? null],
     staleTime: 60_000,
-    queryFn: async () => say(await api.GET("/transactions/{transaction_id}", { params })),
+    // Whole, since no fields are named.
+    queryFn: async () => say(await api.GET("/transactions/{transaction_id}", { params })) as Decision,
   });
 }
 

@@ -313,7 +313,11 @@ class _Composition:
         if operating is not None:
             quarantine = Quarantine(router, operating.office)
             found += [quarantine, Resubmission(router, quarantine), Deliveries(operating)]
-            found += [UsersAndKeys(operating.office, given.access), Audit(operating.office), SavedViews(operating.office)]
+            found += [
+                UsersAndKeys(operating.office, given.access, tuple(router)),
+                Audit(operating.office),
+                SavedViews(operating.office),
+            ]
         return {type(part): part for part in found if part is not None}
 
 

@@ -5,6 +5,7 @@ stored.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import Meta
 
 from penstock.clock import SECOND_US, system_clock
 from penstock.database.sqlite import Database, Transaction
+from penstock.errors import MalformedEvent, resembling
 from penstock.identity.administrators import keep_one
 from penstock.identity.keys import Key, Keys
 from penstock.identity.roles import ROLES, Right
@@ -137,12 +139,26 @@ def user_form(person: User, sessions: int) -> UserForm:
 
 
 class UsersAndKeys:
-    """Changes users and keys; other services apply a change within a second, this one at once."""
+    """Changes users and keys; other services apply a change within a second, this one at once. detectors: their names here."""
 
-    def __init__(self, office: Database, access: Access | None) -> None:
+    def __init__(self, office: Database, access: Access | None, detectors: Collection[str]) -> None:
         self.keys, self.people = Keys(office), Users(office)
         self.hashing = asyncio.Semaphore(_AT_ONCE)
         self._access = access
+        self._detectors = detectors
+
+    def check_roles(self, roles: Iterable[str]) -> None:
+        """Refuse a role for a detector whose name is a misspelling of one that is served here.
+
+        Another service with the same users may serve further detectors, so a name unlike all of them is accepted.
+
+        Raises:
+            MalformedEvent: a detector is misspelt.
+        """
+        for role in sorted(roles):
+            _, _, detector = role.partition(":")
+            if detector not in self._detectors and (meant := resembling(detector, self._detectors)) is not None:
+                raise MalformedEvent(f"{role[:80]!r}: there is no detector {detector[:60]!r}. Did you mean {meant}?", "roles")
 
     def check(self, transaction: Transaction) -> None:
         """Refuse a change that leaves no administrator, unless an identity provider may name one.
@@ -196,6 +212,7 @@ async def create_key(administration: UsersAndKeys, /, request: Request, body: Bo
     given, now = await body, system_clock()
     until = None if given.expires_in_days is None else now + round(given.expires_in_days * _DAY_US)
     add, by, check = administration.keys.add, who(request), administration.check
+    administration.check_roles(given.roles)
     with administration.making(request):
         secret, key = await asyncio.to_thread(add, given.name, given.roles, expires_us=until, who=by, check=check)
         await administration.changed()
@@ -222,6 +239,7 @@ async def create_user(administration: UsersAndKeys, /, request: Request, body: B
     """Add a user."""
     given, by = await body, who(request)
     add, check = administration.people.add, administration.check
+    administration.check_roles(given.roles)
     with administration.making(request):
         async with administration.hashing:
             made = await asyncio.to_thread(add, given.name, given.password, given.roles, who=by, check=check)
@@ -235,6 +253,7 @@ async def change_user(administration: UsersAndKeys, /, name: str, request: Reque
     given = await body
     if given == ChangeUser():
         raise RequestRefused(422, "nothing is to be changed; give roles, disabled or password", [(None, "is empty")])
+    administration.check_roles(given.roles or ())
 
     def changed() -> UserForm:
         person = administration.people.change(

@@ -149,7 +149,8 @@ def _check_announced(headers: Iterable[tuple[bytes, bytes]], most_bytes: int) ->
 def _too_large(most_bytes: int) -> RequestRefused:
     return RequestRefused(
         413,
-        f"the body is larger than the {most_bytes} bytes this service reads; send it in parts, or raise max_body_bytes where that is the limit",
+        f"the body is larger than the {most_bytes} bytes that are read here; send it in parts, or raise max_body_bytes if that "
+        "is the limit",
         headers=[(b"connection", b"close")],
     )
 

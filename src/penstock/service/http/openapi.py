@@ -7,8 +7,9 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from penstock.service.http.operation import REFERENCE, answer, json_content, refusal, text_content
+from penstock.service.http.operation import REFERENCE, answer, json_content, ref, refusal, text_content
 from penstock.service.http.problems import Problem
+from penstock.service.http.projection import describe_part
 from penstock.service.http.route import Route, camel_case
 from penstock.service.http.schemas import Examples, complete, first_sentence, line_of, meaning, paragraphs
 
@@ -76,6 +77,9 @@ def _schemas(routes: Iterable[Route], events: Mapping[str, type]) -> tuple[dict[
         _spell_arrays(schema)
     components |= {name: {"type": "object"} for name in sorted(each for each in named if isinstance(each, str))}
     complete(components)
+    for route in routes:
+        if route.in_parts and route.answer_schema is not None:
+            describe_part(components, ref(route.answer_schema))
     return dict(zip(events, refs[len(structs) :], strict=True)), components
 
 
@@ -145,7 +149,7 @@ def _taking(route: Route, whose: str, events: list[dict[str, Any]], name: str) -
     decides, answered = route.status == 200, route.answers
     assert answered is not None
     lines = text_content("application/x-ndjson")
-    good = answer(answered, route.status, many=True)
+    good = answer(answered, route.status, many=True, parts=route.in_parts)
     return {
         "tags": ["decisions"],
         "summary": f"{route.events}".format(whose),

@@ -30,11 +30,19 @@ def ref(schema: type | str) -> dict[str, Any]:
     return {"$ref": REFERENCE.format(name=schema if isinstance(schema, str) else schema.__name__)}
 
 
-def answer(schema: type | str, status: int = 200, *, many: bool = False) -> dict[str, Any]:
-    """The response object of an answer with this schema; many: or of an array of answers, with problems for refusals."""
-    one = ref(schema)
-    several = {"anyOf": [one, {"type": "array", "items": {"anyOf": [one, ref(Problem)]}}]}
-    return {"description": _DONE[status], "content": json_content(several if many else one)}
+def part_of(schema: type | str) -> str:
+    """The name of the schema of an answer of which only some fields were asked for."""
+    return f"{schema if isinstance(schema, str) else schema.__name__}Part"
+
+
+def answer(schema: type | str, status: int = 200, *, many: bool = False, parts: bool = False) -> dict[str, Any]:
+    """The response object of an answer with this schema.
+
+    many: or of an array of answers, with problems for refusals. parts: or of the fields that were asked for.
+    """
+    one = [ref(schema), *([ref(part_of(schema))] if parts else ())]
+    several = [*one, {"type": "array", "items": {"anyOf": [*one, ref(Problem)]}}] if many else one
+    return {"description": _DONE[status], "content": json_content(one[0] if len(several) == 1 else {"anyOf": several})}
 
 
 def refusal(code: int) -> dict[str, Any]:

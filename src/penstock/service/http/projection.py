@@ -1,5 +1,6 @@
 """Parts of a decision: `fields` and `explain` of a query choose what is answered."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -7,6 +8,7 @@ from fastapi import Query
 
 from penstock.errors import did_you_mean
 from penstock.messages import Decision
+from penstock.service.http.operation import REFERENCE, part_of, ref
 from penstock.service.http.problems import RequestRefused
 
 KEPT = frozenset({"transaction_id", "conflict"})
@@ -77,3 +79,53 @@ def _within(value: msgspec.Raw, names: list[str]) -> Any:
         return value
     members = _decode(value)
     return {name: members[name] for name in names if name in members}
+
+
+# ---------------------------------------------------------------- in the OpenAPI document
+
+
+def describe_part(components: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the schema of what `fields` and `explain` leave of an answer; return the reference to it.
+
+    Every field of a decision is optional then, except `KEPT`, and so are the fields of an object within it. An answer that
+    contains decisions contains parts of them.
+
+    components: schemas by name. schema: a reference to one of them.
+    """
+    whole = components[(name := _named(schema))]
+    fields = whole["properties"]
+    decision = fields.keys() <= _KNOWN
+    part = {**whole, "title": part_of(name), "description": f"{name}: the fields that were asked for."}
+    part["required"] = [each for each in whole.get("required", ()) if each in KEPT or not decision]
+    part["properties"] = {
+        each: _optional(components, field) if decision else _in_parts(components, field) for each, field in fields.items()
+    }
+    components[part_of(name)] = part
+    return ref(part_of(name))
+
+
+def _named(schema: Mapping[str, Any]) -> str:
+    name: str = schema["$ref"].removeprefix(REFERENCE.format(name=""))
+    return name
+
+
+def _optional(components: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    """A field of a decision, whose own fields are optional where it is an object, or null."""
+    if "anyOf" in field:
+        return {**field, "anyOf": [_optional(components, each) for each in field["anyOf"]]}
+    if "$ref" not in field:
+        return field
+    name = _named(field)
+    components[part_of(name)] = {
+        **{each: given for each, given in components[name].items() if each != "required"},
+        "title": part_of(name),
+        "description": f"{name}: the fields that were asked for.",
+    }
+    return {**field, **ref(part_of(name))}
+
+
+def _in_parts(components: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    """A field that holds decisions, with parts of them."""
+    if field.get("type") == "array" and "$ref" in field["items"]:
+        return {**field, "items": describe_part(components, field["items"])}
+    return field

@@ -110,6 +110,12 @@ class Route:
         return returned if isinstance(returned, type) and issubclass(returned, msgspec.Struct) else None
 
     @property
+    def in_parts(self) -> bool:
+        """Whether a caller may ask for some fields of decisions alone."""
+        asked = self.parameters if self.handler is None else self._signature.parameters
+        return "fields" in asked
+
+    @property
     def schemas(self) -> list[Schema]:
         """The schemas that the document must describe."""
         return [each for each in (self.request_schema, self.answer_schema, self.waits) if each is not None]
@@ -176,7 +182,7 @@ class Route:
             return {}
         found: dict[int | str, dict[str, Any]] = {}
         if self.answer_schema is not None:
-            found[self.status] = answer(self.answer_schema, self.status, many=self.many)
+            found[self.status] = answer(self.answer_schema, self.status, many=self.many, parts=self.in_parts)
             found |= {code: refusal(code) for code in (*self.refuses, 422, 503)}
         if self.waits is not None:
             found[202] = answer(self.waits, 202)

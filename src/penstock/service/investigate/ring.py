@@ -71,7 +71,10 @@ class EntityRing(msgspec.Struct):
     entity: Annotated[str, Meta(description="What the members are.")]
     key: Annotated[str, Meta(description="The key that was asked about, as it is kept.")]
     since: Annotated[
-        str | None, Meta(description="Transactions count from this event time: `window` before the key's newest one. Null without recent decisions.")
+        str | None,
+        Meta(
+            description="Transactions count from this event time, `window` before the key's newest one; null where it has none."
+        ),
     ]
     over: Annotated[list[str], Meta(description="Entities whose keys members may share.")]
     nodes: Annotated[
