@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WITHIN_S = 900 if os.environ.get("PENSTOCK_RECIPES") == "full" else 300
 """How long one command may take on a busy machine."""
-FOREIGN = ("mlflow ",)
-"""Commands of others that print a traceback when Ctrl-C ends them."""
+FOREIGN = ("mlflow ", "python shop.py hear")
+"""Commands of others, and a page's own script, that print a traceback when Ctrl-C ends them."""
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 INTERRUPTED = (0, 2, 130, -signal.SIGINT)
 """Exit codes of a command that Ctrl-C ends: its own, and those of make, npm and the shell around it."""

@@ -62,6 +62,7 @@ GOES_ON = {
     r"penstock spark stream\b": r"deciding for",
     r"python -m aiosmtpd\b": r"Server is listening",
     r"mlflow (ui|server)\b": r"(Uvicorn running|Listening at)",
+    r"python shop\.py hear\b": r"listening on port",
 }
 """Commands that go on until they are stopped, and what their output matches once they are up."""
 
@@ -93,6 +94,7 @@ PORTS = {
     "3000": ("PENSTOCK_CONSOLE_PORT",),
     "5000": ("MLFLOW_PORT",),
     "1025": (),
+    "9300": (),
 }
 """Ports that pages print, and the variables that say another."""
 ADDRESSES = {

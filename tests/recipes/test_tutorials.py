@@ -3,15 +3,19 @@
 import json
 
 import pytest
+from tests.pages import WITHIN_S
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_checkout_is_integrated_and_hears_the_outcome_of_a_review(follow):
     page = follow("tutorials/integrate")
-    assert page.output_of("python checkout.py 20").strip().endswith(("paid", "held"))
-    assert page.output_of("python checkout.py 4500").strip().endswith(("refused", "held"))
-    assert page.output_of("python outage.py").startswith("held:")
+    assert page.output_of("python shop.py pay 20").strip().endswith(("paid", "held"))
+    assert page.output_of("python shop.py pay 1200").strip().endswith("held")
+    assert "has no decision: no answer within 5 s" in page.output_of(r"PENSTOCK_URL=\S+ python shop.py")
+    assert "has no decision" not in page.output_of("python shop.py again")
+    wait_until(lambda: page.shell.run("python shop.py orders").splitlines()[1].endswith("paid"), WITHIN_S)
 
 
 def test_a_file_of_payments_becomes_a_detector_that_serves(follow):

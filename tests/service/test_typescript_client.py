@@ -61,6 +61,24 @@ def test_the_receiver_of_the_page_about_webhooks_compiles_and_takes_what_is_sign
 
 
 @pytest.mark.slow
+def test_the_checkout_of_the_tutorial_compiles_asks_and_holds_what_has_no_answer(compiled, real):
+    page = (ROOT / "docs" / "tutorials" / "integrate.md").read_text("utf-8")
+    [code] = re.findall(r"^```typescript\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    folder = compiled.parent.parent
+    (folder / "src" / "checkout.ts").write_text(code.replace('"penstock-client"', '"./index.js"'))
+    run(str(TOOLS / "tsc"), cwd=folder)
+    event = {"transaction_id": "tx1", "timestamp": "2026-02-06T10:00:00Z", "customer_id": "C1", "amount": 20.0}
+    script = f"""
+        import {{ ask }} from "./checkout.js";
+        import {{ Client }} from "./index.js";
+        for (const url of ["http://127.0.0.1:9", {json.dumps(real)}])
+          console.log(await ask(new Client(url, {{ timeoutMs: 2_000 }}), {json.dumps(event)}));
+        console.log(await ask(new Client({json.dumps(real)}), {{ transaction_id: "tx2" }}));"""
+    (folder / "dist" / "ask.mjs").write_text(script)
+    assert run("node", "ask.mjs", cwd=folder / "dist").split() == ["held", "paid", "held"]
+
+
+@pytest.mark.slow
 def test_the_client_decides_once_tells_refusals_apart_and_verifies_webhooks(compiled, real):
     body = '{"key": "ä"}'
     signed = {"timestamp": "1000", "signature": signature("secret", "1000", body.encode()), "body": body}
