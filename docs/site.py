@@ -78,6 +78,13 @@ def full(found: list[Page]) -> str:
     return "\n\n".join(f"<!-- {page.path} -->\n\n{page.text.strip()}" for page in found) + "\n"
 
 
+def unrendered(page: Path) -> list[str]:
+    """What stands in a page as it was written: the fence of a code block, an item of a list, a row of a table."""
+    article = re.search(r"<article.*?</article>", page.read_text("utf-8"), re.DOTALL)
+    prose = re.sub(r"<(pre|code)\b.*?</\1>", "", article[0] if article else "", flags=re.DOTALL)
+    return [found[0][:100].strip() for found in re.finditer(r"(?:<p>|\n) *(?:[*-] |\|).*|.*```.*", prose)]
+
+
 def main() -> int:
     built = subprocess.run(
         [Path(sys.executable).parent / "zensical", "build", "--strict", "--config-file", CONFIG],
@@ -85,6 +92,9 @@ def main() -> int:
     )  # fmt: skip
     if built.returncode:
         print(COLOURS.sub("", built.stdout + built.stderr))
+        return 1
+    if wrong := [f"{page.relative_to(SITE)}: {text}" for page in sorted(SITE.rglob("*.html")) for text in unrendered(page)]:
+        print("Markdown that was not rendered:", *wrong, sep="\n  ")
         return 1
     found = pages()
     (SITE / "llms.txt").write_text(llms(found), "utf-8")

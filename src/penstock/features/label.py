@@ -11,8 +11,9 @@ class Label:
 
     delay: recorded labels become known this long after the event (a chargeback takes days). known_at: a field with the very
     time at which each label became known, where the data has one; it wins over `delay`. sources: the accepted sources, the
-    most trusted first; a label does not replace one from a more trusted source. The field itself never reaches a model, a
-    rule or a feature.
+    most trusted first; a label does not replace one from a more trusted source. unobjected_is_good: training counts an event
+    without a label as good once the delay has passed, unless it was stopped; for data in which only frauds are labelled. The
+    field itself never reaches a model, a rule or a feature.
 
     >>> Label("is_fraud", delay="7d").delay_us
     604800000000
@@ -22,6 +23,7 @@ class Label:
     delay: str = "0s"
     known_at: str | None = None
     sources: tuple[str, ...] = ()
+    unobjected_is_good: bool = False
 
     @property
     def delay_us(self) -> int:

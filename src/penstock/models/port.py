@@ -136,5 +136,6 @@ def check_rows(x: Matrix, y: Vector, feature_names: Sequence[str], weights: Vect
     if frauds in (0, len(y)):
         raise DataError(
             f"{len(y)} training rows hold {frauds} frauds: a model needs both classes; "
-            "train on a longer period, or on one in which labels are known"
+            "train on a longer period, or on one in which labels are known; where only frauds are labelled, declare "
+            "Label(..., unobjected_is_good=True)"
         )

@@ -1,7 +1,7 @@
 """Training rows: each recorded event with the features that models see live, its label and when that became known.
 
 The rows come from the replay. An event without a known label stays among them with an unknown outcome until a split leaves
-it out; an unknown outcome is never taken for good.
+it out. An unknown outcome is not taken for good, unless the detector's label says that nobody objects to good events.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -236,7 +236,8 @@ def _outcomes(detector: Detector, truth: pl.DataFrame) -> tuple[NDArray[np.float
     """Fraud (NaN if unknown), when that was known, and which events had been stopped.
 
     A stopped event cannot turn out bad by itself, so the absence of a fraud label means nothing. It counts as good only if
-    the data has the time at which that was found out.
+    the data has the time at which that was found out. Where the absence of a label means good (`Label.unobjected_is_good`), it
+    does so from the label delay after the event on; what is younger when the data end stays unknown.
     """
     label = detector.label
     assert label is not None
@@ -247,6 +248,8 @@ def _outcomes(detector: Detector, truth: pl.DataFrame) -> tuple[NDArray[np.float
     stopped = ~pl.col("decision").str.to_uppercase().is_in(approved) if "decision" in truth.columns else pl.lit(value=False)
     stopped = stopped.fill_null(value=False)
     fraud = pl.col(label.field).cast(pl.Float64)
+    if label.unobjected_is_good:
+        fraud = pl.when(fraud.is_null() & ~stopped & (due <= pl.col(detector.time).max())).then(0.0).otherwise(fraud)
     found = truth.select(
         fraud=pl.when(stopped & (fraud == 0) & ~looked_into).then(None).otherwise(fraud),
         known=pl.coalesce([*(pl.col(name) for name in stated), due]).cast(pl.Int64),

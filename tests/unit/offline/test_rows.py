@@ -5,8 +5,10 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
+from tests.unit.offline.conftest import declared
 
-from penstock import replay
+from penstock import Label, replay
+from penstock.clock import to_us
 from penstock.errors import DataError
 from penstock.offline.datasets import read
 from penstock.offline.rows import joined, replayed, weights_of
@@ -51,6 +53,22 @@ def test_what_was_stopped_is_good_only_where_somebody_looked(small, frame):
         label_known_at=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("time") + timedelta(days=1))
     )
     assert (~rows_of(small, looked).known).tolist() == (large & ~fraud & (np.arange(len(frame)) % 2 == 1)).tolist()
+
+
+def test_where_only_frauds_are_labelled_approved_events_are_good_once_the_delay_has_passed(frame):
+    delay = timedelta(days=3)
+    detector = declared(label=Label("fraud", delay="3d", unobjected_is_good=True))
+    frauds_alone = frame.with_columns(
+        fraud=pl.when("fraud").then(pl.lit(value=True)),
+        decision=pl.when(pl.col("amount") > 60).then(pl.lit("BLOCK")).otherwise(pl.lit("APPROVE")),
+    )
+    rows, end = rows_of(detector, frauds_alone), frame["time"].max()
+    for row, event in enumerate(frame.iter_rows(named=True)):
+        mature = event["amount"] <= 60 and event["time"] + delay <= end
+        expected = 1.0 if event["fraud"] else 0.0 if mature else None
+        assert (None if np.isnan(rows.fraud[row]) else rows.fraud[row]) == expected
+        assert rows.known_us[row] == to_us(event["time"] + delay), "no training that ends earlier has it"
+    assert 0 < (~rows.known & ~rows.stopped).sum() < rows.known.sum() - rows.frauds
 
 
 def test_stopped_events_of_known_outcome_stand_for_those_nobody_looked_into(small, frame):
