@@ -5,8 +5,8 @@ What the blocks of a page mean:
 * ```` ```sh ````: commands, run one after the other in one shell. One that goes on (`GOES_ON`) runs in the background until the
   page ends: it must come up before the next command, and end cleanly on Ctrl-C. Any other must succeed; a curl that is
   refused (status 400 and above) fails. `NOT_RUN` names those that are not run, and what proves them instead.
-* ```` ```json title="answer" ````: the JSON that the command before printed. Every field that stands here must be there with this
-  value; `"..."` is any value, also as a value's end (`"stream-..."`); a last `"..."` of a list is any further elements.
+* ```` ```json title="answer" ````: the JSON that the command before printed. Every field that stands here must be there with
+  this value; `"..."` is any value, also as a value's end (`"stream-..."`); a last `"..."` of a list is any further elements.
   A curl without a body, redis-cli and psql are repeated until they print that.
 * ```` ```toml title="penstock.toml" ````, ```` ```python title="shop.py" ````: a file by this name, written into the clone.
 * any other block is for people alone.
