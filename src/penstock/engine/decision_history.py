@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,9 @@ _SAME_AMOUNT = 0.005
 
 Filter = Callable[[Record], Iterable[int]]
 """The rows of a record that are wanted."""
+
+Scanned = tuple[int, Record, int]
+"""How many decisions were passed, this one included; its record, and its row."""
 
 
 class DecisionFields(msgspec.Struct):
@@ -100,6 +103,8 @@ class DecisionHistory:
         key, in any role. rule: those on which it fired, whether it acted or only watched. from_us, to_us: event times, the end
         excluded. summary: in one line each, a `DecisionSummary`. Returns the decisions and the next `before`.
         """
+        position = int(before) if before is not None else None
+        rows = self._backwards(position)
         filters: list[Filter] = []
         if decision is not None:
             filters.append(partial(_rows_decided, Action.named(decision)))
@@ -107,14 +112,13 @@ class DecisionHistory:
             filters.append(partial(_rows_between, from_us, to_us))
         if entity is not None:
             filters.append(KeyRows(self._queries, self._active.pipeline.table(entity), key or "").of)
+            rows = self._about(entity, key or "", position)
         if rule is not None:
             filters.append(partial(_rows_fired, self._queries, rule))
         written = self._summaries().of if summary else self._queries.render
         page: list[bytes] = []
-        position = int(before) if before is not None else None
-        rows = self._ledger.recent(self._name, before=position)
         at: Record | None = None
-        for scanned, (record, row) in enumerate(rows, 1):
+        for scanned, record, row in rows:
             if record is not at:
                 at, wanted = record, _wanted(record, filters)
             if row in wanted:
@@ -122,6 +126,45 @@ class DecisionHistory:
             if len(page) == limit or scanned == _MOST_SCANNED:
                 return page, str(record.first_seq + row)
         return page, None
+
+    def _backwards(self, before: int | None, scanned: int = 0) -> Iterator[Scanned]:
+        for record, row in self._ledger.recent(self._name, before=before):
+            scanned += 1
+            yield scanned, record, row
+
+    def _about(self, entity: str, key: str, before: int | None) -> Iterator[Scanned]:
+        """The decisions that may be about a key, newest first, and the last that one listing reads.
+
+        The newest decisions are found by the codes of their keys, without reading their records, as far as these know the entity;
+        earlier ones are all given.
+        """
+        try:
+            code = self._recent_decisions.code_of(entity, key)
+        except MalformedEvent:  # it cannot be a key
+            return
+        newest = next(self._ledger.recent(self._name, before=before, limit=1), None)
+        if newest is None:
+            return
+        end, scanned, held = newest[0].first_seq + newest[1] + 1, 0, newest[0]
+        for chunk in reversed(self._recent_decisions.window(fill_s=0.0).chunks):
+            if entity not in chunk.keys:
+                break
+            count = int(np.searchsorted(chunk.seqs, end))
+            wanted = (chunk.keys[entity][:count] == code).any(axis=1)
+            if scanned < _MOST_SCANNED <= scanned + count:
+                wanted[scanned + count - _MOST_SCANNED] = True  # where a listing ends
+            for row in reversed(np.flatnonzero(wanted).tolist()):
+                seq = int(chunk.seqs[row])
+                if not 0 <= seq - held.first_seq < len(held):
+                    held = self._record(seq)
+                yield scanned + count - row, held, seq - held.first_seq
+            scanned, end = scanned + count, min(end, int(chunk.seqs[0]))
+        yield from self._backwards(end, scanned)
+
+    def _record(self, seq: int) -> Record:
+        found = self._ledger.record_of(seq)
+        assert found is not None, f"the ledger holds no record of {seq}"
+        return found[0]
 
     def summaries(self, transaction_ids: Sequence[str]) -> list[bytes]:
         """The decisions on these transactions in one line each, in their order; unknown ids are left out. Call it on the
