@@ -135,8 +135,8 @@ class DecisionHistory:
     def _about(self, entity: str, key: str, before: int | None) -> Iterator[Scanned]:
         """The decisions that may be about a key, newest first, and the last that one listing reads.
 
-        The newest decisions are found by the codes of their keys, without reading their records, as far as these know the entity;
-        earlier ones are all given.
+        The newest decisions are found by the codes of their keys, without reading their records, as far as these know the
+        entity; earlier ones are all given.
         """
         try:
             code = self._recent_decisions.code_of(entity, key)
