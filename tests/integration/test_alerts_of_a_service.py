@@ -4,18 +4,20 @@ import json
 import socket
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from penstock.alerts import AlertSink
+from penstock.alerts.rule import METRICS
 from penstock.cli import run
 from penstock.config import Settings
 from penstock.errors import DeclarationError
 from penstock.ledger import FileLedger
 from penstock.testing import example_detector
-from penstock.wiring.alerts import Alerting
+from penstock.wiring.alerts import Alerting, figures
 from penstock.wiring.engines import openers
 from tests.waiting import wait_until
 
@@ -107,9 +109,16 @@ def test_what_is_decided_before_alerts_have_begun_is_none_of_it(tmp_path, monkey
     assert told == [("example", "t3"), ("example", "t4")]
 
 
-def test_rules_that_do_not_fit_are_found_before_the_service_starts(tmp_path):
-    with pytest.raises(DeclarationError, match="alert 'a'"):
-        Alerting.of([example_detector()], settings(tmp_path, "[[alerts]]\nname='a'\nwhen='nothing > 1'"))
+@pytest.mark.parametrize("rule", ["when='nothing > 1'", "kind='gauge'\nmetric='nothing'\nmore_than=1"])
+def test_rules_that_do_not_fit_are_found_before_the_service_starts(tmp_path, rule):
+    with pytest.raises(DeclarationError, match=r"alerts\.toml: alert 'a'"):
+        Alerting.of([example_detector()], settings(tmp_path, f"[[alerts]]\nname='a'\n{rule}"))
+
+
+def test_gauges_may_ask_for_exactly_the_figures_that_processes_have(tmp_path):
+    engine, _ = opened(settings(tmp_path))
+    with closing(engine):
+        assert figures(engine).keys() | {"lag", "stores_lag_s", "drift"} == METRICS
 
 
 def test_a_channel_that_nobody_answers_never_holds_a_decision_up(tmp_path):
@@ -182,6 +191,12 @@ def test_the_command_shows_the_rules_in_force_and_refuses_what_cannot_work(tmp_p
     (tmp_path / "penstock.toml").write_text("[[alerts]]\nname='a'\nwhen='amount > '")
     assert run(["alerts", "list", "banking"]) == 2
     assert "alert 'a'" in capsys.readouterr().err
+    (tmp_path / "penstock.toml").write_text("[[alerts]]\nname='a'\nkind='gauge'\nmetric='nonsense_xyz'\nmore_than=1")
+    assert run(["alerts", "list", "banking"]) == 2
+    assert "penstock.toml: alert 'a': there is no metric 'nonsense_xyz'. Known: " in capsys.readouterr().err
+    (tmp_path / "penstock.toml").write_text("[[alerts]]\nname='a'\ndetector='bankin'\nwhen='amount > 1'")
+    assert run(["alerts", "list", "banking"]) == 0
+    assert "detector 'bankin' is not served here. Did you mean banking?" in capsys.readouterr().err
     (tmp_path / "penstock.toml").write_text("[channels.x]\nkind='slak'")
     assert run(["alerts", "list"]) == 2
     assert "Did you mean slack?" in capsys.readouterr().err

@@ -40,11 +40,12 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The content of a file of alerts. channels: their tables by name, with variables filled in."""
+    """The content of a file of alerts. channels: their tables by name, with variables filled in. file: its name."""
 
     rules: tuple[Kind, ...] = ()
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limit: int = LIMIT
+    file: str = DEFAULTS
 
 
 def read_alerts(path: Path, folders: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None) -> Declared:
@@ -68,12 +69,15 @@ def read_alerts(path: Path, folders: Sequence[Path | None] = (), environment: Ma
     limit, defaults = overall.get("limit", LIMIT), overall.get("defaults", False)
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ConfigurationError(f"{path}: limit = {limit!r} is no number of alerts within an hour; write {LIMIT}")
+    if not isinstance(defaults, bool):
+        raise ConfigurationError(f"{path}: defaults = {defaults!r} is not understood; write true or false")
     rules = _rules(said, str(path))
     variables = os.environ if environment is None else environment
     return Declared(
         tuple(_merged(rules, _defaults(folders)) if defaults else rules),
         _channels(said.get("channels", {}), path, variables),
         limit,
+        str(path),
     )
 
 
@@ -100,12 +104,9 @@ def _rules(said: Mapping[str, Any], where: str) -> list[Kind]:
         raise ConfigurationError(f"{where}: rules stand in tables headed [[alerts]], not alerts = {tables!r}")
     rules: list[Kind] = []
     for table in tables:
-        try:
-            rule = rule_of(table)
-        except DeclarationError as error:
-            raise DeclarationError(f"{where}: {error}") from None
+        rule = rule_of(table, where)
         if rule.name in {other.name for other in rules if other.detector == rule.detector}:
-            raise DeclarationError(f"{where}: {rule.place} is declared twice; give one of them another name")
+            raise DeclarationError(f"{rule.place} is declared twice; give one of them another name")
         rules.append(rule)
     return rules
 

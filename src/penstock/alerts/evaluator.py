@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from penstock.alerts.alert import Alert, AlertValue
@@ -212,7 +213,7 @@ def _finder(rule: Kind) -> Finder | None:
 
 
 def _fingerprint(rule: Kind) -> str:
-    return repr(rule)
+    return repr(msgspec.structs.replace(rule, file=""))
 
 
 def _plain(value: Any) -> AlertValue:

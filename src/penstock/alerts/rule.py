@@ -6,12 +6,27 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from penstock.alerts.alert import Severity
+from penstock.alerts.alert import SEVERITIES, Severity
 from penstock.clock import duration_us
 from penstock.decoding import prepared
 from penstock.errors import DeclarationError, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+
+METRICS = frozenset(
+    (
+        "quarantined",
+        "quarantine_lost",
+        "degraded",
+        "duplicates",
+        "conflicts",
+        "memory_refused",
+        "lag",
+        "stores_lag_s",
+        "drift",
+    )
+)
+"""The figures of a running process that a gauge may ask for; docs/guide/alerts.md says what they count."""
 
 Count = Annotated[int, Meta(ge=1)]
 Above = Annotated[float, Meta(gt=0)]
@@ -23,7 +38,8 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: unique in its file. severity: info, warning or critical. message: a sentence with `{name}` or `{name:format}`
     in place of values; generated from the rule if omitted. detector: the only one it is about; all if omitted. cooldown:
     how long after an alert another like it (of the same entity, if `per` names one) is suppressed. limit: the most
-    alerts of this rule within an hour. off: this rule is disabled, for instance one of the defaults.
+    alerts of this rule within an hour. off: this rule is disabled, for instance one of the defaults. file: where it was
+    read; not a key of its table.
     """
 
     name: str
@@ -33,6 +49,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cooldown: str = "10m"
     limit: Count = 20
     off: bool = False
+    file: str = ""
 
     durations: ClassVar[tuple[str, ...]] = ("cooldown",)
 
@@ -45,8 +62,8 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def place(self) -> str:
-        """Its name in errors."""
-        return f"alert {self.name!r}"
+        """Its file and name in errors."""
+        return _place(self.name, self.file)
 
     def us(self, name: str) -> int:
         """One of its durations in microseconds."""
@@ -113,6 +130,8 @@ class Gauge(AlertRule, frozen=True, kw_only=True, tag="gauge"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.metric not in METRICS:
+            raise DeclarationError(f"{self.place}: there is no metric {self.metric!r}.{did_you_mean(self.metric, METRICS)}")
         if self.within is not None and duration_us(self.within, what=f"{self.place}: within") <= 0:
             raise DeclarationError(f"{self.place}: within = {self.within!r} is no length of time; write 5m or 1h")
 
@@ -121,8 +140,8 @@ Kind = Condition | Burst | Rate | Gauge
 _KINDS: dict[str, type[Kind]] = {str(kind.__struct_config__.tag): kind for kind in (Condition, Burst, Rate, Gauge)}
 
 
-def rule_of(table: Any) -> Kind:
-    """The rule that a table of TOML declares; its `kind` is `condition` by default.
+def rule_of(table: Any, file: str = "") -> Kind:
+    """The rule that a table of TOML declares; its `kind` is `condition` by default. file: where it stands, for errors.
 
     >>> rule_of({"name": "likely", "when": "fraud_probability > 0.9"}).kind
     'condition'
@@ -131,19 +150,27 @@ def rule_of(table: Any) -> Kind:
         DeclarationError: naming the rule, the key and what is allowed.
     """
     if not isinstance(table, dict):
-        raise DeclarationError(f"a rule of alerting is a table, [[alerts]], not {table!r}")
-    place = f"alert {table.get('name', '?')!r}"
+        raise DeclarationError(f"{file}: a rule of alerting is a table, [[alerts]], not {table!r}".removeprefix(": "))
+    place = _place(table.get("name", "?"), file)
     kind = table.get("kind", "condition")
     if kind not in _KINDS:
         raise DeclarationError(f"{place}: there is no kind {kind!r}.{did_you_mean(str(kind), _KINDS)}")
     struct = _KINDS[kind]
+    known = [name for name in struct.__struct_fields__ if name != "file"]
     for key in table:
-        if key not in struct.__struct_fields__ and key != "kind":
-            raise DeclarationError(f"{place}: a {kind} has no {key!r}.{did_you_mean(key, struct.__struct_fields__)}")
+        if key not in known and key != "kind":
+            raise DeclarationError(f"{place}: a {kind} has no {key!r}.{did_you_mean(key, known)}")
+    severity = table.get("severity", SEVERITIES[0])
+    if severity not in SEVERITIES:
+        raise DeclarationError(f"{place}: there is no severity {severity!r}.{did_you_mean(str(severity), SEVERITIES)}")
     try:
-        return msgspec.convert({**table, "kind": kind}, prepared(struct))
+        return msgspec.convert({**table, "kind": kind, "file": file}, prepared(struct))
     except msgspec.ValidationError as error:
         raise _explained(error, place) from None
+
+
+def _place(name: Any, file: str) -> str:
+    return f"{file}: alert {name!r}" if file else f"alert {name!r}"
 
 
 def _explained(error: msgspec.ValidationError, place: str) -> DeclarationError:

@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.adapters.mail import Mail
 from penstock.adapters.webhook import Slack, Webhook
-from penstock.alerts import Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
+from penstock.alerts import SEVERITIES, Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
 from penstock.alerts.sink import FENCE
 from penstock.config import Settings
 from penstock.decoding import prepared
@@ -50,17 +50,34 @@ def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declar
     return read_alerts(settings.alerts, [detector.folder for detector in detectors])
 
 
+def about_others(declared: Declared, detectors: Sequence[Detector]) -> list[str]:
+    """A sentence for each rule about a detector that is not among these: a rule of another process, or a misspelt name."""
+    names = [detector.name for detector in detectors]
+    return [
+        f"{rule.place} is left out: detector {rule.detector!r} is not served here.{did_you_mean(rule.detector, names)}"
+        for rule in declared.rules
+        if not rule.off and rule.detector is not None and rule.detector not in names
+    ]
+
+
 def open_channels(declared: Declared) -> list[Channel]:
     """Open the channels in the file.
 
     Raises:
         ConfigurationError: one is invalid; names it, the key and what is allowed.
     """
-    return [_channel(name, table) for name, table in declared.channels.items()]
+    try:
+        return [_channel(name, table) for name, table in declared.channels.items()]
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{declared.file}: {error}") from None
 
 
 def _channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
-    kind = table.get("kind")
+    kind, severity = table.get("kind"), table.get("severity", SEVERITIES[0])
+    if severity not in SEVERITIES:
+        raise ConfigurationError(
+            f"channel {name!r}: there is no severity {severity!r}.{did_you_mean(str(severity), SEVERITIES)}"
+        )
     if kind not in _CHANNELS:
         raise ConfigurationError(f"channel {name!r}: kind = {kind!r} is not known.{did_you_mean(str(kind), _CHANNELS)}")
     struct = _CHANNELS[kind]
@@ -137,7 +154,11 @@ class Alerting:
     def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
         """Alerting from the settings; None if they name no rules."""
         declared = declared_alerts(settings, detectors)
-        return None if declared is None else cls(detectors, declared, delivered_elsewhere=settings.stream is not None)
+        if declared is None:
+            return None
+        for left_out in about_others(declared, detectors):
+            _log.warning("%s", left_out)
+        return cls(detectors, declared, delivered_elsewhere=settings.stream is not None)
 
     @property
     def feeding(self) -> Feeding | None:

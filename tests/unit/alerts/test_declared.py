@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from penstock.alerts import DEFAULTS, Evaluator, evaluators, read_alerts, rule_of
-from penstock.config import load_settings
+from penstock.alerts.rule import METRICS
+from penstock.config import Settings, load_settings
 from penstock.errors import ConfigurationError, DeclarationError
+from penstock.wiring.alerts import Alerting, open_channels
 from penstock.wiring.detectors import installed, load_detector
 
 from .conftest import detector
@@ -28,7 +30,16 @@ from .conftest import detector
         ({"name": "a", "kind": "rate", "when": "amount > 1", "times": 2, "above": 0.5}, "one of both"),
         ({"name": "a", "kind": "gauge", "metric": "lag"}, "more_than"),
         ({"name": "a", "kind": "gauge", "metric": "lag", "more_than": 1, "within": "0s"}, "no length of time"),
-        ({"name": "a", "when": "amount > 1", "severity": "bad"}, "severity"),
+        (
+            {"name": "a", "kind": "gauge", "metric": "nonsense_xyz", "more_than": 1},
+            "'nonsense_xyz'. Known: conflicts, ",
+        ),
+        ({"name": "a", "kind": "gauge", "metric": "quarantine", "more_than": 1}, "Did you mean quarantined?"),
+        ({"name": "a", "kind": "gauge", "metric": "lag", "more_than": 1, "file": "x.toml"}, "a gauge has no 'file'"),
+        ({"name": "a", "kind": "gauge", "metric": "lag", "more_than": 1, "when": "amount > 1"}, "a gauge has no 'when'"),
+        ({"name": "a", "kind": "rate", "when": "amount > 1", "above": 0.5, "per": "customer_id"}, "a rate has no 'per'"),
+        ({"name": "a", "when": "amount > 1", "severity": "bad"}, "no severity 'bad'. Known: critical, info, warning."),
+        ({"name": "a", "when": "amount > 1", "severity": "criticl"}, "Did you mean critical?"),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused_when_it_is_read(rule, said):
@@ -95,6 +106,8 @@ def test_a_file_holds_rules_channels_and_the_limit_over_all(tmp_path):
         ("alerts = 5", r"headed \[\[alerts\]\]"),
         ("[alerting]\nlimits = 5", "Did you mean limit?"),
         ("[alerting]\nlimit = 0", "limit = 0"),
+        ("[alerting]\ndefaults = 'no'", "defaults = 'no'"),
+        ("[[alerts]]\nname='a'\nkind='gauge'\nmetric='lags'\nmore_than=1", "alert 'a': there is no metric 'lags'"),
         ("[channels]\nops = 'x'", r"headed \[channels.NAME\]"),
         ("[[alerts]]\nname='a'\nwhen='1 > 0'\n[[alerts]]\nname='a'\nwhen='1 > 0'", "declared twice"),
         ("not toml", "is not valid TOML"),
@@ -104,6 +117,48 @@ def test_a_file_that_is_not_understood_is_refused(tmp_path, text, said):
     with pytest.raises((ConfigurationError, DeclarationError), match=said) as caught:
         read_alerts(write(tmp_path, text))
     assert "alerts.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rule", ["when='amuont > 1'", "when='amount > 1'\nper='customer'", "when='amount > 1'\nmessage='{amont}'"]
+)
+def test_a_rule_that_does_not_fit_the_detector_is_named_with_its_file(tmp_path, rule):
+    declared = read_alerts(write(tmp_path, f"[[alerts]]\nname='a'\n{rule}"))
+    with pytest.raises(DeclarationError, match=r"alerts\.toml: alert 'a'"):
+        evaluators([detector()], declared.rules, dict)
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        ("kind='slak'\nurl='https://x'", "Did you mean slack?"),
+        ("kind='slack'\nurl='https://x'\nseverity='warn'", "no severity 'warn'"),
+        ("kind='slack'\nurl='https://x'\ntimeout=1", "Did you mean timeout_s?"),
+    ],
+)
+def test_a_channel_that_cannot_work_is_refused_with_its_file_and_name(tmp_path, channel, said):
+    with pytest.raises(ConfigurationError, match=r"alerts\.toml: channel 'ops'") as caught:
+        open_channels(read_alerts(write(tmp_path, f"[channels.ops]\n{channel}")))
+    assert said in str(caught.value)
+
+
+def test_a_rule_about_a_detector_that_is_not_served_is_left_out_with_a_warning(tmp_path, caplog):
+    rules = [f"[[alerts]]\nname='{name}'\ndetector='{of}'\nwhen='amount > 1'" for name, of in (("a", "shpo"), ("b", "shop"))]
+    settings = Settings(alerts=write(tmp_path, "\n".join(rules)))
+    assert Alerting.of([detector()], settings) is not None
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "alerts.toml: alert 'a' is left out: detector 'shpo' is not served here. Did you mean shop?" in warning
+
+
+def test_a_change_of_the_files_name_keeps_what_a_rule_has_counted():
+    table = {"name": "a", "kind": "burst", "more_than": 1}
+    old, new = (Evaluator(detector(), [rule_of(table, file)], dict).state()["rules"]["a"] for file in ("a.toml", "b.toml"))
+    assert old == new
+
+
+def test_every_figure_that_a_gauge_may_ask_for_is_documented():
+    page = (Path(__file__).parents[3] / "docs/guide/alerts.md").read_text()
+    assert [name for name in METRICS if f"`{name}`" not in page] == []
 
 
 def test_rules_may_stand_in_the_file_of_settings(tmp_path):

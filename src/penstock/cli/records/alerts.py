@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from, show_table
+from penstock.cli.options import as_json, print_json, say, settings, settings_from, show_table
 
 if TYPE_CHECKING:
     from penstock.alerts import Declared, Kind
@@ -27,11 +27,14 @@ def command() -> None:
 def list_rules(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
     """Check the file, and show the rules in force and the channels; for these detectors, if any are named."""
     loaded, declared = _declared(detectors, flags)
+    for left_out in _about_others(loaded, declared):
+        say(left_out)
     shown = [rule for rule in declared.rules if not rule.off]
     if as_json:
         import msgspec
 
-        print_json({"rules": msgspec.to_builtins(shown), "channels": {name: _kind(t) for name, t in declared.channels.items()}})
+        rules = [{key: value for key, value in rule.items() if key != "file"} for rule in msgspec.to_builtins(shown)]
+        print_json({"rules": rules, "channels": {name: _kind(t) for name, t in declared.channels.items()}})
         return
     whose = ", ".join(detector.name for detector in loaded)
     click.echo(f"{len(shown)} rules" + (f", checked against {whose}" if whose else ""))
@@ -121,6 +124,12 @@ def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[li
     evaluators(loaded, declared.rules, dict, limit=declared.limit)
     open_channels(declared)
     return loaded, declared
+
+
+def _about_others(loaded: "list[Detector]", declared: "Declared") -> list[str]:
+    from penstock.wiring.alerts import about_others
+
+    return about_others(declared, loaded) if loaded else []
 
 
 def _kind(table: Any) -> str:
