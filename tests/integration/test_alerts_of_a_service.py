@@ -14,10 +14,11 @@ from penstock.alerts import AlertSink
 from penstock.alerts.rule import METRICS
 from penstock.cli import run
 from penstock.config import Settings
+from penstock.engine.labels.known_rates import KnownRates
 from penstock.errors import DeclarationError
 from penstock.ledger import FileLedger
 from penstock.testing import example_detector
-from penstock.wiring.alerts import Alerting, figures
+from penstock.wiring.alerts import Alerting, EngineFigures
 from penstock.wiring.engines import openers
 from tests.waiting import wait_until
 
@@ -118,7 +119,44 @@ def test_rules_that_do_not_fit_are_found_before_the_service_starts(tmp_path, rul
 def test_gauges_may_ask_for_exactly_the_figures_that_processes_have(tmp_path):
     engine, _ = opened(settings(tmp_path))
     with closing(engine):
-        assert figures(engine).keys() | {"lag", "stores_lag_s", "drift"} == METRICS
+        assert EngineFigures(engine, frozenset()).read().keys() | {"lag", "stores_lag_s", "drift"} | KnownRates.names == METRICS
+
+
+STOPPED_GOOD = """
+[[alerts]]
+name = "stopped_good"
+kind = "gauge"
+metric = "false_discovery_rate_known"
+more_than = 0.5
+message = "{value:.0%} of what was stopped is known to be good"
+"""
+
+
+@pytest.mark.parametrize(("labelled", "raised"), [(31, ["100% of what was stopped is known to be good"]), (29, [])])
+def test_good_customers_who_are_stopped_raise_an_alert_once_enough_outcomes_are_known(tmp_path, labelled, raised, monkeypatch):
+    monkeypatch.setattr("penstock.alerts.sink.LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr("penstock.engine.labels.known_rates.RENEWED_US", 0)
+    engine, _ = opened(settings(tmp_path, STOPPED_GOOD))
+    looked = threading.Event()
+    since = engine.label_outcomes.since
+
+    def slow(*arguments, **options):
+        found = since(*arguments, **options)
+        assert threading.current_thread().name == "penstock-alerts"
+        if found.counts.sum() == labelled:
+            looked.set()
+        return found
+
+    with closing(engine):
+        for number in range(60):
+            engine.decide(pay(number))
+        reviewed = [f"t{number}" for number in range(60) if engine.decide(pay(number)).decision != "APPROVE"]
+        for number in reviewed[:labelled]:
+            engine.label(number, fraud=False)
+        monkeypatch.setattr(engine.label_outcomes, "since", slow)
+        assert looked.wait(60)
+        wait_until(lambda: len(engine.ledger.tables.alerts()) >= len(raised))
+        assert [json.loads(alert.body)["text"] for alert in engine.ledger.tables.alerts()] == raised
 
 
 def test_a_channel_that_nobody_answers_never_holds_a_decision_up(tmp_path):

@@ -12,6 +12,7 @@ from tests.known_week import END, NOW, START, Payment, by_hand, customer, declar
 from penstock import Detector, Engine, Label, Money, Policy, Rule
 from penstock.clock import to_us
 from penstock.config import Settings
+from penstock.engine.labels.known_rates import KnownRates
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest.compare import compare as backtested
 from penstock.offline.backtest.side import recorded_side
@@ -97,6 +98,16 @@ def test_the_api_says_what_counting_by_hand_gives(week, ask, path):
         assert estimate["count_high"] - estimate["count"] == pytest.approx(found["estimated_half"], abs=0.02)
         assert estimate["amount"] == pytest.approx(found["estimated_amount"], abs=0.02)
     assert parts == (found["prevented"], found["blocked_good"], found["blocked_unknown"])
+
+
+def test_gauges_of_alerts_say_what_counting_by_hand_gives(week):
+    engine, _, rows, truth = week
+    found = by_hand([row for row in rows if row["at"] >= NOW - timedelta(days=7)], truth)
+    wanted = {
+        "false_positive_rate_known": found["false_positive_rate"]["value"],
+        "false_discovery_rate_known": pytest.approx(1 - found["precision"]["value"]),
+    }
+    assert KnownRates(engine.label_outcomes, engine.clock).figures() == wanted
 
 
 def test_rules_say_what_counting_by_hand_gives(week, ask):

@@ -142,6 +142,11 @@ class Evaluator:
 
     # ---- figures and time
 
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The figures that its rules ask for."""
+        return frozenset(rule.metric for rule in self.rules if isinstance(rule, Gauge))
+
     def observe(self, metrics: Mapping[str, float], now_us: int) -> list[Alert]:
         """The alerts raised by figures of the running process; figures that no rule names are ignored."""
         alerts = []

@@ -24,6 +24,8 @@ METRICS = frozenset(
         "lag",
         "stores_lag_s",
         "drift",
+        "false_positive_rate_known",
+        "false_discovery_rate_known",
     )
 )
 """The figures of a running process that a gauge may ask for; docs/guide/alerts.md says what they count."""

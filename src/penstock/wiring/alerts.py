@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from penstock.config import Settings
 from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import Engine
+from penstock.engine.labels.known_rates import KnownRates
 from penstock.errors import ConfigurationError, PenstockError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.tables import Field
@@ -94,7 +95,7 @@ def _channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
 
 
 def alert_sink(
-    detector: Detector,
+    engine: Engine,
     settings: Settings,
     ledger: Ledger,
     *,
@@ -106,22 +107,25 @@ def alert_sink(
     """The alert sink of a worker; None if the settings name no rules.
 
     log: identifies this ledger among those of other shards. outlet: opens a producer for the topic of alerts, which gets
-    every alert in addition to the channels of the file. metrics: figures of the process, `lag` among them. others:
-    alerts raised elsewhere; polled.
+    every alert in addition to the channels of the file. metrics: figures beside those of the engine, such as `lag`.
+    others: alerts raised elsewhere; polled.
     """
+    detector = engine.detector
     declared = declared_alerts(settings, [detector])
     if declared is None:
         return None
     channels = open_channels(declared)
     way = None if outlet is None else outlet()
+    evaluator = Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit, log=log)
+    own = EngineFigures(engine, evaluator.metrics)
     return AlertSink(
-        {detector.name: Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit, log=log)},
+        {detector.name: evaluator},
         ledger.tables,
         [*([] if way is None else [AlertTopic(way)]), *channels],
         ledger=ledger,
         again_s=_AGAIN_S,
         on_close=(lambda: None) if way is None else way.close,
-        metrics=lambda: {detector.name: metrics()},
+        metrics=lambda: {detector.name: {**own.read(), **metrics()}},
         others=others,
     )
 
@@ -139,7 +143,7 @@ class Alerting:
 
     def __init__(self, detectors: Sequence[Detector], declared: Declared, *, delivered_elsewhere: bool = False) -> None:
         self._ledger: Ledger | None = None
-        self._engines: dict[str, Engine] = {}
+        self._figures: dict[str, EngineFigures] = {}
         channels = open_channels(declared)
         self._channels: list[Channel] = [] if delivered_elsewhere else channels
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
@@ -202,7 +206,8 @@ class Alerting:
     def watch(self, engine: Engine) -> None:
         """Add an engine's figures."""
         with self._lock:
-            self._engines[engine.detector.name] = engine
+            name = engine.detector.name
+            self._figures[name] = EngineFigures(engine, self._evaluators[name].metrics)
 
     def also(self, more: Callable[[], Mapping[str, Mapping[str, float]]]) -> None:
         """Add further figures by detector, such as that of drift; read from a separate thread."""
@@ -222,17 +227,29 @@ class Alerting:
     def _metrics(self) -> Mapping[str, Mapping[str, float]]:
         more = self._more()
         with self._lock:
-            return {name: figures(engine) | dict(more.get(name, {})) for name, engine in self._engines.items()}
+            engines = dict(self._figures)
+        return {name: {**own.read(), **more.get(name, {})} for name, own in engines.items()}
 
     def _layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
         return {} if self._ledger is None else self._ledger.layouts()
 
 
-def figures(engine: Engine) -> dict[str, float]:
-    """The figures of an engine that other threads may read: plain counters."""
-    totals, state = engine.totals, engine.pipeline.state
-    names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
-    return {name: float(getattr(totals, name)) for name in names} | {"memory_refused": float(state.refused)}
+class EngineFigures:
+    """The figures of one engine for gauges: plain counters, and rates of known outcomes if they are asked for.
+
+    asked: the names that rules ask for.
+    """
+
+    def __init__(self, engine: Engine, asked: Set[str]) -> None:
+        self._engine = engine
+        self._rates = KnownRates(engine.label_outcomes, engine.clock) if asked & KnownRates.names else None
+
+    def read(self) -> dict[str, float]:
+        """The figures of now, from one thread at a time, which is not the one that decides; may wait for the disk."""
+        totals, state = self._engine.totals, self._engine.pipeline.state
+        names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
+        counted = {name: float(getattr(totals, name)) for name in names} | {"memory_refused": float(state.refused)}
+        return counted | dict(self._rates.figures() if self._rates is not None else {})
 
 
 def _fenced(error: PenstockError) -> None:

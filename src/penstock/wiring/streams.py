@@ -22,7 +22,7 @@ from penstock.stream.cases import CaseWork
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
-from penstock.wiring.alerts import Alerting, Others, alert_sink, figures
+from penstock.wiring.alerts import Alerting, Others, alert_sink
 from penstock.wiring.engines import handing_on, open_engine
 from penstock.wiring.governance import with_stored_features
 from penstock.wiring.registries import champions
@@ -279,16 +279,16 @@ def open_watchers(
     engine = replica.engine
     drift = DriftWork(settings)
     alerts = alert_sink(
-        engine.detector,
+        engine,
         settings,
         replica.ledger,
         log=log_of(engine, shard),
         outlet=outlet,
-        metrics=lambda: (
-            figures(engine)
-            | {"lag": float(replica.lag()), "stores_lag_s": replica.stores_lag_s()}
-            | dict(drift.figures().get(engine.detector.name, {}))
-        ),
+        metrics=lambda: {
+            "lag": float(replica.lag()),
+            "stores_lag_s": replica.stores_lag_s(),
+            **drift.figures().get(engine.detector.name, {}),
+        },
         others=others,
     )
     return [] if alerts is None else [alerts, DriftSink(engine, drift)]

@@ -36,8 +36,8 @@ class LabelledDecision(NamedTuple):
     """The known outcomes of decisions since an instant.
 
     counts, amounts: by truth (0 good, 1 fraud) and outcome, (2, 4). rules: how many good and fraud each rule fired on.
-    complete: all labels were read. blocked: by rule that fired on blocked decisions, by truth: how many, and their
-    worth (2, 2).
+    complete: all labels were read, and none had to be forgotten. blocked: by rule that fired on blocked decisions, by
+    truth: how many, and their worth (2, 2). read: all labels were read.
     """
 
     counts: NDArray[np.int64]
@@ -45,6 +45,7 @@ class LabelledDecision(NamedTuple):
     rules: dict[str, NDArray[np.int64]]
     complete: bool
     blocked: dict[str, NDArray[np.float64]]
+    read: bool
 
 
 class _Rows:
@@ -102,16 +103,16 @@ class LabelOutcomes:
     def since(self, start_us: int = 0, *, rules: bool = True, look_s: float = LOOK_S) -> LabelledDecision:
         """The known outcomes of decisions since an instant. rules: also by rule, which takes longer."""
         with self._lock:
-            complete = self._look(time.perf_counter() + look_s)
-            return self._known(start_us, complete and not self._forgot, rules=rules)
+            read = self._look(time.perf_counter() + look_s)
+            return self._known(start_us, read, rules=rules)
 
     def since_each(self, starts_us: Sequence[int], *, look_s: float = LOOK_S) -> list[LabelledDecision]:
         """The same for several instants, of the same labels: their differences are what is known of the time between."""
         with self._lock:
-            complete = self._look(time.perf_counter() + look_s) and not self._forgot
-            return [self._known(start_us, complete, rules=False) for start_us in starts_us]
+            read = self._look(time.perf_counter() + look_s)
+            return [self._known(start_us, read, rules=False) for start_us in starts_us]
 
-    def _known(self, start_us: int, complete: bool, *, rules: bool) -> LabelledDecision:
+    def _known(self, start_us: int, read: bool, *, rules: bool) -> LabelledDecision:
         rows = self._decided
         chosen = np.flatnonzero(rows["decided_us"] >= start_us)
         fraud = rows["fraud"][chosen].astype(np.int64)
@@ -127,7 +128,7 @@ class LabelOutcomes:
                 by_rule.setdefault(name, np.zeros(2, np.int64))[says] += 1
                 if stopped[at]:
                     blocked.setdefault(name, np.zeros((2, 2)))[says] += 1.0, worth[at]
-        return LabelledDecision(counts, amounts, by_rule, complete, blocked)
+        return LabelledDecision(counts, amounts, by_rule, read and not self._forgot, blocked, read)
 
     def of(self, seqs: Sequence[int], *, look_s: float = LOOK_S) -> dict[int, bool]:
         """Which of these decisions, by sequence number, are known now: whether they are fraud."""
