@@ -315,11 +315,12 @@ def without_models(detector):
     return detector
 
 
-def archived(url, frame):
-    """Decide the events as they come, tell labels when they become known, and archive all of it."""
+def archived(url, labelled, among=None):
+    """Decide the events as they come, tell labels when they become known, and archive all of it. among: more events."""
+    frame = labelled if among is None else among
     clock = SetClock(FIRST)
     with Engine(without_models(labelled_detector()), clock=clock) as engine:
-        waiting = frame.sort("label_known_at").rows(named=True)
+        waiting = labelled.sort("label_known_at").rows(named=True)
         for row in frame.rows(named=True):
             clock.at(row["timestamp"])
             while waiting and waiting[0]["label_known_at"] <= row["timestamp"]:
@@ -356,6 +357,21 @@ def test_models_learn_from_the_archive_what_they_would_from_the_file(folder, tmp
     from_file, from_archive = (replayed(detector, data) for data in (read(frame, detector), read_recorded(str(path), folder)))
     for name in ("ids", "x", "fraud", "time_us", "known_us", "card", "amount"):
         np.testing.assert_array_equal(getattr(from_file, name), getattr(from_archive, name), strict=True)
+
+
+def test_where_frauds_alone_are_labelled_an_archive_holds_good_payments_too(folder, tmp_path):
+    frame = events(300, timedelta(minutes=20))
+    path = tmp_path / "mine.py"
+    path.write_text(
+        DETECTOR + 'detector.label = type(detector.label)("is_fraud", delay="1d", unobjected_is_good=True)\n', encoding="utf-8"
+    )
+    archived(folder, frame.filter("is_fraud"), among=frame)
+    detector = load_detector(str(path))
+    rows = replayed(detector, read_recorded(str(path), folder))
+    last = frame["timestamp"][-1]
+    mature = (frame["timestamp"] + timedelta(days=1) <= last) | frame["is_fraud"]
+    assert rows.known.tolist() == mature.to_list()
+    assert rows.fraud[rows.known].tolist() == [float(bad) for bad in frame["is_fraud"].filter(mature)]
 
 
 @pytest.mark.slow
