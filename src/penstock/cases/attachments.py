@@ -28,7 +28,7 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 def attach(cases: Cases, case_id: str, who: str, name: str, content: bytes) -> Attachment:
-    """Add a file to a case, whoever holds it; its name, size and hash stand in the case's history and in the audit log.
+    """Add a file to a case, also to one that a colleague holds; record its name, size and hash in history and audit log.
 
     Raises:
         MalformedEvent: the name is not valid, or the file is empty or larger than `MOST_BYTES`.

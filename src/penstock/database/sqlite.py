@@ -19,6 +19,7 @@ Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
 _CACHE_KB = 32_768  # holds the pages of a long list during its import
+# Databases made by earlier versions call the namespace `drawer`.
 _VERSIONS = "CREATE TABLE IF NOT EXISTS office_schema (drawer TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
@@ -69,7 +70,7 @@ def migrate(transaction: Transaction, schema: Schema) -> None:
         LedgerError: a newer version of Penstock made the tables.
     """
     transaction.run(_VERSIONS)
-    rows = transaction.run("SELECT version FROM office_schema WHERE drawer = :drawer", {"drawer": schema.namespace})
+    rows = transaction.run("SELECT version FROM office_schema WHERE drawer = :namespace", {"namespace": schema.namespace})
     reached = int(rows[0][0]) if rows else 0
     if reached > len(schema.steps):
         raise LedgerError(
@@ -80,9 +81,9 @@ def migrate(transaction: Transaction, schema: Schema) -> None:
         for statement in step:
             transaction.run(statement)
     transaction.run(
-        "INSERT INTO office_schema (drawer, version) VALUES (:drawer, :version) "
+        "INSERT INTO office_schema VALUES (:namespace, :version) "
         "ON CONFLICT (drawer) DO UPDATE SET version = excluded.version",
-        {"drawer": schema.namespace, "version": len(schema.steps)},
+        {"namespace": schema.namespace, "version": len(schema.steps)},
     )
 
 

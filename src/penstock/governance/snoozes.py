@@ -1,9 +1,9 @@
 """Snoozes: a rule does not act on one customer for a time, and records that it fired.
 
-The keys for which a rule is snoozed are entries of a list of its own for each kind of entity, `snoozed:RULE:ENTITY`, with the
-author, reason and expiry of each. Engines get the rule with the condition that excepts these lists (`Rule.unless`). So a
-snooze has the semantics of lists: it counts from the next decision until its expiry, exactly, and a replay or a verification
-decides as was decided. No list that people create can have such a name.
+The list `snoozed:RULE:ENTITY` holds the snoozed keys of one rule and one kind of entity, with the author, reason and expiry
+of each. Engines evaluate the rule with a condition that excludes the keys of these lists (`Rule.unless`). A snooze therefore
+applies from the next decision until exactly its expiry, and replay and verification reproduce the recorded decisions. People
+cannot create lists with such names.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

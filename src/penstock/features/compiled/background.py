@@ -1,7 +1,7 @@
-"""Compiling beside the work: a process compiles what is missing, and states take it over between two batches.
+"""Background compilation: a process compiles the missing functions, and states switch to them between two batches.
 
-A service that decides begins it once (`running`); every state that is made meanwhile gets its functions when they are ready. A
-long run over recorded events asks for them itself (`speed_up`).
+A service starts it once (`running`); every state made from then on gets its functions when they are ready. A long run over
+recorded events requests them itself (`speed_up`).
 """
 
 import json
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from penstock.features.table import Table
 
 _WARM_FROM, _WORTH_COMPILING = 200_000, 1_000_000
-"""Events of a run from which it looks for compiled functions, and from which it has them compiled."""
+"""Number of events from which a run looks for compiled functions, and from which it has them compiled."""
 _MOMENT_S = 1.0
-"""A state that is gone after this time is not worth a compilation: that of a warm-up, of a preview."""
+"""A state must exist for this time before its functions are compiled: those of warm-ups and previews do not."""
 _LAST = 2_000
 _log = logging.getLogger(__name__)
 _running: "list[Compiler]" = []

@@ -1,8 +1,7 @@
-"""Compiles generated functions, in a process of its own: `python -m penstock.features.compiled.build`.
+"""Compiles generated functions in a separate process: `python -m penstock.features.compiled.build`.
 
-It reads one line of JSON, the sources, and writes a line for each: its name in the store, and why it could not be compiled,
-or nothing. It ends when its standard input does, so that it never outlives the process that started it, even one that was
-killed.
+It reads the sources as one line of JSON, and writes a line for each: its name in the store, and the error if it could not be
+compiled. It exits when its standard input closes, so it never outlives the process that started it, not even a killed one.
 """
 
 import importlib.util

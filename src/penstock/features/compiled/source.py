@@ -221,7 +221,7 @@ class _Source(Reading):
         ]
 
     def _retired(self, r: int) -> list[str]:
-        """Let go of the oldest entries, and keep in the row what outlives them."""
+        """Remove the oldest entries, and keep their values that outlive them in the row."""
         plan = self.plan
         found = [f"oldest = first{r}", f"while first{r} < end{r}:"]
         found += [f"    gone = U(ring{r} + (first{r} & mask{r})) * W", "    if ring[gone] > time - retention:", "        break"]

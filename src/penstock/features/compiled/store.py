@@ -133,7 +133,7 @@ def _read(name: str) -> tuple[str, bytes] | None:
 
 
 def _load(name: str, symbol: str, code: bytes) -> tuple[int, Any]:
-    """Link an object file into this process, as numba does with those of its own cache."""
+    """Link an object file into this process, as numba does with those of its cache."""
     import llvmlite.binding as llvm
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.registry import cpu_target

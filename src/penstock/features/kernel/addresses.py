@@ -22,7 +22,7 @@ _PLAIN: list[Callable[..., int]] = []
 
 
 def _line_maker(item: Any, item_bytes: int) -> Any:
-    """An intrinsic (address, length) -> the one-dimensional array that lies there; whoever calls keeps it alive."""
+    """An intrinsic (address, length) -> the one-dimensional array at that address; the caller keeps it alive."""
 
     @intrinsic
     def line(_context: Any, _address: Any, _length: Any) -> Any:

@@ -97,10 +97,10 @@ def copy_keys(handle, slots, start, stop, copied, rows, entries, used):
 
 @njit(_nrt=False, error_model="numpy", nogil=True)
 def copy_values(handle, code, blocks, before, values):
-    """Copy what the table of distinct values holds beside the rings: `blocks` blocks, from this mixed code on.
+    """Copy the values of the table of distinct values that rings do not hold: `blocks` blocks, starting at this mixed code.
 
-    Blocks are taken in the order of mixed codes, which stays when they are split. before: sequence number from which events
-    that were kept out are left aside. Returns (mixed code from which to go on, below 0 at the end; values copied).
+    Blocks are copied in the order of mixed codes, which splits preserve. before: events that were kept out are skipped from
+    this sequence number on. Returns (mixed code of the next block, below 0 at the end; values copied).
     """
     P, S = plan_at(handle), state_at(handle)
     fields, used = P.distincts.shape[0], np.int64(0)

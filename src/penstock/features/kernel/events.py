@@ -264,7 +264,7 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequen
 
 @njit(_nrt=False, error_model="numpy")
 def settle(P, S):
-    """Let go of every entry that no feature can reach any more, so that equal states look equal."""
+    """Remove every entry that no window reaches, so that equal states have equal arrays."""
     for slot in range(S.meta[SLOTS]):
         if S.rows[slot, KEY] != 0 and S.rows[slot, RING] != NO_RING:
             retire_all(P, S, S.rows[slot], reach(P, S.rows[slot]))

@@ -1,8 +1,8 @@
-"""One call for all entities of a detector: what they compute and where it lies is passed as numbers.
+"""Handles: the addresses of an entity's plan and state, so that one compiled call serves all entities of a detector.
 
-A plan and a state are two dozen arrays. Handing them to a compiled function one by one costs microseconds an entity,
-many times what an event costs; so a *handle* lists their addresses and shapes, and the arrays are made from it again on
-the other side. Whoever holds a handle keeps its arrays alive.
+A plan and a state are two dozen arrays. Passing them one by one to a compiled function takes microseconds per entity, many
+times the cost of an event. A *handle* lists their addresses and shapes instead, and the compiled function makes the arrays
+from it. The holder of a handle keeps its arrays alive.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Entries that no window reaches any more, and keys that the stream left behind."""
+"""Removal of entries that no window reaches, and of keys without recent events."""
 
 import numpy as np
 
@@ -34,14 +34,14 @@ from penstock.jit import njit
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def retire(P, S, row, bound):
-    """Let go of entries up to a time that no feature can reach any more.
+    """Remove a key's entries up to the time `bound`, which no window reaches.
 
-    The newest of them stays where it is, before the oldest that is left: its totals are the base of all windows.
+    The newest removed entry stays in its place before the oldest remaining one: its totals are the base of all windows.
     """
     first, end = row[FIRST], row[END]
     while first < end and S.ring[physical(row, first), 0] <= bound:
         if P.sizes.mourns:
-            _let_go(P, S, row, physical(row, first))
+            _release(P, S, row, physical(row, first))
         first += 1
     if first > row[FIRST]:
         row[BASE] = max(row[BASE], S.ring[physical(row, first - 1), 0])
@@ -50,21 +50,21 @@ def retire(P, S, row, bound):
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def reach(P, row):
-    """The time up to which no feature can reach any more, once the key's newest event has come."""
+    """The newest time that no window of a key reaches, by the key's newest event."""
     return row[NEWEST] - P.sizes.retention if row[NEWEST] != MISSING else MISSING
 
 
 @njit(_nrt=False, error_model="numpy")
 def retire_all(P, S, row, bound):
-    """`retire` where it is rare, and where cursors may not have passed what is let go of: then its values would never count."""
+    """`retire` for rare calls: it first moves the cursors past the removed entries, whose values would otherwise never count."""
     if row[FIRST] < row[END] and S.ring[physical(row, row[FIRST]), 0] <= bound:
         seek(P, S, row, max(row[READ_AT], bound + P.sizes.retention))
         retire(P, S, row, bound)
 
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
-def _let_go(P, S, row, at):
-    """Keep in the row what outlives an entry, and take its distinct values off the table."""
+def _release(P, S, row, at):
+    """Keep the values of an entry that outlive it in the row, and remove its distinct values from the table."""
     for e in range(P.extremes.shape[0]):
         place = P.sizes.totals + P.sizes.total_words + e
         value = S.ring[at, P.channels[P.extremes[e, 0], C_VALUE]]

@@ -325,7 +325,7 @@ def _absolute(ring, row, column, bound):
 
 @njit(_nrt=False, error_model="numpy", forceinline=True)
 def make_place(P, S, row):
-    """Give a key a ring that takes one more entry, beside the one before its oldest; a far too large one is exchanged."""
+    """Resize a key's ring where needed: it must hold one more entry and the one before its oldest, and not be far too large."""
     size, mask = row[END] - row[FIRST], (np.int64(1) << row[LOG2]) - 1
     if row[RING] == NO_RING:
         resize(P, S, row, SMALLEST_RING_LOG2)

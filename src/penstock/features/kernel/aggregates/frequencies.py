@@ -33,7 +33,7 @@ from penstock.features.kernel.words import (
 from penstock.jit import njit
 
 _TABLES = 16
-"""Tables beside the first one."""
+"""Tables in addition to the first one."""
 _FEW = 64
 """Up to so many values are counted anew."""
 _OUTLASTS = 32
