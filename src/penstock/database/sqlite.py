@@ -81,8 +81,7 @@ def migrate(transaction: Transaction, schema: Schema) -> None:
         for statement in step:
             transaction.run(statement)
     transaction.run(
-        "INSERT INTO office_schema VALUES (:namespace, :version) "
-        "ON CONFLICT (drawer) DO UPDATE SET version = excluded.version",
+        "INSERT INTO office_schema VALUES (:namespace, :version) ON CONFLICT (drawer) DO UPDATE SET version = excluded.version",
         {"namespace": schema.namespace, "version": len(schema.steps)},
     )
 

@@ -56,7 +56,7 @@ def reach(P, row):
 
 @njit(_nrt=False, error_model="numpy")
 def retire_all(P, S, row, bound):
-    """`retire` for rare calls: it first moves the cursors past the removed entries, whose values would otherwise never count."""
+    """`retire` for rare calls: it first moves the cursors past the removed entries, whose values would never count."""
     if row[FIRST] < row[END] and S.ring[physical(row, row[FIRST]), 0] <= bound:
         seek(P, S, row, max(row[READ_AT], bound + P.sizes.retention))
         retire(P, S, row, bound)
