@@ -3,8 +3,8 @@
 The state of a case is derived: decided with a verdict, taken while a lock lasts, escalated or open otherwise. So expired
 locks need no cleanup.
 
-Opening a case is no act of a person: it follows from the ledger, and is recorded in the case's own history alone.
-Everything people do is recorded there and in the audit log (`audit`), in the transaction of the change.
+The ledger determines which cases open; only the history of the case records that. Actions of people are recorded there and in
+the audit log (`audit`), in the transaction of the change.
 """
 
 import copy

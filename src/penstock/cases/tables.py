@@ -42,7 +42,7 @@ _OF_BEFORE = """INSERT INTO case_members (
     SELECT detector, transaction_id, id, 1, origin, propensity, decision, score, amount, expected_loss, reason, event_us,
     opened_us, verdict, reason_code, decided_by, decided_us, untold, known_fraud, known_source, known_us, currency, named
     FROM cases"""
-"""Cases of before had one transaction each."""
+"""Older cases had one transaction each."""
 
 _ADDED = (
     "transactions INTEGER NOT NULL DEFAULT 1",

@@ -189,7 +189,7 @@ class Detector:
     def with_features(self, added: Sequence[Added]) -> "Detector":
         """The same detector with these features in addition to its declared ones, replacing earlier added ones.
 
-        What the file declares means what it meant before, so models that read it still fit; the state is another one.
+        The meaning of the features in the file stays, so models that read them still fit; the state is another one.
 
         Raises:
             DeclarationError: one of them cannot work, or a rule reads one that is gone.
@@ -337,9 +337,9 @@ class Detector:
 
 
 def _declared_models(models: Sequence[Model]) -> str:
-    """The declarations of models as version 0.1 wrote them, so that its decisions keep their version.
+    """The declarations of models in the form of version 0.1, so that its decisions keep their version.
 
-    Options that it did not have are left out where they are not used; it grew 200 trees where their number is open.
+    It omits unused options that 0.1 did not have; 0.1 grew 200 trees where the number is open.
     """
     return re.sub(r", (forbid=\[\]|monotone=\{\})", "", repr(models)).replace("trees=None", "trees=200")
 
@@ -357,7 +357,7 @@ def _declaring_folder() -> Path:
 
 
 def _spelled_out(features: Sequence[Feature | Ratio]) -> tuple[Feature, ...]:
-    """The features, with what every ratio is made of in its place."""
+    """The features, with each ratio replaced by its two aggregates."""
     names = {each.definition: each.name for each in features if isinstance(each, Aggregate)}
     found: list[Feature] = []
     for each in features:
@@ -386,7 +386,7 @@ def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> lis
 
 
 def _holds_value(kind: Kind) -> bool:
-    """Whether an aggregate of this kind is made of the values of a field, the event's own among them."""
+    """Whether an aggregate of this kind reads the values of a field, including that of the event."""
     return kind.looks in ("window", "session") and (kind.field == "numbers" or kind.gives_field)
 
 

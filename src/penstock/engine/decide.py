@@ -26,7 +26,7 @@ from penstock.messages import Action, Batch, Record, Refusal
 Answers = list[bytes | Refusal]
 
 OnDurable = Callable[[BaseException | None], None]
-"""Called once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""
+"""Called once, from any thread, when a whole batch survives a crash, or with the error that prevents it."""
 
 WARM_UP = "warm_up"
 """The detector that only compiles kernels; its decisions are not logged."""
@@ -140,11 +140,11 @@ class BatchDecider:
         try:
             judged = active.pipeline.score_and_decide(batch, begun_ns, explain=active.detector.policy.explain, entered=entered)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
-            # reasons are kept with the record: it reads the same when rules and models have changed
+            # reasons are stored with the record, which stays the same when rules and models change
             active.format.renderer.explain(record, judged.verdicts.unusual)
             rendered = active.format.renderer.render(record)
         except BaseException:
-            if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
+            if not dry_run:  # state holds these events, so the log must, too: events that are sent again do not count twice
                 self._append_applied(batch, codes, "informing", first_seq, entered, on_durable)
             raise
         if not dry_run:
@@ -238,7 +238,7 @@ class BatchDecider:
 
 
 def _refusals(read: Read, n: int) -> list[bytes | Refusal | None]:
-    """The answers to `n` events, as far as reading them gave one."""
+    """The answers to those of `n` events that were refused while they were read."""
     refused = dict(read.refused)
     return [refused.get(row) for row in range(n)]
 

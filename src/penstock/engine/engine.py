@@ -2,8 +2,8 @@
 
     bytes -> intake (read, quarantine) -> decide (deduplicate, update state, score, decide, record, append) -> answer
 
-One thread uses an engine. State is changed by one ordered log of records; what a crash leaves behind is the last
-snapshot and the log after it, and a start (see `recovery`) brings both together.
+One thread uses an engine. One ordered log of records changes the state. After a crash, the next start (see `recovery`) loads
+the last snapshot and applies the log after it.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class Engine(Intake):
     'APPROVE'
 
     Args:
-        detector: what is decided.
+        detector: the declaration to decide by.
         models: a folder of model bundles, whose champion for this detector decides; or an `Ensemble`.
-        data: the folder that keeps ledger, state and models; in memory where it is None.
+        data: the folder of ledger, state and models; in memory if None.
         wait_for_models: be not ready, rather than raise, while declared models have no bundle.
         ledger: where decisions go, instead of the data folder or memory.
-        clock: tells the arrival of events.
-        memory_limit_gb: the most memory that the state may take, unlimited where it is None; events of new keys are decided by
-            the policy's `on_failure` while it is used up.
+        clock: the arrival time of events.
+        memory_limit_gb: the maximum memory of the state; unlimited if None. While it is used up, the policy's `on_failure`
+            decides events of new keys.
         segment_mb: the size at which a ledger file is sealed.
-        snapshot_every_s: the least time between snapshots of the state.
-        personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.
-        on_personal: given what personal fields said, to be kept where it can be erased; nobody keeps it otherwise.
-        quarantine_kept: how many refused events stay in quarantine, the newest.
+        snapshot_every_s: the minimum time between snapshots of the state.
+        personal_key: the secret for tokens of personal fields; created in the data folder if None.
+        on_personal: called with original values of personal fields, so that they can be stored erasably.
+        quarantine_kept: how many of the newest refused events stay in quarantine.
         on_close: called when the engine has closed its ledger.
 
     Raises:
@@ -134,7 +134,7 @@ class Engine(Intake):
 
     @property
     def detector(self) -> Detector:
-        """The declaration that decides now, with the rules and features of now."""
+        """The declaration that decides now, with current rules and features."""
         return self.active.detector
 
     @property
@@ -149,7 +149,7 @@ class Engine(Intake):
 
     @property
     def ready(self) -> str | None:
-        """None, or why nothing can be decided."""
+        """None, or the reason why the engine cannot decide."""
         return self.active.ready
 
     def describe(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Engine(Intake):
         return features_of_key(self.active, entity, key)
 
     def stats(self) -> dict[str, Any]:
-        """Counts, money and latencies since the beginning of this data folder."""
+        """Counts, money and latencies since this data folder was created."""
         return self.totals.stats() | {"currency": self.currency}
 
     @property
@@ -183,7 +183,7 @@ class Engine(Intake):
             "ledger_cut_bytes": float(getattr(self.ledger, "cut_bytes", 0)),  # of files alone
         }
 
-    # ---- changes, from the next batch on; requests in between notice nothing
+    # ---- changes, which apply from the next batch on
 
     def use(self, ensemble: Ensemble) -> None:
         """Let these models decide.
@@ -195,7 +195,7 @@ class Engine(Intake):
         self._changed()
 
     def challenge(self, *challengers: Challenger) -> None:
-        """Try these next to the models that decide, and no others; none ends that.
+        """Set the models that are tried next to those that decide; none ends all trials.
 
         Raises:
             BundleError: one does not fit this detector's features.
@@ -205,7 +205,7 @@ class Engine(Intake):
         self._changed()
 
     def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
-        """Let these rules decide, all of them at once; state and models go on. lists: what they ask; as before unless given.
+        """Replace all rules at once; state and models stay. lists: those that the rules read; unchanged unless given.
 
         Raises:
             DeclarationError: one of them cannot work; nothing has changed.
@@ -214,7 +214,7 @@ class Engine(Intake):
         self._changed()
 
     def activate_features(self, backfill: FeatureBackfill) -> None:
-        """Let the features decide whose state `active.backfill` has filled; rules, lists, models and trials go on.
+        """Use the features whose state `active.backfill` has filled; rules, lists, models and trials stay.
 
         Raises:
             DeclarationError, BundleError: they do not fit it; nothing has changed.
@@ -228,9 +228,9 @@ class Engine(Intake):
         self.trials.use(self.active.format.trials)
 
     def index_keys(self) -> None:
-        """Keep an index of the keys in the ledger's files, in the background: verifications of a long log are fast with it.
+        """Maintain an index of the keys in the ledger's files, in the background, which makes verification of a long log fast.
 
-        Where features bring other keys, it is made again at the next start.
+        If features add keys, it is rebuilt at the next start.
         """
         from penstock.engine.keys.index import KeyIndex, KeyIndexer
 
@@ -240,10 +240,10 @@ class Engine(Intake):
     # ---- the end
 
     def close(self) -> None:
-        """Make everything durable, save the state and release the data folder. Closing twice is fine.
+        """Make everything durable, save the state and release the data folder; idempotent.
 
         Raises:
-            LedgerError: the device refused; what was acknowledged is durable all the same.
+            LedgerError: the device refused; acknowledged decisions are durable nevertheless.
         """
         if self._closed:
             return

@@ -1,6 +1,6 @@
 """The ways into an engine: events as Python objects, frames or JSON, and labels.
 
-Each reads what it is given, hands what is refused to the quarantine, and lets the rest through `decide`.
+Each method reads its input, quarantines the refused events, and passes the others to `decide`.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ class Intake:
         return decisions
 
     def _read_objects(self, events: Sequence[Any]) -> Read:
-        """Read Python objects; dicts go the way of JSON, which costs a quarter of looking at each value."""
+        """Read Python objects; dicts are read as JSON, at a quarter of the cost of reading each value."""
         if set(map(type, events)) == {dict}:
-            with suppress(TypeError, ValueError, msgspec.MsgspecError):  # a value that JSON cannot say
+            with suppress(TypeError, ValueError, msgspec.MsgspecError):  # a value that JSON cannot express
                 return self.reader.read([_encode(event) for event in events], self.clock())
         return self.reader.read_objects(events, self.clock())
 
@@ -112,10 +112,9 @@ class Intake:
         return self.decider.decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
 
     def take_json(self, bodies: Sequence[bytes], arrived_us: NDArray[np.int64]) -> tuple[list[Refusal], list[Quarantined]]:
-        """Take in transactions and informing events as they came from a broker, each with the time of its arrival.
+        """Apply transactions and informing events from a broker, each with the time of its arrival.
 
-        New decisions go to the observers. Returns what was refused, and the malformed ones as they are to be kept, which is
-        left to the caller.
+        Observers get the new decisions. Returns the refusals, and the malformed events for quarantine, which the caller stores.
         """
         import numpy as np
 
@@ -136,7 +135,7 @@ class Intake:
     # ---- informing events, history and labels
 
     def inform(self, event: Mapping[str, Any] | msgspec.Struct) -> None:
-        """Take in an informing event; durable when this returns.
+        """Apply an informing event; durable when this returns.
 
         Raises:
             MalformedEvent: the event is refused.
@@ -148,7 +147,7 @@ class Intake:
         self.ledger.flush()
 
     def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
-        """Take in informing events as JSON, in order; None where one was accepted."""
+        """Apply informing events given as JSON, in order; None where one was accepted."""
         import numpy as np
 
         from penstock.ingest.selection import chosen
@@ -181,7 +180,7 @@ class Intake:
     def label(
         self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown"
     ) -> None:
-        """Say what a transaction turned out to be; it becomes known at `at` (now, where it is None).
+        """Label a transaction as fraud or good. at: when the label became known; now if None.
 
         Raises:
             MalformedEvent: there is no such transaction.
@@ -196,7 +195,7 @@ class Intake:
         self.ledger.flush()
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
-        """Take in one label as JSON, or an array of them, in order."""
+        """Apply one label given as JSON, or an array of them, in order."""
         from penstock.engine.labels.store import answer_of
 
         [answer] = self.label_store.submit_json([body])
@@ -205,12 +204,12 @@ class Intake:
         return [answer_of(each) for each in answer]
 
     def check_json(self, body: bytes) -> Refusal | None:
-        """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
+        """Why this event would be refused for its content; None if it would be accepted. Changes and stores nothing."""
         read = self.reader.read([body], self.clock())
         return read.refused[0][1] if read.refused else None
 
     def quarantine_refused(self, body: bytes, refusal: Refusal, *, unrouted: bool = False) -> None:
-        """Keep in quarantine what was refused before it came here; unrouted: no detector could be found for it."""
+        """Quarantine an event that was refused before it reached the engine. unrouted: no detector was found for it."""
         self.quarantine.put([(body, refusal)], "" if unrouted else None)
 
 
@@ -223,7 +222,7 @@ def _raise(_row: int, refusal: Refusal) -> NoReturn:
 
 @cache
 def _decoder() -> Callable[[bytes], Decision]:
-    """Reads an answer into a Struct."""
+    """The decoder of JSON answers into a Struct."""
     from penstock.decision.render import decision_of
 
     return decision_of

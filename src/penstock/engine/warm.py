@@ -1,4 +1,4 @@
-"""Compiling before traffic: the first event of a new installation must not wait for numba."""
+"""Compilation before traffic, so that the first event of a new installation does not wait for numba."""
 
 from datetime import UTC, datetime
 
@@ -12,15 +12,15 @@ from penstock.features import Entity, Label
 from penstock.rules import Rule
 
 SWITCH_S = 0.0005
-"""Python's switch interval where deciding, committing to a server and sinks run in separate threads. With the usual 5 ms
-each of the others would wait so long for its turn after every answer of a server."""
+"""Python's switch interval where deciding, committing to a server and sinks run in separate threads. With the default of 5 ms,
+the other threads would wait that long after every answer of a server."""
 
 GC_THRESHOLDS = (50_000, 50, 1_000)
-"""When a process that decides collects garbage. The hot path leaves little that needs collecting; with Python's defaults a
-server had a p99 of tens of milliseconds, and a worker spent more time on collecting than on the labels that it took in."""
+"""The garbage collection thresholds of a process that decides. The hot path makes little garbage. With Python's defaults a
+server had a p99 of tens of milliseconds, and a worker spent more time on collection than on labels."""
 
 _MANY_KEYS, _MANY_IDS = 2_000, 20_000
-"""So many that tables and the memory of ids have grown."""
+"""Enough events to enlarge the tables and the memory of ids."""
 
 
 class _Payment(msgspec.Struct):
@@ -33,10 +33,9 @@ class _Payment(msgspec.Struct):
 
 
 def warm_up(engine: Engine) -> None:
-    """Run everything that is compiled once, on a small, separate detector: kernels do not depend on the detector.
+    """Run all compiled code once, on a small separate detector: kernels do not depend on the detector.
 
-    Takes some ten milliseconds where compiled code lies in the cache. The engine itself is not touched, except that
-    its models score a row of nothing.
+    With cached code it takes about ten milliseconds. It leaves the engine unchanged; its models score an empty row.
     """
     if engine.pipeline.ensemble is not None:
         engine.pipeline.ensemble.warm()
@@ -57,7 +56,7 @@ def compile_features() -> None:
 
 
 def compile_links() -> None:
-    """Compile the kernels of linked features, which few detectors have; the feature kernel is compiled before."""
+    """Compile the kernels of linked features, which few detectors have; needs the compiled feature kernel."""
     _load(_small(linked=True))
 
 
@@ -70,7 +69,7 @@ def _load(detector: Detector) -> None:
 
 
 def compile_decisions() -> None:
-    """Compile what needs no features: reading, rules, judging, the memory of ids."""
+    """Compile the code without features: parsing, rules, decisions, the memory of ids."""
     body = b'{"transaction_id": "1", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c", "amount": 1.5}'
     with Engine(_small()) as small:
         small.pipeline.score_and_decide(small.reader.read([body], small.clock()).batch, 0)

@@ -72,7 +72,7 @@ class Aggregate:
 
     @property
     def definition(self) -> tuple[object, ...]:
-        """All that the aggregate is but its name: two with equal definitions have equal values."""
+        """The aggregate without its name: aggregates with equal definitions have equal values."""
         entity, window, delay = (self.entity.fields, self.entity.roles), self.window_us, self.delay_us
         read = (self.field, self.links, self.max_degree, self.where, self.of, self.role, self.rank, self.values_read)
         return (entity, self.kind, window, delay, *read, self.current, self.at, self.by)
@@ -108,7 +108,7 @@ class Aggregate:
 
     @property
     def values_read(self) -> int:
-        """How many values of the window, the newest, are read at most; 0 where the kind of aggregate reads none one by one."""
+        """The maximum of newest values of the window that are read; 0 for kinds of aggregates that read no single values."""
         return (self.most or MOST) if self.kind in SCANNED else 0
 
     @property
@@ -123,7 +123,7 @@ class Aggregate:
 
 
 class Linked(Aggregate):
-    """How many other keys were seen with the values that a key was seen with, and what is known of them.
+    """How many other keys share values with a key, and features of these keys.
 
     >>> shared = Entity("customer_id").linked("device", window="30d")
     >>> shared.name, shared.known_frauds(delay="7d").name
@@ -133,19 +133,19 @@ class Linked(Aggregate):
     __slots__ = ()
 
     def known_frauds(self, *, delay: str | None = None) -> "Linked":
-        """How many of the others are known frauds: by an event of theirs from before `delay`, labelled as fraud."""
+        """How many of the other keys are known frauds: an event of theirs from before `delay` is labelled as fraud."""
         return self._of_them("linked_frauds", delay=delay)
 
     def share_of_frauds(self, *, delay: str | None = None) -> "Linked":
-        """Known frauds / others; 0 if there are none."""
+        """Known frauds / other keys; 0 if there are no others."""
         return self._of_them("linked_fraud_share", delay=delay)
 
     def amount(self, field: str) -> "Linked":
-        """The exact sum of a number over the events of the others with these values within the window."""
+        """The exact sum of a number over the events of the other keys with these values within the window."""
         return self._of_them("linked_amount", field=field)
 
     def hubs(self) -> "Linked":
-        """How many of the key's values are left out because more than `max_degree` others were seen with them."""
+        """How many of the key's values are left out because more than `max_degree` other keys were seen with them."""
         return self._of_them("linked_hubs")
 
     def _of_them(self, kind: str, **options: str | None) -> "Linked":
@@ -155,7 +155,7 @@ class Linked(Aggregate):
 
 
 class Ring(Aggregate):
-    """How many keys a key is connected with by shared values, over however many of them, and what is known of them.
+    """How many keys are connected with a key by chains of shared values, and features of these keys.
 
     >>> ring = Entity("customer_id").ring(["device", "ip"], window="30d")
     >>> ring.name, ring.distinct("device").name
@@ -165,7 +165,7 @@ class Ring(Aggregate):
     __slots__ = ()
 
     def known_frauds(self, *, delay: str | None = None) -> "Ring":
-        """How many keys of the ring are known to be fraudulent: by an event from before `delay` with a label of fraud."""
+        """How many keys of the ring are known frauds: an event of theirs from before `delay` is labelled as fraud."""
         return self._of_it("ring_frauds", delay=delay)
 
     def distinct(self, link: str) -> "Ring":

@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 STRIDE_US = 86_400 * SECOND_US
 
 NEW_KEYS_SHARE = 0.8
-"""Of the memory budget, the share that new keys may fill; the rest is kept for the keys that are known."""
+"""The share of the memory budget that new keys may fill; the rest is reserved for known keys."""
 _FEWEST = 32
-"""Events that are let in together at least, so that a state that is nearly full is not asked for each of them."""
+"""Minimum number of events admitted together, so that a nearly full state is not checked at every event."""
 _LOOKS = 64
-"""How often idle keys are looked for at most while the memory budget is used up, in the time after which a key is idle."""
+"""Maximum number of searches for idle keys while the memory budget is used up, per time after which a key is idle."""
 
 
 class Closed(NamedTuple):
     """Which events of a batch had to stay out of state because the memory budget was used up.
 
-    row: the first of them; `NO_ROW` if absent. level: `KNOWN_KEYS`, only the keys that were known took them in, or
-    `NO_KEYS`, none did.
+    row: the first of them; `NO_ROW` if absent. level: `KNOWN_KEYS`, only known keys stored them, or `NO_KEYS`, no key did.
     """
 
     row: int
@@ -49,12 +48,12 @@ OPEN = Closed(NO_ROW, ALL_KEYS)
 class FeatureState:
     """Every entity's table, and two clocks.
 
-    clock_us: the newest event time so far, where an event stamped ahead of its arrival counts at its arrival. pace_us: the
-    newest event time let in, but moving no more than a day at each event: keys are forgotten by it, so that a lone event
-    far ahead of the others does not make the stream forget everybody.
-    memory_limit: bytes that all entities together may use, None for any number. refused: events, of each entity, that keys
-    had to leave out since the start because of it. plans: one per entity; links: of those whose
-    keys are linked. remembered: text columns whose values come back as features, with those features' columns.
+    clock_us: the newest event time so far; an event stamped ahead of its arrival counts at its arrival. pace_us: the newest
+    admitted event time, which advances at most a day per event. It determines which keys are idle, so that one event far ahead
+    of the others does not remove all keys.
+    memory_limit: bytes that all entities together may use; None for no limit. refused: per entity, the events that it kept out
+    since the start. plans: one per entity; links: of entities with linked keys. remembered: text columns that features return,
+    with the columns of these features.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class FeatureState:
         self._handles = np.empty((len(plans), handles.HANDLE), np.int64)
         for table, handle in zip(self.tables, self._handles, strict=True):
             handle[:] = table.handle
-            table.handle = handle  # one array: what a table changes is seen here
+            table.handle = handle  # one array, shared with the tables, which change it
         background.offer(self)
 
     @property
@@ -123,7 +122,7 @@ class FeatureState:
 
     @property
     def full(self) -> str | None:
-        """Why new keys are turned away now; None where they are not."""
+        """Why new keys are refused now; None if they are accepted."""
         limit, used = self.memory_limit, self.used_bytes
         if limit is None or self._fits(1):
             return None
@@ -150,7 +149,7 @@ class FeatureState:
         return max(pace_us, min(time_us, pace_us + STRIDE_US)) if pace_us else time_us
 
     def _reclaim(self, pace_us: int) -> bool:
-        """Forget idle keys and give back their memory; not again before some more can have become idle, nor during a copy."""
+        """Remove idle keys and release their memory; not again before other keys can have become idle, nor during a copy."""
         if self._copy is not None:
             return False
         idle = [*(table.plan.plan.sizes.horizon for table in self.tables), *(links.idle_us for links in self.links)]
@@ -176,10 +175,10 @@ class FeatureState:
         moves: bool = True,
         closed: Closed = OPEN,
     ) -> NDArray[np.bool_]:
-        """Fill the batch's aggregate columns, and let its events into state unless `write` is off.
+        """Fill the batch's aggregate columns, and add its events to the state unless `write` is off.
 
-        Returns which events a key had to leave out because the memory budget is used up: those from `closed.row` on whose
-        keys may not enter. Events that are stamped further ahead of their arrival than `max_ahead` stay out, too.
+        Returns which events were kept out because the memory budget is used up: those from `closed.row` on whose keys may not
+        enter. Events stamped further ahead of their arrival than `max_ahead` are kept out, too.
         moves: whether they move the stream's clocks.
         """
         copy = self._copy
@@ -250,18 +249,18 @@ class FeatureState:
             links.label(batch, row, change)
 
     def _codes(self, number: int, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:
-        """The codes by which a store of a copy finds what some events may change: of the tables, then the links."""
+        """The codes of the state that these events may change, for the store of a copy: of the tables, then of the links."""
         if number < len(self.tables):
             return key_codes(self.tables[number].plan, batch, rows)
         return self.links[number - len(self.tables)].codes_of(batch, rows)
 
     def fill_words(self, batch: Batch) -> None:
-        """Fill the texts of features that give texts back, from their codes."""
+        """Fill the values of features that return texts, from their codes."""
         for column in self.outputs:
             batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
 
     def learn_words(self, batch: Batch) -> None:
-        """Remember the texts behind the codes that features give back."""
+        """Store the texts of the codes that features return."""
         if not self.remembered:
             return
         known = len(self._words)
@@ -313,9 +312,9 @@ class FeatureState:
     # ---- snapshots
 
     def copy(self) -> "StateCopy":
-        """Begin a copy of everything as it is now: see `load`. One at a time: an earlier one is completed.
+        """Start a copy of the present state, for `load`. Only one runs at a time: an unfinished one is completed first.
 
-        Iterating over it does the work; see `StateCopy`.
+        Iterate over it to make the copy; see `StateCopy`.
         """
         from penstock.features.link_table import LinkCopy, LinkTable
         from penstock.features.ring_table import RingCopy
@@ -332,14 +331,14 @@ class FeatureState:
         self._copy = None
 
     def _complete_copy(self) -> None:
-        """Copy at once what an unfinished copy still lacks."""
+        """Complete an unfinished copy at once."""
         copy = self._copy
         if copy is not None:
             with copy.lock:
                 copy.finish()
 
     def load(self, arrays: Mapping[str, NDArray[Any]], words: Mapping[int, str], clock_us: int, pace_us: int) -> None:
-        """Become the state that all this was taken from. words: texts behind remembered codes that the arrays do not hold."""
+        """Restore the state that was copied. words: texts of the codes that features return, which the arrays do not hold."""
         from penstock.features.state_copy import words_of
 
         self._complete_copy()

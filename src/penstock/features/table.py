@@ -21,7 +21,7 @@ from penstock.features.table_copy import TableCopy
 
 _SIZE_CLASSES = 48
 _WORTH_COMPACTING = 0.875
-"""A table is moved together where its keys need no more than this share of its memory."""
+"""A table is compacted if its keys need at most this share of its memory."""
 _NO_SLOT = 1 << 31
 """The slot of the row that stands for unknown keys: it owns no distinct value."""
 
@@ -29,7 +29,7 @@ _NO_SLOT = 1 << 31
 class Table:
     """One entity's keys, rows and rings.
 
-    handle: where everything lies, for `kernel.handles.advance`.
+    handle: the addresses of the arrays, for `kernel.handles.advance`.
     """
 
     def __init__(self, plan: EntityPlan) -> None:
@@ -77,7 +77,7 @@ class Table:
             self.enlarge()
 
     def look(self, keys: NDArray[np.int64], times: NDArray[np.int64], x: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
-        """Evaluate a key's features as of a time at which no event happens; nothing is changed."""
+        """Evaluate a key's features at a time without an event; changes nothing."""
         nothing = np.full(1, k.NO_EVENT, np.uint8)
         self.apply(keys, nothing, times, times, np.zeros(1, np.bool_), 0, x, codes, write=False)
 
@@ -92,9 +92,9 @@ class Table:
                 label(self.handle, np.int64(key), role, nth, time, seq, kind, x, row, change)
 
     def use(self, run: int) -> None:
-        """Go on with the plan's own function at this address, or with the table-driven kernel (0); see `features.compiled`.
+        """Use the compiled function of the plan at this address, or the table-driven kernel (0); see `features.compiled`.
 
-        Between two batches, from any thread: both leave the same state.
+        Call it between two batches, from any thread: both leave the same state.
         """
         if run:
             self.handle[RARE] = address_of_rare()
@@ -102,7 +102,7 @@ class Table:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether the plan's own function is in use."""
+        """Whether the compiled function of the plan is in use."""
         return bool(self.handle[RUN])
 
     def _lay_handle(self) -> None:
@@ -121,7 +121,7 @@ class Table:
         return int(bytes_ + _added(meta, k.VALUE_SHIFT, k.VALUE_TOP, distincts) * state.distinct.shape[1] * 8)
 
     def reclaim(self, clock_us: int) -> None:
-        """Forget the keys that are idle at this pace clock, and release their memory if it is much."""
+        """Remove the keys that are idle at this pace clock, and release their memory if it is much."""
         sweep(self.plan.plan, self.state, np.int64(clock_us), int(self.state.meta[k.SLOTS]))
         rows = self.state.rows[: self.state.meta[k.SLOTS]]
         held = np.flatnonzero(rows[:, k.KEY] != 0)
@@ -131,7 +131,7 @@ class Table:
             self._compact(held[np.argsort(-rings, kind="stable")], rings)
 
     def _compact(self, order: NDArray[np.int64], rings: NDArray[np.int64]) -> None:
-        """Move the keys in these slots together; rings: how long theirs are."""
+        """Compact the table to the keys in these slots. rings: the lengths of their rings."""
         old, values = self.state, [np.empty((0, VALUE_WIDTH), np.int64)]
         code, block = 0, np.empty((PLACES, VALUE_WIDTH), np.int64)
         while code >= 0:
@@ -142,7 +142,7 @@ class Table:
         self._bring_values(np.concatenate(values))
 
     def enlarge(self) -> None:
-        """Make room for one more event in whichever array lacks it. Large arrays reserve room for all they can ever hold."""
+        """Enlarge every array without room for one more event. Large arrays reserve address space for their maximum size."""
         state, meta, roles = self.state, self.state.meta, len(self.plan.keys)
         values = values_at_once(roles, len(self.plan.plan.distincts))
         self._enlarge_tables(roles, values, min(values, int(meta[k.VALUE_TOP]) // STRIDE))
@@ -211,7 +211,7 @@ class Table:
         return dict(copy.taken)
 
     def load(self, arrays: Mapping[str, NDArray[np.int64]]) -> None:
-        """Become the table that `arrays` was taken from; also those of before 0.2, which were the kernel's own."""
+        """Restore the table that `arrays` copied; also reads the kernel's arrays that versions before 0.2 saved."""
         if "rows" in arrays:
             self._load_own(arrays)
             return
@@ -225,7 +225,7 @@ class Table:
         self._bring_values(np.concatenate([none, *_numbered(arrays, "values"), *(each[::-1] for each in before)]))
 
     def _load_own(self, arrays: Mapping[str, NDArray[np.int64]]) -> None:
-        """Load the arrays of a kernel of before 0.2."""
+        """Load the kernel arrays of a version before 0.2."""
         rows, distinct, fields = arrays["rows"], arrays["distinct"], len(self.plan.plan.distincts)
         held = np.flatnonzero(rows[:, k.KEY] != 0)
         largest = int(_ring_lengths(rows[held]).max(initial=0))
@@ -239,7 +239,7 @@ class Table:
         self._bring_values(np.ascontiguousarray(values[kept_out | ever]))
 
     def _begin(self, slots: int, entries: int, meta: NDArray[np.int64]) -> None:
-        """Become empty, with room for so many rows and ring entries; the counts of another state go on."""
+        """Reset to an empty table with room for so many rows and ring entries. meta: counts to continue from."""
         salt = self.state.meta[k.SALT]
         self.state = _empty(self.plan.plan, len(self.plan.keys), slots=slots + 8, entries=entries)
         self.state.meta[k.SALT] = salt
@@ -247,7 +247,7 @@ class Table:
         self._lay_handle()
 
     def _bring(self, order: NDArray[np.int64], rows: NDArray[np.int64], ring: NDArray[np.int64], *, packed: bool) -> None:
-        """Take in rows of another table: see `kernel.copying.bring_keys`."""
+        """Add rows of another table: see `kernel.copying.bring_keys`."""
         at = 0
         while (at := bring_keys(self.plan.plan, self.state, order, at, rows, ring, packed)) < len(order):
             row = rows[order[at]]
@@ -362,6 +362,6 @@ def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int) -> k.State:
 
 
 def _longest(plan: k.Plan, roles: int) -> int:
-    """How wide a line of scratch must be."""
+    """The width of a line of scratch memory."""
     tables = (plan.channels, plan.items, plan.distincts, plan.labels)
     return max(k.AHEAD_SLOTS * roles, 2 * k.BLOCK * roles, *(len(table) for table in tables))

@@ -36,8 +36,7 @@ _NAMES = pl.Series([action.name for action in Action])
 class Chunk:
     """Some events of a replay, decided. judged is None if only features were requested.
 
-    rows: where each stands in the recorded frame. Its label, amount and all else that was recorded stand there: an id may come
-    again.
+    rows: the row of each in the recorded frame, which has its label, amount and other recorded values. Ids may repeat there.
     """
 
     batch: Batch
@@ -116,7 +115,7 @@ class Replay:
         return self.placed(recorded)[0]
 
     def placed(self, recorded: Recorded) -> tuple[pl.DataFrame, NDArray[np.int64]]:
-        """The same, and where each of its rows stands in the recorded frame."""
+        """The same, and the position of each of its rows in the recorded frame."""
         rows = [np.empty(0, np.int64)]
 
         def noted() -> Iterator[Chunk]:
@@ -129,7 +128,7 @@ class Replay:
 
 
 def frame_of(detector: Detector, ensemble: Ensemble | None, chunks: Iterable[Chunk], size: int) -> pl.DataFrame:
-    """Decided events, `size` at the most, as `Replay.frame` shows them."""
+    """At most `size` decided events, in the form of `Replay.frame`."""
     layout, members = detector.plan.layout, ensemble.names if ensemble else ()
     columns = [layout[name] for name in detector.plan.features]
     table = _Table(size, columns, 1 + len(members))
@@ -172,7 +171,7 @@ class _Known:
 
     @classmethod
     def of(cls, ids: pl.Series, dedupe_us: int) -> "_Known":
-        """Ids that rise from row to row, as most do, cannot repeat."""
+        """The code of each id. Ids that increase from row to row, as most do, cannot repeat."""
         if (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
             return cls(None, dedupe_us)
         return cls(ids.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64) + 1, dedupe_us)
@@ -186,7 +185,7 @@ class _Known:
 
 
 class _Table:
-    """The columns of a replay's frame while it grows, with room for all of it: to join a thousand frames costs more."""
+    """The growing columns of a replay's frame, allocated at full size: joining a thousand frames costs more."""
 
     def __init__(self, size: int, columns: Sequence[Column], scores: int) -> None:
         self.rows = 0
@@ -200,7 +199,7 @@ class _Table:
         self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
 
     def add(self, chunk: Chunk) -> None:
-        """Take in the rows of a chunk."""
+        """Append the rows of a chunk."""
         batch, judged = chunk.batch, chunk.judged
         here = slice(self.rows, self.rows + len(batch))
         self.rows = here.stop
@@ -254,7 +253,7 @@ def replay(
         BundleError: the models do not fit it.
     """
     recorded = accepted(read(data, detector), max_refused)
-    if recorded.refusals and recorded is not data:  # the reader of the data has told them already
+    if recorded.refusals and recorded is not data:  # the reader of the data has reported them already
         warnings.warn(recorded.refusals, stacklevel=2)
     return placed(detector, recorded, models, personal_key=personal_key)[0]
 

@@ -44,7 +44,7 @@ from penstock.outcomes import ends_of
 __all__ = ["Options", "Report", "Trained", "has_champion", "keep", "run", "train"]
 
 Progress = Callable[[str, float], None]
-"""Told what is being done and how much of the whole is done, from 0 to 1."""
+"""Called with the current stage and the completed share, from 0 to 1."""
 
 
 def _silent(_what: str, _share: float) -> None:
@@ -181,7 +181,7 @@ class _Job:
         return {name: part.only(self.detector.plan.inputs, kept) for name, part in parts.items()}
 
     def _worths(self, models: Sequence[Model], study: Folds) -> Worths | None:
-        """What each input adds, and what is dropped; None where that is not asked for, or cannot be told."""
+        """The contribution of each input, and the dropped inputs; None if not requested, or unknown."""
         wanted, seed = self.options.useless, self.options.seed
         found = None if wanted == "ignore" else worths(models, study, seed=seed)
         if found is None or wanted == "name":

@@ -131,7 +131,7 @@ class Background:
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:
         """The context of the running application."""
-        async with contextlib.AsyncExitStack() as ending:  # last in, first out; each runs whatever became of the others
+        async with contextlib.AsyncExitStack() as ending:  # last in, first out; each runs even if others fail
             ending.push_async_callback(self._close_detectors)
             for close in reversed(self.closing):
                 ending.push_async_callback(self._closed, close)
@@ -270,7 +270,7 @@ class _Composition:
         self.reports = None if parts.operating is None else Reports(router, parts.operating.settings)
 
     def _tried(self, name: str, newer: NewerTrial) -> FollowerTask:
-        """Follows the trials of a detector; a promotion is in force as soon as the trial has ended."""
+        """Follow the trials of a detector; a promotion is in force as soon as its trial has ended."""
         model = self.models.get(name)
         return FollowerTask(self.router[name], TrialFollower(name, newer), None if model is None else model.look)
 

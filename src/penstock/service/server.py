@@ -204,7 +204,7 @@ def uvicorn_config(
     ask: Ask | None = None,
     protocol: type[CoalescingProtocol] = CoalescingProtocol,
 ) -> uvicorn.Config:
-    """The uvicorn configuration: the settings that the figures in the README were measured with."""
+    """The uvicorn configuration; the figures in the README were measured with it."""
     return uvicorn.Config(
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
@@ -259,7 +259,7 @@ class Server(uvicorn.Server):
                 await self._acceptors.start(self._app.ask, lambda: self.server_state.default_headers)
             return
         for each in sockets:
-            each.listen(self.config.backlog)  # who comes before the first is accepted waits
+            each.listen(self.config.backlog)  # clients that connect earlier wait
         await super().startup([])
         protocol = partial(
             cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class),

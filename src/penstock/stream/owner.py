@@ -39,13 +39,14 @@ KEPT_OF_A_BODY = 4_096
 """Bytes kept of such a message."""
 
 UNIT_EVERY_S = 0.004
-"""Seconds from the beginning of a small unit to that of the next: a few events more in each cost less than more units."""
+"""Minimum seconds between the starts of two small units: fewer units with more events each cost less."""
 
 HEARTBEAT_S = 1.0
 """Seconds between ownership checks of an idle owner."""
 
 SIGN_OF_LIFE_S = 0.6
-"""Seconds without a commit after which the committing thread shows that the owner lives, whatever the deciding thread does."""
+"""Seconds without a commit after which the committing thread shows that the owner lives, even if the deciding thread is
+busy."""
 
 BEAT_S = 2.0
 """Seconds without a journal entry after which an owner writes an empty one, as a heartbeat for followers."""

@@ -1,12 +1,12 @@
 """Contracts of brokers and sinks.
 
-The *journal* is the log that everything behind a broker follows: the encoded records of the ledger, in order. One
+The *journal* is the log that all consumers of a broker's decisions follow: the encoded records of the ledger, in order. One
 process at a time owns a detector (or a shard of it). It reads the inbox, decides, and commits each *unit*: the journal's
 next entry, which holds the inbox positions, and the messages that follow from it, at once or soon after. Every reader of
-committed messages sees every decision once, and the journal and the inbox never disagree, wherever a crash falls.
+committed messages sees every decision once, and the journal and the inbox agree after any crash.
 
 Ownership is settled by the broker. Candidates stand for election; one is elected; before it reads it *claims*, and from
-then on commits of earlier owners are rejected. A process that was frozen and wakes up gets `Fenced`.
+then on commits of earlier owners are rejected. A frozen process that wakes up gets `Fenced`.
 """
 
 from collections.abc import Callable, Sequence
@@ -172,13 +172,13 @@ class Journal(Protocol):
         """
 
     def mark(self) -> str | None:
-        """Where everything ends that is committed at the time of this call; None if the broker does not say."""
+        """The end of the journal at the time of this call; None if the broker does not report it."""
 
     def has_read(self, mark: str) -> bool:
         """Whether everything before this mark has been returned."""
 
     def end(self) -> bool:
-        """Whether everything that was committed at the time of this call has been returned."""
+        """Whether all entries committed before this call have been returned."""
 
     @property
     def abandoned(self) -> bool:
@@ -239,12 +239,12 @@ class Broker(Protocol):
         """A producer of messages."""
 
     def inbox_mark(self) -> str:
-        """Where the transactions of the first shard end at the time of this call."""
+        """The end of the first shard's transactions at the time of this call."""
 
     def covers(self, place: str | None, mark: str) -> bool:
-        """Whether an owner that has taken in transactions up to this position, None for none, has everything before a mark.
+        """Whether an owner has read all transactions before a mark. place: that of the last one it read; None for none.
 
-        Behind the last transaction of a foreign producer that uses broker transactions it may say no, until another comes.
+        After the last message of a foreign producer that uses broker transactions it may be False until another message comes.
         """
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ _BEHIND_S = 60.0
 """A store is behind if it lacks records older than this."""
 
 _SCARCE_BYTES = 2**30
-"""Less free disk than this is worth a warning: nothing can be decided once it is full."""
+"""Less free disk than this gives a warning: nothing can be decided once the disk is full."""
 
 _LATE = 3.0
 """A snapshot older than so many intervals is late, if events have come since."""
@@ -38,7 +38,7 @@ _LATE = 3.0
 class ServiceHealth:
     """The parts of a service that operations report on.
 
-    office: the office's database. alerting, work, stores, drift, webhooks: what runs besides the engines.
+    office: the office database. alerting, work, stores, drift, webhooks: the optional parts that run next to the engines.
     """
 
     settings: Settings

@@ -78,7 +78,7 @@ class ShardRunner:
                         each.first(replica.engine)
                 self._replica = replica  # followed by the threads from now on
                 self._serve(replica, stop)
-            except (Fenced, BrokerUnavailable) as error:  # an outage ends an ownership, not the process
+            except (Fenced, BrokerUnavailable) as error:  # an outage ends the ownership, not the process
                 _log.warning("%s stands by from now on: %s", self._name, error)
                 fenced = True
             finally:
@@ -106,10 +106,10 @@ class ShardRunner:
                 self._own(replica, owner, stop)
 
     def _follow(self, replica: Replica, journal: Journal, stop: threading.Event) -> bool:
-        """Follow the journal; True when it is time to own.
+        """Follow the journal; True when this process is to own the shard.
 
-        That is when everything is read that was committed when this process was elected, or began to take over: an owner that
-        still decides may write faster than this waits. The rest is read behind the claim.
+        It has then read all entries committed before its election, or before the takeover began. A living owner may write
+        faster than this reads, so the rest is read after the claim.
         """
         saved, mark = time.monotonic(), None
         while not stop.is_set():

@@ -1,7 +1,7 @@
 """An owner's access to one shard: reads its messages, and commits units to the journal.
 
-A unit counts once its entry stands in the journal (`journal_writer`); what follows from it is published behind that
-(`publisher`). The inbox position is part of each entry. The consumer group's offset is committed now and then, for tools that
+A unit is committed when its entry is in the journal (`journal_writer`); its messages are published afterwards (`publisher`).
+The inbox position is part of each entry. The consumer group's offset is committed now and then, for tools that
 show the lag.
 """
 
@@ -23,7 +23,7 @@ from penstock.stream.port import INBOX, Derive, Message, Unit, nothing
 from penstock.stream.trace_context import TRACEPARENT
 
 LARGEST_POLL = 8 << 20
-"""Bytes of messages that are given out at once."""
+"""Maximum bytes of messages that one poll returns."""
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class KafkaInbox:
         self._consumer.assign(known)
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """How far the group has read each partition; one that cannot be told is not taken for one that was never read."""
+        """The offset of the group in each partition; an unknown one is not mistaken for an unread partition."""
         known: list[TopicPartition] = self._consumer.committed(partitions, timeout=_ASK_S)
         for partition in known:
             if partition.error is not None:
@@ -166,8 +166,9 @@ class KafkaInbox:
     def caught_up(self) -> bool:
         """See `Inbox.caught_up`.
 
-        Each partition is fetched for itself, so the broker is asked where the transactions end now. What stands there may be
-        the mark of a sender's transaction, which is never given out, but the client says when it has come to the end.
+        The client fetches each partition separately, so this asks the broker for the present end of the transactions. The last
+        entry may be the mark of a sender's transaction, which is never returned, but the client reports when it reached the
+        end.
         """
         try:
             end = self._consumer.get_watermark_offsets(self._transactions, timeout=_END_S)
@@ -195,7 +196,7 @@ class KafkaInbox:
         return self._lag
 
     def _measure(self) -> None:
-        """Measure the lag, in the polling thread: asked by another one, the client would answer only between two polls."""
+        """Measure the lag, in the polling thread: the client answers other threads only between two polls."""
         waiting = len(self._waiting)
         for partition in self._assigned:
             known = self._consumer.get_watermark_offsets(partition, cached=True)

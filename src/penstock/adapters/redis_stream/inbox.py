@@ -1,8 +1,8 @@
 """An owner's access to the inbox: reads its messages, and commits each unit by one script.
 
 Messages are read from a position that the owner knows, and the consumer group's position moves only in the commit. So no
-message is ever pending: the next owner reads again, in order, whatever a dead owner had read and not committed, and an
-owner that was frozen takes nothing away from its successor.
+message is ever pending: the next owner reads the uncommitted messages of a dead owner again, in order, and a frozen owner takes
+no messages from its successor.
 """
 
 import time
@@ -18,10 +18,10 @@ from penstock.stream.port import INBOX, Derive, Message, Unit, nothing
 from penstock.stream.trace_context import TRACEPARENT
 
 LARGEST_POLL = 8 << 20
-"""Bytes of messages that are given out at once, and about as many as are read at once."""
+"""Maximum bytes of messages that one poll returns; about as many are read at once."""
 
 FIELD = b"event"
-"""The field of an entry that holds the message; an entry of one field may call it as it likes."""
+"""The field of an entry that holds the message; the only field of an entry may have any name."""
 
 _BEGIN_S = 30.0
 _WAIT_S = 0.2
@@ -162,7 +162,7 @@ class RedisInbox:
         )
 
     def _words(self, unit: Unit) -> tuple[list[str], list[str | bytes | int]]:
-        """The unit as the script takes it."""
+        """The arguments of the script for a unit."""
         read: dict[str, list[Message]] = {}
         for message in unit.read:
             read.setdefault(message.role, []).append(message)
@@ -210,7 +210,7 @@ class Tail:
         self._parts: deque[tuple[str, int]] = deque()
 
     def read(self, place: str, number: int) -> str:
-        """So many messages up to this place are taken in; the place before which messages may go, empty where none may."""
+        """Count messages read up to this place; returns the place before which messages may be deleted, empty for none."""
         self._parts.append((place, number))
         self._number += number
         free = ""
@@ -221,14 +221,14 @@ class Tail:
 
 
 def ordered(place: str) -> tuple[int, int]:
-    """An entry's id as something to compare."""
+    """An entry's id as a value that can be compared."""
     stamp, _, number = place.partition("-")
     return int(stamp), int(number or 0)
 
 
 def _body_and_trace(fields: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """The message of an entry of several fields, and the trace that it carries; where none of the fields is the one to hold a
-    message, all of them, for quarantine to show.
+    """The message of an entry with several fields, and its trace. Without the field of the message, it is all fields, for
+    quarantine.
     """
     pairs = dict(zip(fields[::2], fields[1::2], strict=True))
     return pairs.get(FIELD, b" ".join(fields)), pairs.get(TRACEPARENT.encode(), b"")

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 BUCKETS = 8
 """Of every entity's keys, and of ids."""
 MOST_EVENTS = 100_000
-"""Messages of a micro-batch, unless said otherwise."""
+"""Messages of a micro-batch by default."""
 SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
     "spark.sql.streaming.stateStore.providerClass": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
     "spark.sql.streaming.metricsEnabled": "false",
 }
-"""What a session for streams needs beside `session.open_session`."""
+"""Settings of a session for streams, in addition to those of `session.open_session`."""
 _DECLARED = "penstock.json"
 _log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def wait(query: "StreamingQuery", stop: threading.Event) -> None:
 
     try:
         while not stop.is_set() and query.isActive:
-            query.awaitTermination(1)  # a call at a time: a signal's handler must not talk to Java in the middle of one
+            query.awaitTermination(1)  # one call at a time: a signal handler must not call Java during another call
         if stop.is_set():  # the micro-batch that is dropped ends by an exception, which py4j logs with its traceback
             logging.getLogger("py4j").setLevel(logging.CRITICAL)
         query.stop()

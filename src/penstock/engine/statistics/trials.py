@@ -1,7 +1,7 @@
 """Live statistics of trials: counts of the newest events in bounded memory, for guards and for people.
 
-Everything is counted from the records of decisions, so what was counted before a restart, or by the owner before this one, is
-counted again from the ledger (`recall`), and is the same. Comparison over days is made there, too (`penstock.offline.trial`).
+All counts derive from the records of decisions. After a restart or a change of owner they are counted again from the ledger
+(`recall`), with the same result. Comparisons over days also read the ledger (`penstock.offline.trial`).
 """
 
 import threading
@@ -27,7 +27,7 @@ Counted = NDArray[np.int64]
 
 _MINUTE_US = 60 * SECOND_US
 _SECONDS, _MINUTES = 600, 1440
-"""How many seconds, and how many minutes before them, are kept one by one."""
+"""The number of newest seconds, and of minutes before them, with separate counts."""
 
 _ACTIONS = len(Action)
 _PAIRS = _ACTIONS * _ACTIONS
@@ -58,9 +58,9 @@ def count(
     """The counts of some events.
 
     Args:
-        champion: uint8 (n,), what it decided, or would have; `NO_ACTION` where it could not.
+        champion: uint8 (n,), its decisions, real or hypothetical; `NO_ACTION` where it failed.
         candidate: the same of the candidate.
-        times_ms: (batches, 2), what each took; every event waited for its batch.
+        times_ms: (batches, 2), their durations; every event waited for its batch.
         sizes: how many events the batches had.
         scores: (n, 2), of both.
     """
@@ -82,7 +82,7 @@ def count(
 
 
 class Panes:
-    """Counts of the newest events, by second and by minute, and of all. Memory does not grow."""
+    """Counts of the newest events, by second and by minute, and of all events, in constant memory."""
 
     def __init__(self) -> None:
         self.total = nothing()
@@ -98,7 +98,7 @@ class Panes:
             _into(self.minutes, at // _MINUTE_US * _MINUTE_US, old)
 
     def newest(self, window_us: int, now_us: int) -> Counted:
-        """The counts of a window, to the second where it is short, else to the minute."""
+        """The counts of a window: exact to the second for short windows, to the minute for others."""
         found = nothing()
         for at, counts in self.panes:
             if at > now_us - window_us:
@@ -107,11 +107,11 @@ class Panes:
 
     @property
     def panes(self) -> list[tuple[int, Counted]]:
-        """Everything that is kept, the oldest first, each with when it begins."""
+        """All kept counts, oldest first, each with its start."""
         return [*self.minutes, *self.seconds]
 
     def after(self, earlier: "Panes") -> "Panes":
-        """Both together, where all of the other was counted before."""
+        """The sum of both; the other covers earlier events only."""
         found = Panes()
         for at, counts in [*earlier.panes, *self.panes]:
             found.add(counts, at)
@@ -127,7 +127,7 @@ def _into(panes: "deque[tuple[int, Counted]]", at: int, counts: Counted) -> None
 
 
 def trial_figures(counts: Counted) -> TrialFigures:
-    """The counts, as guards look at them."""
+    """The counts in the form that guards read."""
     pairs = counts[:_PAIRS].reshape(_ACTIONS, _ACTIONS)
     times = [_quantile_ms(counts, at, 0.99) for at in range(2)]
     return TrialFigures(
@@ -164,7 +164,7 @@ def _scores(counts: Counted, which: int) -> list[int]:
 
 
 def _quantile_ms(counts: Counted, which: int, share: float) -> float | None:
-    """The upper edge of the step that the quantile lies in, which is up to a fifth too high."""
+    """The upper edge of the histogram bin that contains the quantile: at most a fifth too high."""
     start = _TIMES + which * (_STEPS + 1)
     times = counts[start : start + _STEPS + 1]
     if not times.any():
@@ -200,9 +200,9 @@ class TrialStatistics:
         self._lock = threading.Lock()
 
     def use(self, trials: Sequence[Trial]) -> None:
-        """What is tried from now on, in the order of its columns in records.
+        """Set the current trials, in the order of their columns in records.
 
-        Counts go on for those that are as they were; the others begin anew, or end.
+        Counts continue for unchanged trials; others start anew, or end.
         """
         with self._lock:
             self._fold()
@@ -219,7 +219,7 @@ class TrialStatistics:
         self.add(record)
 
     def add(self, record: Record) -> None:
-        """Count decisions; nothing where nothing is tried."""
+        """Count decisions; does nothing without trials."""
         if "would" not in record.columns:
             return
         with self._lock:
@@ -228,7 +228,7 @@ class TrialStatistics:
             self._waiting.append(record)
 
     def _fold(self) -> None:
-        """Count what waits, all of one second: batches of one event are too small to be counted each."""
+        """Count the pending batches of one second together: single ones may be as small as one event."""
         if not self._waiting:
             return
         records, self._waiting = self._waiting, []
@@ -238,9 +238,9 @@ class TrialStatistics:
             found.first_seq = records[0].first_seq if found.first_seq is None else found.first_seq
 
     def recall(self, name: str, window_us: int, ledger: Ledger, detector: str) -> bool:
-        """Count what was decided under a trial before this engine decided, as far back as the window; whether it has been.
+        """Count earlier decisions under a trial, as far back as the window; returns whether it did.
 
-        May take a while, in any thread. Going back, it ends where the trial had not begun: at a decision without it.
+        It may take long; call it in any thread. It reads backwards and stops at the first decision without the trial.
         """
         with self._lock:
             self._fold()
@@ -262,7 +262,7 @@ class TrialStatistics:
 
     @property
     def names(self) -> list[str]:
-        """The trials there are."""
+        """The names of the running trials."""
         with self._lock:
             return list(self.counts)
 
@@ -274,7 +274,7 @@ class TrialStatistics:
             return trial_figures(nothing() if found is None else found.panes.newest(window_us, self._clock()))
 
     def form(self) -> list[dict[str, Any]]:
-        """Every trial with what it has come to: counts, matrix of decisions, scores, times. For people."""
+        """The results of every trial, for people: counts, matrix of decisions, scores, times."""
         with self._lock:
             self._fold()
             return [_form(found) for found in self.counts.values()]
@@ -282,7 +282,7 @@ class TrialStatistics:
 
 @dataclass(slots=True)
 class _Counts:
-    """Of one trial. first_seq: of the first decision that was counted live. recalled: earlier ones have been counted, too."""
+    """The counts of one trial. first_seq: of the first decision counted live. recalled: earlier ones are counted, too."""
 
     trial: Trial
     since_us: int
@@ -304,7 +304,7 @@ def _counted(records: Sequence[Record], names: Sequence[str], trial: Trial) -> C
     took = "models" if trial.version is not None else "rules"
     times = np.array([(record.meta["latency_ms"].get(took, 0.0), _spent(record, trial)) for record in records])
     scores = None
-    if trial.version is None:  # what rules take with the candidate, beside what they take without it
+    if trial.version is None:  # durations of the rules with the candidate, next to those without it
         times = np.column_stack([times[:, 0] - times[:, 1], times[:, 0]])
     else:
         scores = _stacked(records, "trial_scores")[:, [0, place]]
@@ -332,7 +332,7 @@ def _backwards(ledger: Ledger, detector: str, before: int, since_us: int, trial:
             return
         if trial.name not in _names(layouts.get(str(record.meta["layout"]), {})):
             return
-        if "would" in record.columns:  # it is not where a failure decided
+        if "would" in record.columns:  # absent where a failure decided
             yield record
 
 
@@ -342,7 +342,7 @@ def _names(fields: Any) -> tuple[str, ...]:
 
 
 def _is_of(record: Record, trial: Trial) -> bool:
-    """Whether a challenger was tried next to the champion of today."""
+    """Whether a challenger was tried against the present champion."""
     return trial.version is None or trial.what == str(record.meta["versions"]["model"])
 
 

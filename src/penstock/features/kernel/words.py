@@ -1,4 +1,4 @@
-"""The words of plans and states: which number stands where in which array."""
+"""The layout of the arrays of plans and states: names of their columns and words."""
 
 from collections import namedtuple
 
@@ -9,7 +9,7 @@ STATE_FORMAT = 5
 MISSING = np.int64(-(2**63))
 """No value: in a channel, an item, a distinct code or a time."""
 NO_EVENT = 63
-"""The event type of a question: no feature takes it in, so that a key's features are seen as they stand."""
+"""The event type of a query: no feature counts it, so that a key's features are read unchanged."""
 LARGEST_SUM = np.int64(1) << 62
 FANOUT_LOG2 = 4
 SMALLEST_RING_LOG2 = 2
@@ -18,7 +18,7 @@ SCANNED_RING_LOG2 = 4
 time.
 """
 VALUES_AT_ONCE = 1 << (SCANNED_RING_LOG2 + 1)
-"""More than the distinct values of one field that enter their table when a ring becomes too large to be scanned."""
+"""An upper bound of the distinct values of one field that enter their table when a ring becomes too large to scan."""
 NO_RING, NOTHING, ARENA_START = 0, 4, 8
 """Places of the arena that belong to no key: a ring for rows that have none, an entry of zeros, the first free place."""
 BLOCK = 32
@@ -30,12 +30,11 @@ LINE = 8
 ROW_AHEAD = 512
 """How many words of a row are asked for ahead at most: a sketch is longer than an event touches."""
 SWEEP = 4
-"""Events per slot looked at for keys to forget: a full round takes four times as many events as there are keys."""
+"""Events per slot that is checked for an idle key: a full round takes four times as many events as there are keys."""
 ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED = 0, 1, 2, 4
-"""Admission of an event: whatever its keys, only to keys that have a row, or to none; REFUSED is added where a key was
-turned away."""
+"""Admission of an event: to all of its keys, only to keys with a row, or to none; REFUSED is added where a key was refused."""
 RETIRE_EVERY = 8
-"""Events of a key between two looks for entries that no window can reach any more; a power of two."""
+"""Events of a key between two removals of entries that no window reaches; a power of two."""
 
 # Words of a row; cursors follow, then counters, the totals before the oldest entry, and the items (`Sizes`).
 KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, BASE, CURSORS = range(11)

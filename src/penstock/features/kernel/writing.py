@@ -1,4 +1,4 @@
-"""An event enters its key's row and ring, where its time belongs."""
+"""Writing of events into the rows and rings of keys, in order of time."""
 
 import numpy as np
 
@@ -67,7 +67,7 @@ from penstock.jit import njit
 
 @njit(_nrt=False, error_model="numpy")
 def clear_row(P, row, code, slot):
-    """Make a row that has seen nothing."""
+    """Reset a row to that of a key without events."""
     for word in range(row.shape[0]):
         row[word] = 0
     for word in range(P.sizes.totals + P.sizes.total_words, P.sizes.row_width):
@@ -86,7 +86,7 @@ def clear_row(P, row, code, slot):
 
 @njit(_nrt=False, error_model="numpy")
 def new_slot(P, S, code, time):
-    """A row for a key that is not known."""
+    """Allocate a row for an unknown key."""
     slot = S.meta[FREE_SLOT]
     if slot >= 0:
         S.meta[FREE_SLOT] = S.rows[slot, NEWEST]
@@ -125,7 +125,7 @@ def resize(P, S, row, log2):
 
 @njit(_nrt=False, error_model="numpy")
 def _enter_or_remove_values(P, S, row):
-    """A ring became too large to be scanned for distinct values, or small enough again: they enter their table, or leave it."""
+    """Add a ring's distinct values to their table when it becomes too large to scan, or remove them when it is small again."""
     for d in range(P.distincts.shape[0]):
         if P.distincts[d, D_EVER]:
             continue
@@ -229,7 +229,7 @@ def _shift(P, S, row, position, values, role):
 
 @njit(_nrt=False, error_model="numpy")
 def _continue_sessions(P, S, row, position):
-    """Say in an entry, and in all later ones, how their sessions stand."""
+    """Write the state of the sessions into an entry and all later ones."""
     ring, width = S.ring.reshape(-1), np.uint64(S.ring.shape[1])
     for of in range(P.sessions.shape[0]):
         line = P.sessions[of]
@@ -241,7 +241,7 @@ def _continue_sessions(P, S, row, position):
 
 @njit(_nrt=False, error_model="numpy")
 def forget_turns(P, row, moved):
-    """What was counted in `State.tally` of this row is no longer what stands in its ring; where it moved, not in this state."""
+    """Invalidate this row's counts in `State.tally`: its ring has changed, or its entries have moved."""
     for f in range(P.features.shape[0]):
         if MODE <= P.features[f, F_OP] <= ENTROPY:
             place = P.features[f, F_COUNTER]
@@ -250,7 +250,7 @@ def forget_turns(P, row, moved):
 
 @njit(_nrt=False, error_model="numpy")
 def _recount(P, S, row, position):
-    """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
+    """Update cursors and counters after an insertion before the end: windows that contain the event count its values."""
     forget_turns(P, row, False)
     for c in range(P.offsets.shape[0]):
         if row[CURSORS + c] > position:
@@ -296,7 +296,7 @@ def _remember(P, S, row, at, time, item_values, role):
 def guard(P, S, row, values, role):
     """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed.
 
-    The row holds a bound of the absolute values in its ring: it only grows, until it would say no; then it is summed anew.
+    The row holds an upper bound of the absolute values in its ring. It only grows; when it reaches the limit, it is recomputed.
     """
     for c in range(P.channels.shape[0]):
         place = P.channels[c, C_ABSOLUTE]
@@ -314,7 +314,7 @@ def guard(P, S, row, values, role):
 
 @njit(_nrt=False, error_model="numpy")
 def _absolute(ring, row, column, bound):
-    """The absolute values of one sum over the entries of a ring that windows still reach."""
+    """The sum of the absolute values over the entries of a ring that windows still reach."""
     total = np.int64(0)
     offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
     for position in range(row[FIRST], row[END]):

@@ -209,7 +209,7 @@ class Access:
         scope[ACTOR] = known.actor
 
     def _visible(self, known: Credential, needed: Right | None, scope: _Scope, *, hot: bool) -> frozenset[str] | None:
-        """The detectors that a request may see whose caller has the needed right not for all of them.
+        """The detectors that a request may see if its caller has the needed right for some of them only.
 
         Raises:
             RequestRefused: 403 for none, for a detector that it names, or because the route concerns all of them.

@@ -19,7 +19,7 @@ from penstock.service.http.route import Routes
 
 _MOST_BYTES = 8192
 _FOR_ALL = Right.ADMINISTER | Right.AUDIT
-"""Rights that mean little for one detector: most of what they open concerns every detector."""
+"""Rights that have little use for one detector: most of their routes concern all detectors."""
 
 _OPEN = (
     "No key is needed: everybody who reaches this address may do everything. The first key or user closes the service: "

@@ -214,7 +214,7 @@ def _forms(admin: RuleAdministration) -> list[ListForm]:
 
 
 def may_try(request: Request, detector: str) -> bool:
-    """Whether the actor may search by original personal values: those who see them, and those who put them on lists."""
+    """Whether the actor may search by original personal values: they may see them, or may put them on lists."""
     return may(request, Right.PERSONAL | Right.AUTHOR, detector)
 
 

@@ -117,7 +117,7 @@ def _unknown_in(label: bytes) -> Refusal | None:
     except RequestRefused as refused:
         return Refusal(refused.status, str(refused), refused.errors)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None  # it is refused for that
+        return None  # its refusal follows
     return None
 
 

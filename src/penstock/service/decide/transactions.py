@@ -187,7 +187,7 @@ async def get_transaction_status(
 ) -> Response:
     """The status of a transaction and of its review: 202 while it may be undecided, 404 for an id that nobody submitted.
 
-    Beside a broker, an id is known to be unknown once everything is decided that was submitted before the first question.
+    With a broker, an id is unknown once all transactions that were submitted before the first question are decided.
     """
     among, wanted = router.chosen(detector), printable(transaction_id)
     found = await _outcome(among, wanted, wait_seconds)

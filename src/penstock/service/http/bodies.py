@@ -173,7 +173,7 @@ def _is_compressed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def decompressed(body: bytes, most_bytes: int) -> bytes:
-    """What gzip compressed, if it is no more than so many bytes: no more than that is ever decompressed.
+    """Decompress gzip data up to a number of bytes; it never decompresses more.
 
     Raises:
         RequestRefused: 413 it is more; 400 it is no gzip, or not all of one.

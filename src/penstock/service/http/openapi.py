@@ -130,7 +130,7 @@ def _spell_arrays(schema: Any) -> None:
 def _add_events(
     paths: dict[str, Any], route: Route, events: Mapping[str, type | None], refs: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Add a route of events: once for whichever detector fits, or, with the name in its path, once for each."""
+    """Add a route of events: once for all detectors together, or, with the name in its path, once for each detector."""
     verb = "decide" if route.status == 200 else "submit"
     if "{name}" not in route.path:
         one = _taking(route, "whichever detector fits", [*refs.values()], f"{verb}Transaction")

@@ -53,7 +53,7 @@ RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How fa
 
 
 class _Question(NamedTuple):
-    """Whose answers are the same. among: the detectors that the caller may see."""
+    """The key of a cached answer. among: the detectors that the caller may see."""
 
     work: str
     detector: str | None

@@ -183,7 +183,7 @@ route = Routes("service")
 @route("GET", "/console", ANYBODY, hidden=True)
 @route("GET", "/console/{path:path}", ANYBODY, hidden=True)
 async def page(console: Console, /, request: Request) -> Response:
-    """The console: one page for all of its addresses. Which of its screens is shown is decided in the browser."""
+    """The console: one page for all of its addresses. The browser selects the screen."""
     return console.page(_accept(request), _depth(request))
 
 

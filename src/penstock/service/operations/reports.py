@@ -58,7 +58,7 @@ class ReportList(msgspec.Struct, frozen=True):
 
 
 class Reports:
-    """Computes reports, one at a time, and caches each for a moment; counts days beside. Used on the event loop."""
+    """Computes reports, one at a time, and caches each for a moment; counts days separately. Used on the event loop."""
 
     def __init__(self, router: DetectorRouter, settings: Settings, clock: Clock = system_clock) -> None:
         self._router, self._settings, self._clock = router, settings, clock

@@ -115,7 +115,7 @@ def may_see(actor: Actor, detector: str) -> bool:
 def as_kept(among: Sequence[ServedDetector], entity: str, key: str, actor: Actor) -> str:
     """The stored form of a key, for those who may see personal fields: they write it as it was sent.
 
-    For others a personal key is its token, as everywhere: they could otherwise find out by trying what tokens stand for.
+    For others a personal key is its token, as everywhere: by trying, they could otherwise find the values behind tokens.
     """
     for served in (each for each in among if may_see(actor, each.name)):
         try:

@@ -173,7 +173,7 @@ class _Paced:
         return getattr(self._ledger, name)
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
-        """The record, as the ledger finds it; consecutive labels are often about one record, which is read once."""
+        """The record, as the ledger finds it; consecutive labels often concern one record, which is read once."""
         held = self._held
         if held is None or not held.first_seq <= seq < held.first_seq + len(held):
             found = self._ledger.record_of(seq)
