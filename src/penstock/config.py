@@ -257,6 +257,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " default `penstock.toml` if it has tables `[[alerts]]`. No alerts are raised unless given."
         ),
     ] = None
+    deliver: Annotated[
+        bool,
+        Meta(
+            description="Deliver webhooks and alerts to their receivers: `true` or `false`. With `false` (`--no-deliver`) they"
+            " wait: for a copy of a data folder that is served beside the original."
+        ),
+    ] = True
     case_sample: Annotated[
         float,
         Meta(

@@ -90,6 +90,7 @@ LATER = r"penstock query .*--archive"
 
 PORTS = {
     "8000": ("PORT", "PENSTOCK_PORT"),
+    "8001": (),
     "8501": ("LAB_PORT",),
     "3000": ("PENSTOCK_CONSOLE_PORT",),
     "5000": ("MLFLOW_PORT",),

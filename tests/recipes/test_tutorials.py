@@ -41,3 +41,5 @@ def test_a_service_is_watched_closed_and_restored_from_a_copy(follow):
     page = follow("tutorials/operate")
     assert json.loads(page.output_of(r"curl .*/stats"))["total"] >= 2000
     assert "100" in page.output_of("penstock verify")
+    parts = {part["name"]: part["text"] for part in json.loads(page.output_of(r"curl .*8001/operations/health"))["parts"]}
+    assert "deliver is false" in parts["delivery"]

@@ -16,6 +16,14 @@ from penstock.service.app import ServiceParts
 from penstock.wiring.service_parts import served_parts
 
 NOW = "2026-01-05T10:00:00Z"
+ALERTS = """
+[channels.soc]
+kind = "webhook"
+url = "{url}"
+[[alerts]]
+name = "every"
+when = "amount > 1"
+"""
 
 
 @pytest.fixture
@@ -105,6 +113,29 @@ def test_a_day_of_a_payment_arrives_signed_and_in_order(serve, receiver):
         [changed] = taken["penstock.rule.changed"]
         assert changed["data"].items() >= {"action": "add", "detector": "mine", "subject": "mine/big/1"}.items()
         assert "Ada" not in str(receiver.received)  # texts of people stay inside
+
+
+def test_a_service_that_delivers_nothing_says_so_and_what_waits_arrives_after_the_next_start(serve, receiver, tmp_path):
+    """A copy of a data folder, served beside the original."""
+    (tmp_path / "alerts.toml").write_text(ALERTS.format(url=receiver.url))
+    with serve(deliver=False, alerts=tmp_path / "alerts.toml") as client:
+        endpoint = subscribe(client, receiver, types=["penstock.decision.made"])
+        pay(client, 1)
+        wait_until(lambda: done(client.get("/alerts/deliveries"))["alerts"])
+        found = wait_until(lambda: (each := done(client.get(f"/webhooks/{endpoint}")))["waiting"] and each)
+        assert found["state"] == "paused"
+        assert client.post(f"/webhooks/{endpoint}/test").status_code == 409
+        health = done(client.get("/operations/health"))
+        parts = {part["name"]: part for part in health["parts"]}
+        assert health["status"] == "ok"
+        assert "deliver is false" in parts["delivery"]["text"]
+        assert parts["alerts: soc"]["text"] == "1 alerts wait: the setting deliver is false"
+        assert parts[f"webhook {endpoint}"]["text"].endswith(": events wait: the setting deliver is false")
+    assert receiver.taken == []
+    with serve(alerts=tmp_path / "alerts.toml") as client:
+        wait_until(lambda: len(receiver.taken) == 2)
+        assert "delivery" not in {part["name"] for part in done(client.get("/operations/health"))["parts"]}
+    assert {each.get("rule", each.get("type")) for each in receiver.taken} == {"every", "penstock.decision.made"}
 
 
 def test_deliveries_are_logged_replayed_and_tested(serve, receiver):

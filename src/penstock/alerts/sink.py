@@ -50,6 +50,7 @@ class AlertSink:
         tables: store alerts, deliveries and the sink's position. If they are shared with a standby, it continues exactly
             where the owner stopped.
         channels: receivers of alerts; may be empty.
+        held: receivers that get nothing from this process: what is for them waits in the tables.
         ledger: the watched ledger. A sink that has never run here begins at its end, so that nobody gets old alerts;
             windows are filled from decisions of the hour before. The beginning, without one.
         since: the ledger's end when it was opened: a sink begins in a separate thread, and decisions made until then are
@@ -71,6 +72,7 @@ class AlertSink:
         tables: Tables,
         channels: Sequence[Channel] = (),
         *,
+        held: Sequence[Channel] = (),
         ledger: Ledger | None = None,
         since: int | None = None,
         again_s: float = 0.0,
@@ -85,7 +87,7 @@ class AlertSink:
         self._ledger, self._since, self._again_us = ledger, since, round(again_s * SECOND_US)
         self._metrics, self._others, self._clock = metrics, others, clock
         self.on_alert, self._on_close = on_alert, on_close
-        self._channels, self._make = tuple(channels), courier
+        self._channels, self._held, self._make = tuple(channels), tuple(held), courier
         self._couriers: list[DeliveryQueue] = []
         self._fence = 0
         self._position = 0
@@ -174,7 +176,13 @@ class AlertSink:
                 return
 
     def on_the_way(self, channel: str) -> tuple[int, str | None]:
-        """Number of alerts waiting for a channel, and why the last attempt failed; None if it succeeded. Thread-safe."""
+        """Number of alerts waiting for a channel, and why the last attempt failed; None if it succeeded. Thread-safe.
+
+        Those of a held channel are counted in the tables.
+        """
+        if any(each.name == channel for each in self._held):
+            since_us = self._clock() - _RETRIED_FOR_US
+            return sum(each.channel == channel for each in self._tables.deliveries(outcome="waiting", since_us=since_us)), None
         found = next((courier for courier in tuple(self._couriers) if courier.channel.name == channel), None)
         return (0, None) if found is None else (found.waiting, found.trouble)
 
@@ -192,8 +200,9 @@ class AlertSink:
 
     def _raise(self, alerts: Sequence[Alert]) -> None:
         self._check_fence()
+        receivers = (*self._channels, *self._held)
         raised = [Raised(each.key, each.detector, each.rule, each.severity, _us(each), alert_json(each)) for each in alerts]
-        channels = {each.key: [channel.name for channel in self._channels if takes(channel, each)] for each in alerts}
+        channels = {each.key: [channel.name for channel in receivers if takes(channel, each)] for each in alerts}
         new = self._tables.put_alerts(raised, channels)
         for alert in alerts:
             if alert.key in new:

@@ -109,9 +109,16 @@ accept_loss_flag = click.option(
 )
 
 
-def accepting(flags: dict[str, Any], *, accept_loss: bool) -> dict[str, Any]:
-    """Flags for `settings_from`, with `accept_loss` if given."""
-    return {**flags, "accept_loss": "true"} if accept_loss else flags
+no_deliver_flag = click.option(
+    "--no-deliver",
+    is_flag=True,
+    help="Send no webhooks and no alerts: they wait. For a copy of a data folder beside the original.",
+)
+
+
+def accepting(flags: dict[str, Any], *, accept_loss: bool, no_deliver: bool = False) -> dict[str, Any]:
+    """Flags for `settings_from`, with `accept_loss` and `deliver` if given."""
+    return flags | ({"accept_loss": "true"} if accept_loss else {}) | ({"deliver": "false"} if no_deliver else {})
 
 
 def settings_from(**flags: Any) -> "Settings":

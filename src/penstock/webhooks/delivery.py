@@ -19,7 +19,7 @@ import msgspec
 
 from penstock.clock import SECOND_US, Clock, system_clock
 from penstock.database.sqlite import Database
-from penstock.errors import LedgerError, NotFound
+from penstock.errors import Conflict, LedgerError, NotFound
 from penstock.webhooks.endpoints import DAY_US, Endpoint, Endpoints
 from penstock.webhooks.events import Event, trial
 from penstock.webhooks.outbox import Attempt, Outbox, Progress, Stored
@@ -91,6 +91,7 @@ class Webhooks:
         post: sends a request.
         plain: whether endpoints may have `http://` addresses.
         on_failing: called once for an endpoint that has failed for `timing.failing_days`.
+        held: whether nothing is delivered: events are added to the outbox and wait there, for the retention of each endpoint.
 
     attempts: by outcome, of this process. backlog: by endpoint, how many events are behind its cursor, and for how many
     seconds; measured every few seconds.
@@ -105,7 +106,9 @@ class Webhooks:
         timing: Timing | None = None,
         on_failing: OnFailing = lambda _endpoint: None,
         clock: Clock = system_clock,
+        held: bool = False,
     ) -> None:
+        self.held = held
         self.endpoints = Endpoints(database, plain=plain, clock=clock)
         self.outbox = Outbox(database, self.endpoints, clock)
         self.timing, self.clock = timing or Timing(), clock
@@ -124,6 +127,10 @@ class Webhooks:
             self._closing.clear()
             self._thread = threading.Thread(target=self._run, name="penstock-webhooks", daemon=True)
             self._thread.start()
+
+    def state(self, endpoint: Endpoint) -> str:
+        """The state of the delivery to an endpoint: `delivering`, `retrying`, `failing` or `paused`."""
+        return "paused" if self.held else endpoint.state(self.clock(), self.timing.failing_us)
 
     def close(self, within_s: float = 2.0) -> None:
         """Stop after the requests on the way, or after `within_s`: a receiver that is slow holds up no stop, and gets its event
@@ -144,8 +151,10 @@ class Webhooks:
         """Send a test event to an endpoint at once, past its queue.
 
         Raises:
-            NotFound: there is no such endpoint.
+            NotFound: there is no such endpoint. Conflict: nothing is delivered.
         """
+        if self.held:
+            raise Conflict("this service delivers nothing: the setting deliver is false")
         endpoint = self.endpoints.get(id)
         attempt = self.deliver(endpoint, trial(id, self.clock(), secrets.token_hex(8)), 1)[0]
         self.outbox.log_test(endpoint, attempt)
@@ -167,9 +176,10 @@ class Webhooks:
         while not self._closing.is_set():
             try:
                 endpoints = self.endpoints.all()
-                self._start_threads(endpoints)
+                if not self.held:
+                    self._start_threads(endpoints)
+                    self._look_at(endpoints)
                 read = self.outbox.follow_audit() if endpoints else 0
-                self._look_at(endpoints)
                 if time.monotonic() >= measured_s + _MEASURE_S:
                     self.backlog = {each.id: self._backlog(each) for each in endpoints}
                     measured_s = time.monotonic()

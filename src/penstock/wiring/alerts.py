@@ -115,13 +115,15 @@ def alert_sink(
     if declared is None:
         return None
     channels = open_channels(declared)
+    sent, held = (channels, []) if settings.deliver else ([], channels)
     way = None if outlet is None else outlet()
     evaluator = Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit, log=log)
     own = EngineFigures(engine, evaluator.metrics)
     return AlertSink(
         {detector.name: evaluator},
         ledger.tables,
-        [*([] if way is None else [AlertTopic(way)]), *channels],
+        [*([] if way is None else [AlertTopic(way)]), *sent],
+        held=held,
         ledger=ledger,
         again_s=_AGAIN_S,
         on_close=(lambda: None) if way is None else way.close,
@@ -135,17 +137,21 @@ class Alerting:
 
     Invalid rules and channels are found by the constructor, before the service starts.
 
-    told_elsewhere: the worker delivers alerts; those found here are for the viewers of this service alone.
+    delivered_elsewhere: the worker delivers alerts; those found here are for the viewers of this service alone. held:
+    nothing is delivered; alerts wait for their channels.
 
     Raises:
         ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
     """
 
-    def __init__(self, detectors: Sequence[Detector], declared: Declared, *, delivered_elsewhere: bool = False) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector], declared: Declared, *, delivered_elsewhere: bool = False, held: bool = False
+    ) -> None:
         self._ledger: Ledger | None = None
         self._figures: dict[str, EngineFigures] = {}
         channels = open_channels(declared)
         self._channels: list[Channel] = [] if delivered_elsewhere else channels
+        self._held = held
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
         self._on_alert: OnAlert = lambda _detector, _body: None
         self._more: Callable[[], Mapping[str, Mapping[str, float]]] = dict
@@ -162,7 +168,7 @@ class Alerting:
             return None
         for left_out in about_others(declared, detectors):
             _log.warning("%s", left_out)
-        return cls(detectors, declared, delivered_elsewhere=settings.stream is not None)
+        return cls(detectors, declared, delivered_elsewhere=settings.stream is not None, held=not settings.deliver)
 
     @property
     def feeding(self) -> Feeding | None:
@@ -193,7 +199,8 @@ class Alerting:
         self._sink = sink = AlertSink(
             self._evaluators,
             ledger.tables,
-            self._channels,
+            () if self._held else self._channels,
+            held=self._channels if self._held else (),
             ledger=ledger,
             since=ledger.durable_position,
             on_alert=lambda alert: self._on_alert(alert.detector, alert_json(alert)),

@@ -30,6 +30,8 @@ _BEHIND_S = 60.0
 _SCARCE_BYTES = 2**30
 """Less free disk than this gives a warning: nothing can be decided once the disk is full."""
 
+_HELD = "the setting deliver is false"
+
 _LATE = 3.0
 """A snapshot older than so many intervals is late, if events have come since."""
 
@@ -66,6 +68,7 @@ class ServiceHealth:
         """The parts that serve all detectors. Waits for the office, and may read a record of the ledger."""
         return [
             self._office(),
+            *self._held(),
             self._alerts(),
             *(self._channel(channel) for channel in self.channels if self.delivered_by == "service"),
             self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
@@ -85,6 +88,12 @@ class ServiceHealth:
             return Part(name="office", status="failed", text=str(error))
         return Part(name="office", status="ok", text=f"users, keys, rules, lists, cases and the log of changes are in {where}")
 
+    def _held(self) -> list[Part]:
+        """What leaves this service, where nothing does."""
+        if self.settings.deliver:
+            return []
+        return [Part(name="delivery", status="absent", text=f"webhooks and alerts wait, and none is sent: {_HELD}")]
+
     def _alerts(self) -> Part:
         if self.alerting is None:
             return Part(name="alerts", status="absent", text="no rules of alerting are named: the setting alerts")
@@ -97,6 +106,8 @@ class ServiceHealth:
         assert self.alerting is not None
         waiting, trouble = self.alerting.on_the_way(channel.name)
         name = f"alerts: {channel.name}"
+        if not self.settings.deliver:
+            return Part(name=name, status="absent", text=f"{waiting:,} alerts wait: {_HELD}", lag_events=waiting)
         if trouble is not None:
             return Part(name=name, status="degraded", text=f"the last alert has not got through: {trouble}", lag_events=waiting)
         return Part(name=name, status="ok", text=f"{waiting:,} alerts are on their way", lag_events=waiting)
@@ -168,9 +179,10 @@ class ServiceHealth:
 
 def _endpoint(webhooks: Webhooks, endpoint: Endpoint) -> Part:
     """The delivery to one endpoint."""
-    state = endpoint.state(webhooks.clock(), webhooks.timing.failing_us)
+    state = webhooks.state(endpoint)
     statuses: dict[str, Status] = {"retrying": "degraded", "failing": "failed", "paused": "absent"}
-    texts = {"delivering": "events are delivered", "paused": "it is paused: events wait"}
+    paused = f"events wait: {_HELD}" if webhooks.held else "it is paused: events wait"
+    texts = {"delivering": "events are delivered", "paused": paused}
     failed = f"{endpoint.failures:,} attempts in a row failed; GET /webhooks/{endpoint.id}/deliveries says why"
     waiting, waiting_s = webhooks.backlog.get(endpoint.id, (0, 0.0))
     return Part(

@@ -25,7 +25,9 @@ def open_webhooks(settings: Settings, office: Database, on_failing: OnFailing = 
     """
     post = WebhookPost(private=settings.webhook_private)
     timing = Timing(failing_days=settings.webhook_failing_days)
-    return Webhooks(office, post, plain=settings.webhook_private, timing=timing, on_failing=on_failing)
+    return Webhooks(
+        office, post, plain=settings.webhook_private, timing=timing, on_failing=on_failing, held=not settings.deliver
+    )
 
 
 def failing(endpoint: Endpoint, detectors: Sequence[Detector]) -> Alert:

@@ -324,6 +324,21 @@ def test_what_still_waited_goes_out_after_a_restart_and_nothing_else(decided, ta
     assert {each.attempts for each in tables.deliveries() if each.channel == "dead"} == {2}
 
 
+def test_a_held_channel_gets_nothing_until_a_process_delivers_what_waits(decided, tables):
+    box = Box("box")
+    sink = sink_of(decided, tables, held=[box])
+    sink.begin(0)
+    sink.write(decided.records())
+    raised = len(tables.alerts(limit=1000))
+    assert sink.on_the_way("box") == (raised, None)
+    sink.close()
+    assert (raised > 20, box.tries, len(tables.deliveries(outcome="waiting", limit=1000))) == (True, 0, raised)
+    again = sink_of(decided, tables, box)
+    again.begin(1)
+    wait_until(lambda: len(box.sent) == raised)
+    again.close()
+
+
 def test_a_channel_is_told_of_what_is_grave_enough(decided, tables):
     low, high = Box("low"), Box("high", severity="critical")
     sink = sink_of(decided, tables, low, high)

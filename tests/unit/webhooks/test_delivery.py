@@ -331,6 +331,25 @@ def test_a_paused_endpoint_gets_what_waited_when_it_is_enabled(office, receiver)
         office.endpoints.get(endpoint.id)
 
 
+def test_an_office_that_is_held_keeps_events_for_the_process_that_delivers(receiver):
+    held = Office(held=True)
+    endpoint = held.subscribe(receiver.url)
+    held.webhooks.start("copy")
+    held.add(event(1))
+    wait_until(lambda: held.webhooks.backlog.get(endpoint.id, (0, 0))[0] == 1)
+    with pytest.raises(Conflict, match="deliver is false"):
+        held.webhooks.test(endpoint.id)
+    held.webhooks.close()
+    assert (receiver.taken, held.webhooks.state(endpoint)) == ([], "paused")
+    assert (held.endpoints.get(endpoint.id).reached, held.endpoints.get(endpoint.id).owner) == (endpoint.reached, None)
+    office = Office(held.database)
+    office.webhooks.start("original")
+    wait_until(lambda: office.done(endpoint))
+    assert receiver.taken == [{"subject": "t1", "id": "evt_1"}]
+    office.webhooks.close()
+    held.database.close()
+
+
 @pytest.mark.parametrize(
     ("url", "given", "field"),
     [

@@ -62,6 +62,8 @@ def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
     from penstock.errors import did_you_mean
     from penstock.wiring.alerts import open_channels
 
+    if not settings_from(**flags).deliver:
+        raise click.UsageError("the setting deliver is false: nothing is sent; set PENSTOCK_DELIVER=true for this command")
     _, declared = _declared((), flags)
     opened = {channel.name: channel for channel in open_channels(declared)}
     for name in channels:

@@ -4,7 +4,7 @@ import threading
 
 import click
 
-from penstock.cli.options import accept_loss_flag, accepting, settings, settings_from
+from penstock.cli.options import accept_loss_flag, accepting, no_deliver_flag, settings, settings_from
 
 
 @click.command()
@@ -29,7 +29,8 @@ from penstock.cli.options import accept_loss_flag, accepting, settings, settings
     "acceptors",
 )
 @accept_loss_flag
-def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | None) -> None:
+@no_deliver_flag
+def command(detectors: tuple[str, ...], *, accept_loss: bool, no_deliver: bool, **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.
 
     POST /predict decides; everything else is shown at /docs. A detector without trained models waits for the first ones;
@@ -44,7 +45,7 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     from penstock.wiring.extras import check_extras
     from penstock.wiring.service_parts import served_parts
 
-    settings = settings_from(**accepting(flags, accept_loss=accept_loss))
+    settings = settings_from(**accepting(flags, accept_loss=accept_loss, no_deliver=no_deliver))
     check_extras(settings)
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
@@ -54,7 +55,8 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     compiles = background.running(on=settings.compile_features and settings.stream is None)
     with compiles, served_parts(dict(zip(detectors, loaded, strict=True)), settings) as parts:
         names = ", ".join([*parts.openers, *parts.brokered])
-        ready = f"serving {names} on {url}  (Ctrl-C stops)"
+        quiet = "" if settings.deliver else "; it sends no webhooks and no alerts (deliver = false)"
+        ready = f"serving {names} on {url}  (Ctrl-C stops){quiet}"
         opened = threading.Event()
 
         def on_ready() -> None:

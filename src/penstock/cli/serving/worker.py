@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import accept_loss_flag, accepting, detector_argument, settings, settings_from
+from penstock.cli.options import accept_loss_flag, accepting, detector_argument, no_deliver_flag, settings, settings_from
 
 if TYPE_CHECKING:
     from penstock.config import Settings
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--port-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the port that was taken here.")
 @accept_loss_flag
+@no_deliver_flag
 def command(
     detector: str,
     name: str | None,
@@ -44,6 +45,7 @@ def command(
     train_first: Path | None,
     *,
     accept_loss: bool,
+    no_deliver: bool,
     **flags: str | None,
 ) -> None:
     """Decide events from a broker.
@@ -66,7 +68,7 @@ def command(
     from penstock.wiring.traces import BatchSpans, spans_of
     from penstock.worker import Monitor, Worker
 
-    settings = settings_from(**accepting(flags, accept_loss=accept_loss))
+    settings = settings_from(**accepting(flags, accept_loss=accept_loss, no_deliver=no_deliver))
     if settings.stream is None:
         raise click.UsageError("--stream says which broker: kafka://HOST:PORT or redis://HOST:PORT")
     check_extras(settings)
@@ -94,7 +96,8 @@ def command(
                 port_file.write_text(str(monitor.port))
         stop_on_signals(worker.stop, settings.stop_within_s, started=lambda: bool(worker.meters()))
         place = f"{shown_url(settings.stream)}, {shards} shard{'s' * (shards > 1)}"
-        announce(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops)")
+        quiet = "" if settings.deliver else "; it sends no alerts to channels (deliver = false)"
+        announce(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops){quiet}")
         try:
             worker.run()
         finally:

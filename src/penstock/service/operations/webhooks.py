@@ -51,7 +51,11 @@ class WebhookForm(msgspec.Struct, frozen=True):
     retention_days: RetentionDays
     timeout_s: TimeoutSeconds
     state: Annotated[
-        str, Meta(description="delivering, retrying (the last attempt failed), failing (for days), or paused (not enabled).")
+        str,
+        Meta(
+            description="delivering, retrying (the last attempt failed), failing (for days), or paused (not enabled, or the"
+            " service delivers nothing: the setting `deliver`)."
+        ),
     ]
     waiting: Annotated[int, Meta(description="Events behind its cursor, selected or not.")]
     waiting_since: Annotated[str | None, Meta(description="Since when the oldest of them waits; null where none does.")]
@@ -165,7 +169,7 @@ def _form(webhooks: Webhooks, endpoint: Endpoint) -> WebhookForm:
         decisions=list(chosen.decisions),
         retention_days=endpoint.retention_us / DAY_US,
         timeout_s=endpoint.timeout_ms / 1000,
-        state=endpoint.state(now, webhooks.timing.failing_us),
+        state=webhooks.state(endpoint),
         waiting=waiting,
         waiting_since=_iso(oldest_us),
         failing_since=_iso(endpoint.failing_since_us),
@@ -272,7 +276,10 @@ async def replay_webhook(webhooks: Webhooks, /, id: str, request: Request, body:
     return WebhookReplayed(events)
 
 
-@route("POST", "/webhooks/{id}/test", Right.ADMINISTER | Right.OPERATE, refuses=(404,))
+@route("POST", "/webhooks/{id}/test", Right.ADMINISTER | Right.OPERATE, refuses=(404, 409))
 async def test_webhook(webhooks: Webhooks, /, id: str) -> WebhookAttempt:
-    """Send an event of type `penstock.webhook.test` now, past what waits; the answer says what became of it."""
+    """Send an event of type `penstock.webhook.test` now, past what waits; the answer says what became of it.
+
+    409 where the service delivers nothing (the setting `deliver`).
+    """
     return filled(WebhookAttempt, await asyncio.to_thread(webhooks.test, id))
