@@ -99,7 +99,7 @@ def test_commands_that_train_nothing_work_without_what_trains(command, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "command", [["train", "{mine}", "--data", "{file}"], ["report", "train", "{mine}", "--data", "{file}"], ["init", "{file}"]]
+    "command", [["train", "{mine}", "--data", "{file}"], ["report", "train", "{mine}", "--data", "{file}"]]
 )
 def test_a_command_that_trains_names_the_extra_at_once(command, trained, tmp_path):
     names = {"mine": trained / "mine.py", "file": trained / "milliseconds.parquet"}
@@ -107,6 +107,18 @@ def test_a_command_that_trains_names_the_extra_at_once(command, trained, tmp_pat
     assert done.returncode == 2
     assert "pip install 'penstock[train]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_init_writes_the_file_first_and_then_names_the_extra_and_the_command_that_goes_on(trained, tmp_path):
+    file = trained / "milliseconds.parquet"
+    done = base("init", file, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+    said = done.stderr.splitlines()
+    assert said[-2:] == [
+        "mine.py is written; training needs an optional part: pip install 'penstock[train]'",
+        f"next: penstock train mine.py --data {file} --save",
+    ]
 
 
 def test_init_writes_a_file_without_what_trains(trained, tmp_path):

@@ -44,8 +44,9 @@ def command(
     Finds the id, the time with its form and zone, the amount, the currency, the keys, the label, categories and numbers, and
     leaves out what is known only after a decision. The written file says above each line what was seen, how sure that is, and
     what else it might be. Then it searches for further features, trains, makes the result the champion, and writes a report.
+    Training needs the extra train; without it the file is written, and the command that trains is named.
     """
-    from penstock.extras import require
+    from penstock.extras import missing
     from penstock.offline.guess import guess, source
 
     name = _name(out)
@@ -56,9 +57,8 @@ def command(
     chosen = settings_from(models=models, max_refused=max_refused)
     guessed = guess(file)
     _show(guessed)
-    trains = not no_train and guessed.label is not None
-    if trains:
-        require("train", purpose="training (--no-train only writes the file)")
+    wanted = not no_train and guessed.label is not None
+    trains = wanted and not missing(["train"])
     if not yes and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         click.confirm(f"Write {out}{' and train' if trains else ''}?", default=True, abort=True, err=True)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -69,13 +69,15 @@ def command(
         _limit(guessed, name, out, file, chosen)
     further = _searched(guessed, name, out, file, chosen, minutes) if trains and minutes else None
     trained = _trained(guessed, name, out, file, page, chosen, further) if page is not None else None
-    _say_next(guessed, out, file, trained)
+    _say_next(guessed, out, file, trained, lacking=wanted and not trains)
     if as_json:
         report = None if trained is None else trained.report.as_json()
         written = None if page is None else str(page)
         print_json({"detector": name, "file": str(out), **guessed.as_json(), "training": report, "report": written})
     elif page is not None and sys.stdout.isatty():
         click.launch(str(page))
+    if wanted and not trains:
+        raise click.exceptions.Exit(2)  # as every command that lacks an extra
 
 
 def _name(out: Path) -> str:
@@ -202,8 +204,10 @@ def _to_standard_error(show: Any, trained: "Trained") -> None:
         show(trained.report)
 
 
-def _say_next(guessed: "Guessed", out: Path, file: Path, trained: "Trained | None") -> None:
-    """What to do now."""
+def _say_next(guessed: "Guessed", out: Path, file: Path, trained: "Trained | None", *, lacking: bool) -> None:
+    """What to do now. lacking: whether it could not train because the extra is missing."""
+    from penstock.errors import MissingExtra
+
     unsure = [", ".join(each.fields) for each in guessed.guesses if each.sure == "unsure"]
     if unsure:
         say(f"check first in {out}: {', '.join(unsure)}")
@@ -211,6 +215,8 @@ def _say_next(guessed: "Guessed", out: Path, file: Path, trained: "Trained | Non
         say("the detector decides by its rules alone: no column says which payments were fraud")
         say(f"see what they would have done: penstock replay {out} {file}")
     elif trained is None:
+        if lacking:
+            say(str(MissingExtra("train", f"{out} is written; training")))
         say(f"next: penstock train {out} --data {file} --save")
         return
     say(f"next: penstock serve {out}")
