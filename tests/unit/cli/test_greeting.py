@@ -1,6 +1,15 @@
-"""The demo says how its program is reached, where the shell does not find it."""
+"""The demo says what its first start does, and how its program is reached, where the shell does not find it."""
 
-from penstock.cli.serving.demo import in_the_shell
+from pathlib import Path
+
+from penstock.adapters.world import HISTORY
+from penstock.cli.serving.demo import command, in_the_shell
+
+
+def test_help_and_guide_say_how_long_the_history_is_that_the_first_start_decides():
+    page = (Path(__file__).parents[3] / "docs/guide/demo.md").read_text()
+    assert f"first start, which decides {HISTORY.days} days" in " ".join(command.help.split())
+    assert f"The first start decides {HISTORY.days} days" in page
 
 
 def test_a_program_off_the_path_is_named_in_full(tmp_path, monkeypatch):

@@ -25,8 +25,9 @@ SAMPLE = (
 def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """Start a server with a trained detector and live traffic.
 
-    The console's address answers at once, and shows the progress of the first start, which simulates two months of
-    payments and trains on them. Models and decisions are kept in the data folder, so that later starts are quick.
+    The console's address answers at once, and shows the progress of the first start, which decides 30 days of simulated
+    payments with the trained models that come with the package; it trains only where these are missing. Models and
+    decisions are kept in the data folder, so that later starts are quick.
     """
     from contextlib import ExitStack
     from dataclasses import replace
