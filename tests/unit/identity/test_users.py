@@ -199,6 +199,8 @@ def test_users_and_keys_by_command(tmp_path, monkeypatch, capsys):
     told("users", "add", "ana", "--role", "analyst", "--password-stdin", stdin=GOOD + "\n")
     assert "psk_" not in told("users", "list").out
     made = json.loads(told("keys", "add", "checkout", "--role", "decider", "--expires", "90d", "--json").out)
+    assert {"secret", "key"} == made.keys()
+    assert {"id", "name", "roles", "created_us", "expires_us"} <= made["key"].keys()  # as docs/guide/access.md says
     shown = told("keys", "list")
     assert made["key"]["id"] in shown.out
     assert made["secret"] not in shown.out + shown.err
