@@ -9,7 +9,9 @@ from penstock.cli.options import as_json, settings, settings_from
 
 @click.command()
 @click.argument("transaction_id", metavar="ID")
-@click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
+@click.option(
+    "--detector", metavar="DETECTOR", help="Who decided: a name, or FILE.py; found in the data folder if it is installed."
+)
 @settings("data", "ledger", "ledger_log", "office")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, **place: str | None) -> None:

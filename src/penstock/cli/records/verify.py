@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("transaction_id", metavar="[ID]", required=False)
-@click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
+@click.option(
+    "--detector", metavar="DETECTOR", help="Who decided: a name, or FILE.py; found in the data folder if it is installed."
+)
 @click.option(
     "--sample", metavar="N", type=click.IntRange(min=1), help="So many decisions at random, in one pass over the log."
 )
