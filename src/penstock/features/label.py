@@ -1,5 +1,6 @@
 """Declaration of the label: its column in recorded data, and when it becomes known."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from penstock.clock import duration_us
@@ -23,7 +24,7 @@ class Label:
     delay: str = "0s"
     known_at: str | None = None
     sources: tuple[str, ...] = ()
-    unobjected_is_good: bool = False
+    unobjected_is_good: bool = dataclasses.field(default=False, repr=False)  # of training alone: no part of a version
 
     @property
     def delay_us(self) -> int:

@@ -144,3 +144,10 @@ def test_versions_change_with_what_they_name() -> None:
     assert plain.state_fingerprint == ruled.state_fingerprint != wider.state_fingerprint
     assert plain.fingerprint(["amount"]) == wider.fingerprint(["amount"])
     assert plain.fingerprint(["customer_count_1h"]) != wider.fingerprint(["customer_count_1h"])
+
+
+def test_an_option_of_training_alone_changes_no_version() -> None:
+    plain, other = (declare(label=Label("is_fraud", unobjected_is_good=each)) for each in (False, True))
+    assert plain.version == other.version
+    assert plain.label is not None
+    assert repr(plain.label) == "Label(field='is_fraud', delay='0s', known_at=None, sources=())", "as in decisions of before"
