@@ -254,7 +254,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(
             description="File with alert rules and channels, or `defaults` for the rules of Penstock and the detectors; by"
-            " default `penstock.toml` if it has tables `[[alerts]]`. No alerts are raised unless given."
+            " default `penstock.toml` if it has tables `[[alerts]]`. Unless given, default rules raise"
+            " alerts once a channel is set up while the service runs; a worker raises none."
         ),
     ] = None
     deliver: Annotated[
@@ -278,8 +279,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_private: Annotated[
         bool,
         Meta(
-            description="Deliver webhooks to addresses that are not public, and to `http://` as well: for receivers in your own"
-            " network. Users who may add endpoints can then send requests into it."
+            description="Deliver webhooks, and alerts of channels that are set up while the service runs, to addresses that"
+            " are not public, and to `http://` as well: for receivers in your own network. Users who may add endpoints can then"
+            " send requests into it."
         ),
     ] = False
     webhook_failing_days: Annotated[

@@ -18,9 +18,10 @@ from penstock.cases.store import Cases
 from penstock.cases.workload import queue_ages, workload
 from penstock.clock import system_clock
 from penstock.database import Schema, SqliteDatabase
-from penstock.errors import ConfigurationError, Conflict, LedgerError
+from penstock.errors import ConfigurationError, Conflict, LedgerError, NotFound
 from penstock.expressions import Member, Members
 from penstock.governance.alert_acknowledgements import AlertAcknowledgements
+from penstock.governance.alert_channels import AlertChannels
 from penstock.governance.features import FeatureStore
 from penstock.governance.lists import ListStore, NewEntry
 from penstock.governance.model_trials import ModelTrials
@@ -34,6 +35,7 @@ from penstock.privacy.vault import Vault
 from penstock.webhooks.endpoints import Changes, Endpoints
 from penstock.webhooks.events import Event
 from penstock.webhooks.outbox import Attempt, Outbox, Progress
+from penstock.wiring.alerts import open_channel
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
 
@@ -256,6 +258,35 @@ def test_a_refused_event_is_handled_once_and_an_alert_acknowledged_by_who_is_fir
         ("ana", "quarantine.resubmit"),
     ]
     assert log.verify() is None
+
+
+def test_channels_of_alerts_are_the_same_in_every_process_and_each_change_is_audited(open_office):
+    here, there = AlertChannels(open_office(), open_channel), AlertChannels(open_office(), open_channel)
+    made = here.add("soc", "webhook", {"url": "https://soc.example/x", "secret": "s", "timeout_s": 2.5}, who="ana")
+    with pytest.raises(Conflict):
+        there.add("soc", "slack", {"url": "https://soc.example/y"}, who="bob")
+    assert there.all() == [made] == [there.get("soc")]
+    changed = there.change("soc", {"secret": "", "severity": "critical"}, who="bob", enabled=False)
+    assert here.get("soc") == changed
+    assert (changed.settings, changed.enabled) == (
+        {"url": "https://soc.example/x", "timeout_s": 2.5, "severity": "critical"},
+        False,
+    )
+    all_at_once(*(lambda each=each: each.change("soc", {"timeout_s": 9.0}, who="ana") for each in (here, there)))
+    here.remove("soc", who="ana")
+    with pytest.raises(NotFound):
+        there.get("soc")
+    log = AuditLog(open_office())
+    details = [(entry.action, entry.details) for entry in log.entries()]
+    assert details[0] == ("alert_channels.remove", {"kind": "webhook"})
+    assert details[-1][1] == {
+        "kind": "webhook",
+        "url": "https://soc.example/x",
+        "timeout_s": 2.5,
+        "enabled": True,
+        "secrets": ["secret"],
+    }
+    assert (len(details), log.verify()) == (5, None)
 
 
 def new(number):

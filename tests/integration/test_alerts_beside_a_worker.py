@@ -1,9 +1,15 @@
 """Alerts behind a broker: on their topic, by every channel, and on the pages of services beside; also over a takeover."""
 
+from itertools import count
+
 import pytest
 
 from penstock.cli import run
+from penstock.database import open_office
+from penstock.governance.alert_channels import AlertChannels
+from penstock.wiring.alerts import open_channel
 from tests.integration.behind import ApiProcess, Behind, WorkerProcess
+from tests.receiver import receiving
 from tests.service import mine
 from tests.waiting import wait_until
 
@@ -85,6 +91,28 @@ def test_every_alert_reaches_its_topic_and_the_pages_also_when_another_worker_ta
     assert set(told(behind)) == reviewed(behind)
     assert sorted(told(behind).values(), key=lambda key: int(key.split(":")[2])) == [f"mine:reviewed:{k}" for k in range(3, 30)]
     wait_until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 27)
+
+
+@pytest.mark.slow
+def test_a_channel_of_the_office_gets_the_alerts_of_a_worker_that_runs_also_after_a_kill(behind, start, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_WEBHOOK_PRIVATE", "true")
+    first, numbers = start("one"), count(3)
+    wait_until(lambda: first.owns)
+    behind.put("transactions", payments(0, 3))  # of the fourth on, each is reviewed
+    with receiving() as receiver, open_office(tmp_path / "one") as office:
+
+        def pay_until_told():
+            before = len(receiver.taken)
+            wait_until(
+                lambda: behind.put("transactions", payments(next(numbers), 1)) or len(receiver.taken) > before, every_s=0.5
+            )
+
+        AlertChannels(office, open_channel, plain=True).add("soc", "webhook", {"url": receiver.url}, who="ana")
+        pay_until_told()
+        first.kill()
+        again = start("one")
+        wait_until(lambda: again.owns)
+        pay_until_told()
 
 
 def test_a_worker_does_not_start_with_rules_that_cannot_work(redis_url, tmp_path, capsys):

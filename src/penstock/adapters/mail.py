@@ -1,7 +1,9 @@
 """Alerts by e-mail over SMTP, with STARTTLS or TLS and a login as configured."""
 
 import smtplib
+import socket
 import ssl
+import time
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -10,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from penstock.adapters.webhook_post import NotPublic, connected
 from penstock.alerts import Alert, Severity, Undelivered
 from penstock.errors import ConfigurationError
 from penstock.wording import inert
@@ -43,15 +46,19 @@ class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"se
         if wrong or not self.receivers:
             raise ConfigurationError(f"channel {self.name!r}: {wrong or 'an empty list'} cannot be written to; write name@host")
 
-    def send(self, alert: Alert) -> str:
+    def send(self, alert: Alert, *, private: bool = True) -> str:
         """Send one message; whom it was taken for.
+
+        private: whether addresses of servers that are not public are allowed.
 
         Raises:
             Undelivered: the server does not answer or refuses; again, unless it refuses for good.
         """
         try:
-            with self._connected() as server:
+            with self._connected(private=private) as server:
                 refused = server.send_message(self.message(alert))
+        except NotPublic as error:
+            raise Undelivered(str(error), again=True) from error
         except (OSError, smtplib.SMTPException) as error:
             raise self._undelivered(error) from error
         taken = [address for address in self.receivers if address not in refused]
@@ -78,12 +85,13 @@ class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"se
         message.set_content("\n".join(_lines(alert)) + "\n")
         return message
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self, *, private: bool) -> smtplib.SMTP:
         context = ssl.create_default_context()
+        kinds = (smtplib.SMTP, smtplib.SMTP_SSL) if private else (_PublicSmtp, _PublicSmtpOverTls)
         if self.tls == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout_s, context=context)
+            server: smtplib.SMTP = kinds[1](self.host, self.port, timeout=self.timeout_s, context=context)
         else:
-            server = smtplib.SMTP(self.host, self.port, timeout=self.timeout_s)
+            server = kinds[0](self.host, self.port, timeout=self.timeout_s)
         try:
             if self.tls == "starttls":
                 server.starttls(context=context)
@@ -93,6 +101,19 @@ class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"se
             server.close()
             raise
         return server
+
+
+class _PublicSmtp(smtplib.SMTP):
+    """Connects to public addresses alone."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connection = connected(host, port, time.monotonic() + timeout, private=False)
+        connection.settimeout(timeout)
+        return connection
+
+
+class _PublicSmtpOverTls(smtplib.SMTP_SSL, _PublicSmtp):
+    """The same, over TLS from the first byte on."""
 
 
 def _lines(alert: Alert) -> list[str]:

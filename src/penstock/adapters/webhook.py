@@ -12,14 +12,14 @@ A receiver computes it again and refuses what is older than a few minutes.
 
 import hashlib
 import hmac
-import http.client
-import ssl
+from functools import cache
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from penstock.adapters.webhook_post import WebhookPost
 from penstock.alerts import Alert, Severity, Undelivered, alert_json
 from penstock.clock import SECOND_US, Clock, system_clock
 from penstock.errors import ConfigurationError
@@ -27,7 +27,6 @@ from penstock.webhooks import signing
 from penstock.wording import inert
 
 _AGAIN = frozenset({408, 425, 429})
-_MOST_ANSWERED = 500
 
 Seconds = Annotated[float, Meta(gt=0, le=60)]
 
@@ -55,19 +54,21 @@ class Webhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                 f"channel {self.name!r}: url = {self.url!r} is not an address of HTTPS; it reads https://HOST/PATH"
             )
 
-    def send(self, alert: Alert) -> str:
+    def send(self, alert: Alert, *, private: bool = True) -> str:
         """Post the alert; returns the response.
+
+        private: whether addresses that are not public are allowed.
 
         Raises:
             Undelivered: no answer, or an unsuccessful one.
         """
-        return self.post(self.body(alert), alert.key)
+        return self.post(self.body(alert), alert.key, private=private)
 
     def body(self, alert: Alert) -> bytes:
         """The request body."""
         return alert_json(alert)
 
-    def post(self, body: bytes, key: str, clock: Clock = system_clock) -> str:
+    def post(self, body: bytes, key: str, clock: Clock = system_clock, *, private: bool = True) -> str:
         """Post a body under an idempotency key."""
         headers = {"Content-Type": "application/json", "User-Agent": "penstock", "Idempotency-Key": key, **self.headers}
         if self.secret:
@@ -75,7 +76,13 @@ class Webhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             headers |= signing.headers([self.secret], key, timestamp_s, body)
             timestamp = str(timestamp_s)
             headers |= {"Penstock-Timestamp": timestamp, "Penstock-Signature": signature(self.secret, timestamp, body)}
-        return _posted(self.url, body, headers, self.timeout_s)
+        answer = _post(private=private)(self.url, headers, body, self.timeout_s)
+        if answer.status is None:
+            raise Undelivered(answer.detail, again=True)
+        if answer.delivered:
+            return answer.detail.partition(": ")[0]
+        again = answer.status >= 500 or answer.status in _AGAIN
+        raise Undelivered(f"answered {answer.detail}", again=again, wait_s=answer.wait_s)
 
 
 class Slack(Webhook, kw_only=True, forbid_unknown_fields=True):
@@ -107,31 +114,6 @@ def _escaped(text: str) -> str:
     return text.replace("*", "\N{ASTERISK OPERATOR}").replace("`", "'").replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
 
 
-def _posted(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> str:
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=timeout_s, context=ssl.create_default_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
-    try:
-        connection.request("POST", path, body, headers)
-        with connection.getresponse() as answer:
-            text = answer.read(_MOST_ANSWERED).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        raise Undelivered(f"{parts.hostname} does not answer: {error or type(error).__name__}", again=True) from error
-    finally:
-        connection.close()
-    if 200 <= answer.status < 300:
-        return f"{answer.status} {answer.reason}"
-    again = answer.status >= 500 or answer.status in _AGAIN
-    raise Undelivered(f"answered {answer.status} {answer.reason}: {text[:200]}", again=again, wait_s=_wait_s(answer))
-
-
-def _wait_s(answer: http.client.HTTPResponse) -> float:
-    said = answer.getheader("Retry-After", "")
-    return float(said) if said.isdecimal() else 0.0
+@cache
+def _post(*, private: bool) -> WebhookPost:
+    return WebhookPost(private=private)

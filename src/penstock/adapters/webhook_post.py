@@ -41,38 +41,46 @@ class WebhookPost:
         deadline = time.monotonic() + timeout_s
         try:
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            with self._connected(host, port, deadline) as plain:
+            with connected(host, port, deadline, private=self._private) as plain:
                 if parts.scheme != "https":
                     return _exchanged(plain, _request(url, headers, body), deadline)
                 with self._context.wrap_socket(plain, server_hostname=host) as secured:
                     return _exchanged(secured, _request(url, headers, body), deadline)
-        except _Forbidden as error:
+        except NotPublic as error:
             return Answer(None, str(error))
         except TimeoutError:
             return Answer(None, f"{host} does not answer within {timeout_s:g} s")
         except (OSError, ValueError, http.client.HTTPException) as error:
             return Answer(None, f"{host} does not answer: {error or type(error).__name__}")
 
-    def _connected(self, host: str, port: int, deadline: float) -> socket.socket:
-        """A connection to a checked address of the host."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        if not self._private:
-            for *_, place in found:
-                address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-                if not is_public(address):
-                    raise _Forbidden(f"{host} is {address}, which is not public; the setting webhook_private allows it")
-        trouble: OSError = OSError("it has no address")
-        for family, kind, protocol, _, place in found:
-            connection = socket.socket(family, kind, protocol)
-            try:
-                connection.settimeout(_left_s(deadline))
-                connection.connect(place)
-            except OSError as error:
-                connection.close()
-                trouble = error
-            else:
-                return connection
-        raise trouble
+
+def connected(host: str, port: int, deadline: float, *, private: bool) -> socket.socket:
+    """A connection to a checked address of the host, made before the deadline of the monotonic clock.
+
+    private: whether addresses that are not public are allowed.
+
+    Raises:
+        NotPublic: the host has an address that is not.
+        OSError: it does not answer.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if not private:
+        for *_, place in found:
+            address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+            if not is_public(address):
+                raise NotPublic(f"{host} is {address}, which is not public; the setting webhook_private allows it")
+    trouble: OSError = OSError("it has no address")
+    for family, kind, protocol, _, place in found:
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_left_s(deadline))
+            connection.connect(place)
+        except OSError as error:
+            connection.close()
+            trouble = error
+        else:
+            return connection
+    raise trouble
 
 
 def is_public(address: Address) -> bool:
@@ -89,7 +97,7 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-class _Forbidden(Exception):
+class NotPublic(Exception):
     """The host has an address that is not public."""
 
 
@@ -99,7 +107,7 @@ def _request(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
     host = parts.netloc.rpartition("@")[2]
     fixed = {"Host": host, "Content-Length": str(len(body)), "Connection": "close"}
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in (fixed | dict(headers)).items())]
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def _exchanged(connection: socket.socket, request: bytes, deadline: float) -> Answer:

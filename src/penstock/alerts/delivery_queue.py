@@ -72,6 +72,20 @@ class DeliveryQueue:
             self._changed.notify()
         self._thread.join(timeout_s)
 
+    def use(self, channel: Channel) -> None:
+        """Deliver through this channel from now on, which has the same name; what waits is tried at once."""
+        with self._changed:
+            self.channel, self.trouble = channel, None
+            self._waiting = sorted((0.0, number, attempts, alert) for _, number, attempts, alert in self._waiting)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Deliver no more, without waiting for the attempt that is being made; what waits stays in the delivery log."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify()
+
     def _add(self, wait_s: float, attempts: int, alert: Alert) -> None:
         self._posted += 1
         heapq.heappush(self._waiting, (time.monotonic() + wait_s, self._posted, attempts, alert))

@@ -6,7 +6,7 @@ After a restart it continues from its last snapshot; alerts found again have the
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from penstock.alerts.delivery_queue import DeliveryQueue
 from penstock.alerts.evaluator import Evaluator
 from penstock.clock import SECOND_US, Clock, system_clock, to_us
 from penstock.errors import Fenced, LedgerError, SinkUnavailable
-from penstock.ledger import Ledger, Raised, Tables
+from penstock.ledger import Delivery, Ledger, Raised, Tables
 from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
 from penstock.messages import Record
 
@@ -25,7 +25,8 @@ _SNAPSHOT_EVERY_US = 30 * SECOND_US
 LOOK_EVERY_S = 2.0
 """Seconds between checks of figures and of suppressed alerts."""
 
-_SETTING = "alerts.snapshot"
+SNAPSHOT = "alerts.snapshot"
+"""The setting that holds the position; a sink begins at the ledger's end where it is None."""
 FENCE = "alerts.fence"
 """The setting that holds the fencing number of the sender."""
 _RETRIED_FOR_US = 24 * 3600 * SECOND_US
@@ -50,7 +51,9 @@ class AlertSink:
         tables: store alerts, deliveries and the sink's position. If they are shared with a standby, it continues exactly
             where the owner stopped.
         channels: receivers of alerts; may be empty.
-        held: receivers that get nothing from this process: what is for them waits in the tables.
+        further: returns channels that come, change and go while it runs; polled. An object that is returned again has not
+            changed; a name of `channels` is left out.
+        held: whether a channel gets nothing from this process: what is for it waits in the tables.
         ledger: the watched ledger. A sink that has never run here begins at its end, so that nobody gets old alerts;
             windows are filled from decisions of the hour before. The beginning, without one.
         since: the ledger's end when it was opened: a sink begins in a separate thread, and decisions made until then are
@@ -72,7 +75,8 @@ class AlertSink:
         tables: Tables,
         channels: Sequence[Channel] = (),
         *,
-        held: Sequence[Channel] = (),
+        further: Callable[[], Sequence[Channel]] = tuple,
+        held: Callable[[Channel], bool] = lambda _channel: False,
         ledger: Ledger | None = None,
         since: int | None = None,
         again_s: float = 0.0,
@@ -87,8 +91,9 @@ class AlertSink:
         self._ledger, self._since, self._again_us = ledger, since, round(again_s * SECOND_US)
         self._metrics, self._others, self._clock = metrics, others, clock
         self.on_alert, self._on_close = on_alert, on_close
-        self._channels, self._held, self._make = tuple(channels), tuple(held), courier
-        self._couriers: list[DeliveryQueue] = []
+        self._channels, self._further, self._held, self._make = tuple(channels), further, held, courier
+        self._receivers: dict[str, Channel] = {}
+        self._couriers: dict[str, DeliveryQueue] = {}
         self._fence = 0
         self._position = 0
         self._checksum: int | None = None
@@ -107,15 +112,13 @@ class AlertSink:
             if self._tables.setting(FENCE, 0) > fence:
                 raise Fenced(f"alerts are sent by an owner with a higher number than {fence}; this one is no longer in charge")
             self._tables.put_setting(FENCE, fence)
-            kept = self._tables.setting(_SETTING)
+            kept = self._tables.setting(SNAPSHOT)
             self._fence = fence
             mine = kept is not None and kept.get("fence", 0) >= fence - 1  # no other owner in between
             mine = mine and self._fits(kept)
             self._position = self._restored(kept) if mine else self._fresh()
             self.begun = True
-            if not self._couriers:
-                self._couriers = [self._make(channel, self._tables) for channel in self._channels]
-                self._resume()
+            self._follow_channels(self._further())
         if self._looking is None:
             self._looking = threading.Thread(target=self._look_on, name="penstock-alerts", daemon=True)
             self._looking.start()
@@ -137,12 +140,14 @@ class AlertSink:
             self._settle()
 
     def look(self) -> None:
-        """Check figures of the process and suppressed alerts; the sink does so by itself every few seconds.
+        """Check channels, figures of the process and suppressed alerts; the sink does so by itself every few seconds.
 
         Raises:
             Fenced, SinkUnavailable: as `write`.
         """
+        further = self._further()
         with self._lock, self._reached():
+            self._follow_channels(further)
             now_us, figures = self._clock(), self._metrics()
             self._found += self._others()
             for detector, evaluator in self._evaluators.items():
@@ -154,8 +159,8 @@ class AlertSink:
         self._closed.set()
         if self._looking is not None:
             self._looking.join()
-        couriers, self._couriers = self._couriers, []
-        for courier in couriers:
+        couriers, self._couriers = self._couriers, {}
+        for courier in couriers.values():
             courier.close()
         begun, self.begun = self.begun, False
         self._on_close()
@@ -180,10 +185,10 @@ class AlertSink:
 
         Those of a held channel are counted in the tables.
         """
-        if any(each.name == channel for each in self._held):
+        receiver, found = self._receivers.get(channel), self._couriers.get(channel)
+        if receiver is not None and self._held(receiver):
             since_us = self._clock() - _RETRIED_FOR_US
             return sum(each.channel == channel for each in self._tables.deliveries(outcome="waiting", since_us=since_us)), None
-        found = next((courier for courier in tuple(self._couriers) if courier.channel.name == channel), None)
         return (0, None) if found is None else (found.waiting, found.trouble)
 
     # ---- raising alerts
@@ -200,25 +205,38 @@ class AlertSink:
 
     def _raise(self, alerts: Sequence[Alert]) -> None:
         self._check_fence()
-        receivers = (*self._channels, *self._held)
+        receivers = self._receivers.values()
         raised = [Raised(each.key, each.detector, each.rule, each.severity, _us(each), alert_json(each)) for each in alerts]
         channels = {each.key: [channel.name for channel in receivers if takes(channel, each)] for each in alerts}
         new = self._tables.put_alerts(raised, channels)
         for alert in alerts:
             if alert.key in new:
                 self.on_alert(alert)
-                for courier in self._couriers:
+                for courier in self._couriers.values():
                     if takes(courier.channel, alert):
                         courier.post(alert)
 
-    def _resume(self) -> None:
-        """Queue undelivered alerts from before a restart."""
+    def _follow_channels(self, further: Sequence[Channel]) -> None:
+        """Have a delivery queue for each channel that there is now."""
+        self._receivers = {channel.name: channel for channel in (*further, *self._channels)}
+        wanted = {name: channel for name, channel in self._receivers.items() if not self._held(channel)}
+        for gone in self._couriers.keys() - wanted.keys():
+            self._couriers.pop(gone).stop()
+        for name, courier in self._couriers.items():
+            if courier.channel is not wanted[name]:
+                courier.use(wanted[name])
+        new = wanted.keys() - self._couriers.keys()
+        undelivered = self._undelivered(new) if new else []
+        self._couriers |= {name: self._make(wanted[name], self._tables) for name in new}
+        for delivery, alert in undelivered:
+            self._couriers[delivery.channel].post(alert, attempts=delivery.attempts)
+
+    def _undelivered(self, channels: Collection[str]) -> list[tuple[Delivery, Alert]]:
+        """What waits for these channels since before a restart, or since they were paused; oldest first."""
         waiting = self._tables.deliveries(outcome="waiting", since_us=self._clock() - _RETRIED_FOR_US)
         bodies = {each.key: each.body for each in self._tables.alerts(limit=10_000)} if waiting else {}
-        by_name = {courier.channel.name: courier for courier in self._couriers}
-        for delivery in reversed(waiting):
-            if delivery.channel in by_name and delivery.key in bodies:
-                by_name[delivery.channel].post(alert_of(bodies[delivery.key]), attempts=delivery.attempts)
+        wanted = (each for each in reversed(waiting) if each.channel in channels and each.key in bodies)
+        return [(delivery, alert_of(bodies[delivery.key])) for delivery in wanted]
 
     # ---- position
 
@@ -269,7 +287,7 @@ class AlertSink:
         self._check_fence()
         states = {detector: evaluator.state() for detector, evaluator in self._evaluators.items()}
         kept = {"position": self._position, "checksum": self._checksum, "fence": self._fence, "evaluators": states}
-        self._tables.put_setting(_SETTING, kept)
+        self._tables.put_setting(SNAPSHOT, kept)
         self._kept_us = now_us
 
     def _check_fence(self) -> None:

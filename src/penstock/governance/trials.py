@@ -27,7 +27,7 @@ class TrialWork:
     Args:
         database: of the office; closed by its opener, after this.
         registry: of models.
-        alerted: an alert sink takes the announcements; without one, viewers get them at once.
+        alerted: whether an alert sink takes the announcements; without one, viewers get them at once.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class TrialWork:
         registry: Registry,
         settings: Settings,
         *,
-        alerted: bool = False,
+        alerted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._alerted, self._folder = alerted, Path(settings.data) / "archive"
         self._on_alert: OnAlert = lambda _detector, _body: None
@@ -57,7 +57,7 @@ class TrialWork:
 
     def announce(self, alert: Alert) -> None:
         """Raise an alert that follows from no record: through the alert sink, or without one, to viewers."""
-        if self._alerted:
+        if self._alerted():
             self.announcements.announce(alert)
         else:
             self._on_alert(alert.detector, alert_json(alert))

@@ -46,6 +46,7 @@ from penstock.service.live.replay_jobs import ReplayJobs, Replays
 from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
 from penstock.service.live.web import Console
+from penstock.service.operations.alert_channels import AlertChannelSetup
 from penstock.service.operations.alerts import Deliveries
 from penstock.service.operations.audit import Audit
 from penstock.service.operations.drift import Drifting
@@ -312,7 +313,7 @@ class _Composition:
             found.append(Models(router, self.challengers))
         if operating is not None:
             quarantine = Quarantine(router, operating.office)
-            found += [quarantine, Resubmission(router, quarantine), Deliveries(operating)]
+            found += [quarantine, Resubmission(router, quarantine), Deliveries(operating), AlertChannelSetup(operating)]
             found += [
                 UsersAndKeys(operating.office, given.access, tuple(router)),
                 Audit(operating.office),

@@ -8,7 +8,7 @@ from penstock.service.http.route import Route, limited_of, table_of
 from penstock.service.insights import routes as insights
 from penstock.service.investigate import cases, casework, context, ring, workload
 from penstock.service.live import replay_jobs, web, websocket
-from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports, webhooks
+from penstock.service.operations import alert_channels, alerts, audit, drift, health, probes, quarantine, reports, webhooks
 from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, saved_views, verification
 
 ROUTES: tuple[Route, ...] = (
@@ -44,6 +44,7 @@ ROUTES: tuple[Route, ...] = (
     *features.route,
     *health.route,
     *quarantine.route,
+    *alert_channels.route,
     *alerts.route,
     *webhooks.route,
     *reports.route,

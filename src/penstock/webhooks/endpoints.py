@@ -247,7 +247,7 @@ class Endpoints:
         """The columns to set."""
         values: dict[str, Any] = {}
         if given.url is not None:
-            values["url"] = self._checked_url(given.url)
+            values["url"] = checked_url(given.url, plain=self._plain)
         if given.description is not None:
             values["description"] = given.description
         for name, texts in (("types", given.types), ("detectors", given.detectors), ("decisions", given.decisions)):
@@ -261,26 +261,28 @@ class Endpoints:
             values["timeout_ms"] = round(given.timeout_s * 1000)
         return values
 
-    def _checked_url(self, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            valid = bool(_URL.fullmatch(url) and parts.hostname) and parts.port != 0
-        except ValueError:
-            valid = False
-        if not valid or parts.scheme not in ("http", "https"):
-            raise MalformedEvent(f"url {url[:200]!r} is not an address of HTTPS; it reads https://HOST/PATH", "url")
-        if parts.scheme == "http" and not self._plain:
-            raise MalformedEvent(
-                "url: http:// is unprotected; write https://, or allow it with the setting webhook_private", "url"
-            )
-        if parts.username is not None or parts.password is not None or parts.fragment:
-            raise MalformedEvent(
-                "url: it holds a user, a password or a fragment; webhooks are authenticated by signature", "url"
-            )
-        return url
-
     def _note(self, transaction: Transaction, who: str, action: str, id: str, details: dict[str, Any], now: int) -> None:
         audit.note(transaction, who=who, action=f"webhooks.{action}", subject=f"webhooks/{id}", details=details, at_us=now)
+
+
+def checked_url(url: str, *, plain: bool) -> str:
+    """A URL that may be posted to; plain: whether it may be `http://`.
+
+    Raises:
+        MalformedEvent: it may not be; the message does not repeat it.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = bool(_URL.fullmatch(url) and parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.scheme not in ("http", "https"):
+        raise MalformedEvent("url is not an address of HTTPS; it reads https://HOST/PATH", "url")
+    if parts.scheme == "http" and not plain:
+        raise MalformedEvent("url: http:// is unprotected; write https://, or allow it with the setting webhook_private", "url")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise MalformedEvent("url: it holds a user, a password or a fragment; webhooks are authenticated by signature", "url")
+    return url
 
 
 def shown_url(url: str) -> str:

@@ -3,14 +3,26 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from penstock.adapters.mail import Mail
 from penstock.adapters.webhook import Slack, Webhook
-from penstock.alerts import SEVERITIES, Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
-from penstock.alerts.sink import FENCE
+from penstock.alerts import (
+    DEFAULTS,
+    SEVERITIES,
+    Alert,
+    AlertSink,
+    Channel,
+    Declared,
+    Evaluator,
+    alert_json,
+    evaluators,
+    read_alerts,
+)
+from penstock.alerts.sink import FENCE, LOOK_EVERY_S, SNAPSHOT
 from penstock.config import Settings
 from penstock.decoding import prepared
 from penstock.detector import Detector
@@ -28,6 +40,9 @@ OnAlert = Callable[[str, bytes], None]
 
 Others = Callable[[], Sequence[Alert]]
 """Returns alerts raised elsewhere since the last call."""
+
+Channels = Callable[[], Sequence[Channel]]
+"""Returns the channels of the office that are in use now."""
 
 _CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack, Webhook, Mail)}
 
@@ -68,12 +83,17 @@ def open_channels(declared: Declared) -> list[Channel]:
         ConfigurationError: one is invalid; names it, the key and what is allowed.
     """
     try:
-        return [_channel(name, table) for name, table in declared.channels.items()]
+        return [open_channel(name, table) for name, table in declared.channels.items()]
     except ConfigurationError as error:
         raise ConfigurationError(f"{declared.file}: {error}") from None
 
 
-def _channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
+def open_channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
+    """Open a channel from its table.
+
+    Raises:
+        ConfigurationError: it is invalid; names it, the key and what is allowed.
+    """
     kind, severity = table.get("kind"), table.get("severity", SEVERITIES[0])
     if severity not in SEVERITIES:
         raise ConfigurationError(
@@ -103,32 +123,33 @@ def alert_sink(
     outlet: Callable[[], Outlet] | None = None,
     metrics: Callable[[], Mapping[str, float]] = dict,
     others: Others = list,
+    further: Channels = tuple,
 ) -> AlertSink | None:
     """The alert sink of a worker; None if the settings name no rules.
 
     log: identifies this ledger among those of other shards. outlet: opens a producer for the topic of alerts, which gets
     every alert in addition to the channels of the file. metrics: figures beside those of the engine, such as `lag`.
-    others: alerts raised elsewhere; polled.
+    others: alerts raised elsewhere; polled. further: channels that change while it runs; polled.
     """
     detector = engine.detector
     declared = declared_alerts(settings, [detector])
     if declared is None:
         return None
     channels = open_channels(declared)
-    sent, held = (channels, []) if settings.deliver else ([], channels)
     way = None if outlet is None else outlet()
     evaluator = Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit, log=log)
     own = EngineFigures(engine, evaluator.metrics)
     return AlertSink(
         {detector.name: evaluator},
         ledger.tables,
-        [*([] if way is None else [AlertTopic(way)]), *sent],
-        held=held,
+        [*([] if way is None else [AlertTopic(way)]), *channels],
+        held=lambda channel: not (settings.deliver or isinstance(channel, AlertTopic)),
         ledger=ledger,
         again_s=_AGAIN_S,
         on_close=(lambda: None) if way is None else way.close,
         metrics=lambda: {detector.name: {**own.read(), **metrics()}},
         others=others,
+        further=further,
     )
 
 
@@ -138,16 +159,28 @@ class Alerting:
     Invalid rules and channels are found by the constructor, before the service starts.
 
     delivered_elsewhere: the worker delivers alerts; those found here are for the viewers of this service alone. held:
-    nothing is delivered; alerts wait for their channels.
+    nothing is delivered; alerts wait for their channels. further: channels that change while it runs. on_demand: alerts
+    are raised once there is one of those.
 
     Raises:
         ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
     """
 
     def __init__(
-        self, detectors: Sequence[Detector], declared: Declared, *, delivered_elsewhere: bool = False, held: bool = False
+        self,
+        detectors: Sequence[Detector],
+        declared: Declared,
+        *,
+        delivered_elsewhere: bool = False,
+        held: bool = False,
+        further: Channels = tuple,
+        on_demand: bool = False,
     ) -> None:
         self._ledger: Ledger | None = None
+        self._further: Channels = tuple if delivered_elsewhere else further
+        self.declared, self.on_demand = declared, on_demand
+        self._closing = threading.Event()
+        self._waiting: threading.Thread | None = None
         self._figures: dict[str, EngineFigures] = {}
         channels = open_channels(declared)
         self._channels: list[Channel] = [] if delivered_elsewhere else channels
@@ -161,14 +194,30 @@ class Alerting:
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
-        """Alerting from the settings; None if they name no rules."""
-        declared = declared_alerts(settings, detectors)
-        if declared is None:
+    def of(cls, detectors: Sequence[Detector], settings: Settings, further: Channels | None = None) -> "Alerting | None":
+        """Alerting from the settings; without rules in them the default rules, once there is a further channel.
+
+        further: channels that change while it runs. None is returned if neither they nor rules are given, or if the settings
+        name no rules and a worker delivers.
+        """
+        declared, elsewhere, held = declared_alerts(settings, detectors), settings.stream is not None, not settings.deliver
+        if declared is not None:
+            for left_out in about_others(declared, detectors):
+                _log.warning("%s", left_out)
+            return cls(detectors, declared, delivered_elsewhere=elsewhere, held=held, further=further or tuple)
+        if further is None or elsewhere:
             return None
-        for left_out in about_others(declared, detectors):
-            _log.warning("%s", left_out)
-        return cls(detectors, declared, delivered_elsewhere=settings.stream is not None, held=not settings.deliver)
+        try:
+            defaults = read_alerts(Path(DEFAULTS), [detector.folder for detector in detectors])
+            return cls(detectors, defaults, held=held, further=further, on_demand=True)
+        except PenstockError as error:
+            _log.warning("no alerts are raised: the default rules do not fit: %s", error)
+            return None
+
+    @property
+    def raises(self) -> bool:
+        """Whether alerts are raised, or will be once an engine is open: there are rules, or a channel that wants them."""
+        return not self.on_demand or self._feeding is not None
 
     @property
     def feeding(self) -> Feeding | None:
@@ -189,23 +238,43 @@ class Alerting:
         self._on_alert = on_alert
 
     def start(self, ledger: Ledger) -> None:
-        """Follow a ledger from the stored position; once."""
-        if self._feeding is not None:
+        """Follow a ledger from the stored position; once. On demand, wait for a channel first."""
+        if self._feeding is not None or self._waiting is not None:
             return
         self._ledger = ledger
         for raised in reversed(ledger.tables.alerts(limit=_SHOWN)):
             if raised.detector in self._evaluators:
                 self._on_alert(raised.detector, raised.body)
+        if self.on_demand and not self._further():
+            self._closing.clear()
+            self._waiting = threading.Thread(target=self._await_channel, args=(ledger,), name="penstock-alerts", daemon=True)
+            self._waiting.start()
+        else:
+            self._follow(ledger)
+
+    def _await_channel(self, ledger: Ledger) -> None:
+        """Begin with the first channel, at the ledger's end: what was decided before concerns nobody."""
+        while not self._closing.wait(LOOK_EVERY_S):
+            try:
+                if self._further():
+                    ledger.tables.put_setting(SNAPSHOT, None)
+                    self._follow(ledger)
+                    return
+            except PenstockError as error:
+                _log.warning("alerts do not begin yet: %s", error)
+
+    def _follow(self, ledger: Ledger) -> None:
         self._sink = sink = AlertSink(
             self._evaluators,
             ledger.tables,
-            () if self._held else self._channels,
-            held=self._channels if self._held else (),
+            self._channels,
+            held=lambda _channel: self._held,
             ledger=ledger,
             since=ledger.durable_position,
             on_alert=lambda alert: self._on_alert(alert.detector, alert_json(alert)),
             metrics=self._metrics,
             others=self._others,
+            further=self._further,
         )
         fence = int(ledger.tables.setting(FENCE, 0))  # the owner of the folder is in charge, also after a worker had it
         self._feeding = start_feeding(sink, ledger, fence, _fenced)
@@ -226,6 +295,10 @@ class Alerting:
 
     def close(self) -> None:
         """Evaluate durable records, and stop."""
+        self._closing.set()
+        if self._waiting is not None:
+            self._waiting.join()
+            self._waiting = None
         if self._feeding is not None:
             self._feeding.finish(5.0)
             self._feeding.close()

@@ -69,8 +69,10 @@ def open_approving(detector: Detector, settings: Settings) -> Iterator[ApprovalS
         yield rule_administration(database, detector, settings).approving(**others)
 
 
-def trial_work(database: Database, detectors: Sequence[Detector], settings: Settings, *, alerted: bool = False) -> TrialWork:
-    """The trials of the detectors of one process; alerted: an alert sink takes what guards announce."""
+def trial_work(
+    database: Database, detectors: Sequence[Detector], settings: Settings, *, alerted: Callable[[], bool] = lambda: False
+) -> TrialWork:
+    """The trials of the detectors of one process; alerted: whether an alert sink takes what guards announce."""
     return TrialWork(database, detectors, open_registry(settings), settings, alerted=alerted)
 
 

@@ -18,6 +18,7 @@ from penstock.stream.cases import CaseWork
 from penstock.stream.sinks import Feeding
 from penstock.webhooks.delivery import Webhooks
 from penstock.webhooks.endpoints import Endpoint
+from penstock.wiring.alert_channels import FollowedChannels
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.health_part import Part, Status
 from penstock.wiring.reports.drift import DriftWork
@@ -41,6 +42,7 @@ class ServiceHealth:
     """The parts of a service that operations report on.
 
     office: the office database. alerting, work, stores, drift, webhooks: the optional parts that run next to the engines.
+    followed: the channels of alerts that are set up while it runs.
     """
 
     settings: Settings
@@ -51,16 +53,22 @@ class ServiceHealth:
     drift: DriftWork | None = None
     clock: Clock = system_clock
     webhooks: Webhooks | None = None
+    followed: FollowedChannels | None = None
 
     @property
     def channels(self) -> Sequence[Channel]:
-        """The alert channels."""
-        return () if self.alerting is None else self.alerting.channels
+        """The alert channels of this process that are in use; those of the file first."""
+        if self.alerting is None or self.delivered_by != "service":
+            return ()
+        declared = self.alerting.channels
+        names = {channel.name for channel in declared}
+        further = () if self.followed is None else self.followed.latest
+        return [*declared, *(channel for channel in further if channel.name not in names)]
 
     @property
     def delivered_by(self) -> Literal["service", "worker", "nobody"]:
         """The process that delivers alerts."""
-        if self.alerting is None:
+        if self.alerting is None or not self.alerting.raises:
             return "nobody"
         return "worker" if self.settings.stream is not None else "service"
 
@@ -70,7 +78,7 @@ class ServiceHealth:
             self._office(),
             *self._held(),
             self._alerts(),
-            *(self._channel(channel) for channel in self.channels if self.delivered_by == "service"),
+            *(self._channel(channel) for channel in self.channels),
             self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
             *self._webhooks(),
             self._archive(),
@@ -95,8 +103,9 @@ class ServiceHealth:
         return [Part(name="delivery", status="absent", text=f"webhooks and alerts wait, and none is sent: {_HELD}")]
 
     def _alerts(self) -> Part:
-        if self.alerting is None:
-            return Part(name="alerts", status="absent", text="no rules of alerting are named: the setting alerts")
+        if self.alerting is None or not self.alerting.raises:
+            text = "no rules of alerting are named (the setting alerts), and no channel is set up"
+            return Part(name="alerts", status="absent", text=text)
         part = self._feeding("alerts", self.alerting.feeding, "no detector is ready yet")
         if self.delivered_by == "worker" and part.status == "ok":
             return msgspec.structs.replace(part, text=f"{part.text}; people are told by the worker")

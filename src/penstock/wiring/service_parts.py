@@ -18,6 +18,7 @@ from penstock.rules import NewerRules
 from penstock.stream.cases import CaseWork
 from penstock.stream.parts import Parts
 from penstock.webhooks.delivery import Webhooks
+from penstock.wiring.alert_channels import FollowedChannels
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.database import office_of
 from penstock.wiring.engines import openers
@@ -71,8 +72,10 @@ def served_parts(
         PenstockError: as the parts do, naming the setting and the remedy.
     """
     loaded = list(detectors.values())
-    alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
+    drift = DriftWork(settings)
     with office_of(settings) as office, keeping(loaded, settings, office) as kept:
+        channels = FollowedChannels(office, settings)
+        alerting = Alerting.of(loaded, settings, channels.read)
         trials = _trials(office, loaded, settings, alerting)
         webhooks = open_webhooks(settings, office, on_failing=lambda endpoint: trials.announce(failing(endpoint, loaded)))
         work = CaseWork(loaded, settings, office, webhooks)
@@ -94,12 +97,12 @@ def served_parts(
             drift=drift,
             alerting=alerting,
             vault=None if kept is None else kept.vault,
-            operating=ServiceHealth(settings, office, alerting, work, stores, drift, webhooks=webhooks),
+            operating=ServiceHealth(settings, office, alerting, work, stores, drift, webhooks=webhooks, followed=channels),
         )
 
 
 def _trials(office: Database, loaded: list[Detector], settings: Settings, alerting: Alerting | None) -> TrialWork:
-    trials = trial_work(office, loaded, settings, alerted=alerting is not None)
+    trials = trial_work(office, loaded, settings, alerted=lambda: alerting is not None and alerting.raises)
     if alerting is not None:
         alerting.others(trials.announcements.take)
     return trials

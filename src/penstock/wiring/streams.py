@@ -22,6 +22,7 @@ from penstock.stream.cases import CaseWork
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
+from penstock.wiring.alert_channels import FollowedChannels
 from penstock.wiring.alerts import Alerting, Others, alert_sink
 from penstock.wiring.engines import handing_on, open_engine
 from penstock.wiring.governance import with_stored_features
@@ -184,7 +185,7 @@ def parts_of(
     """The parts of a worker of this detector, or of a broker client in a service, whose viewers `alerting` informs.
 
     work: opens cases. trials: running trials and their guards. keeping: stores original values of personal fields.
-    office: the source of rules changed at run time; without it, those of the detector's file decide for ever.
+    office: the source of rules and channels of alerts changed at run time; without it, those of files are in force for ever.
 
     Raises:
         ConfigurationError: several processes must know the key of personal fields, and none is named.
@@ -203,7 +204,7 @@ def parts_of(
             detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work, keeping, office
         ),
         open_sinks=lambda shard, replica: open_watchers(
-            settings, replica, shard if shards > 1 else None, broker.outlet, others
+            settings, replica, shard if shards > 1 else None, broker.outlet, others, office
         ),
         feed_stores=lambda shard, replica, fence, on_end: start_stores(
             plan_of(replica.engine, settings, shard if shards > 1 else None), replica, fence, on_end
@@ -271,10 +272,11 @@ def open_watchers(
     shard: int | None = None,
     outlet: Callable[[], Outlet] | None = None,
     others: Others = list,
+    office: Database | None = None,
 ) -> Sequence[Sink]:
     """The sinks in the settings that need the engine that decides, for the only shard or for one of several: alerts and drift.
 
-    outlet: opens a producer. others: alerts raised outside the ledger.
+    outlet: opens a producer. others: alerts raised outside the ledger. office: its channels get alerts as well.
     """
     engine = replica.engine
     drift = DriftWork(settings)
@@ -290,5 +292,6 @@ def open_watchers(
             **drift.figures().get(engine.detector.name, {}),
         },
         others=others,
+        further=tuple if office is None else FollowedChannels(office, settings).read,
     )
     return [] if alerts is None else [alerts, DriftSink(engine, drift)]

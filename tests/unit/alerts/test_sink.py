@@ -326,7 +326,7 @@ def test_what_still_waited_goes_out_after_a_restart_and_nothing_else(decided, ta
 
 def test_a_held_channel_gets_nothing_until_a_process_delivers_what_waits(decided, tables):
     box = Box("box")
-    sink = sink_of(decided, tables, held=[box])
+    sink = sink_of(decided, tables, box, held=lambda _channel: True)
     sink.begin(0)
     sink.write(decided.records())
     raised = len(tables.alerts(limit=1000))

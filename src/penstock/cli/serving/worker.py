@@ -84,7 +84,7 @@ def command(
     monitor = None
     compiles = background.running(on=settings.compile_features)
     with compiles, closing(broker), office_of(settings) as office, keeping([loaded], settings, office) as kept:
-        trials = trial_work(office, [loaded], settings, alerted=settings.alerts is not None)
+        trials = trial_work(office, [loaded], settings, alerted=lambda: settings.alerts is not None)
         parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials, keeping=kept)
         worker = Worker(parts, name, shards, takeover=takeover)
         spans = spans_of(settings)

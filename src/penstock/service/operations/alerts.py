@@ -29,7 +29,7 @@ _NEWEST = 1000
 class DeliveryForm(msgspec.Struct, frozen=True):
     """The delivery of an alert through one channel."""
 
-    channel: Annotated[str, Meta(description="What the file of alerts calls it.")]
+    channel: Annotated[str, Meta(description="The name of the channel.")]
     status: Annotated[str, Meta(description="waiting (not tried yet), retrying, delivered or failed (given up).")]
     attempts: Annotated[int, Meta(description="How often it was tried.")]
     at: Annotated[str, Meta(description="When it was last tried, or else raised.")]
@@ -55,8 +55,8 @@ class DeliveredAlert(msgspec.Struct, frozen=True):
 class ChannelForm(msgspec.Struct, frozen=True):
     """One channel and its status."""
 
-    name: Annotated[str, Meta(description="What the file of alerts calls it.")]
-    kind: Annotated[str, Meta(description="slack, webhook or mail.")]
+    name: Annotated[str, Meta(description="The name of the channel.")]
+    kind: Annotated[str, Meta(description="slack, webhook or email.")]
     severity: Annotated[str, Meta(description="The least severity that it takes: info, warning or critical.")]
     waiting: Annotated[int, Meta(description="Alerts on their way, of the newest thousand deliveries.")]
     delivered_at: Annotated[str | None, Meta(description="When the last one was delivered; null where none was.")]
@@ -69,7 +69,7 @@ class DeliveryPage(msgspec.Struct, frozen=True):
 
     alerts: Annotated[list[DeliveredAlert], Meta(description="Newest first.")]
     next: Annotated[str | None, Meta(description="`before` of the next page; null where there is none.")]
-    channels: Annotated[list[ChannelForm], Meta(description="Those of the file of alerts.")]
+    channels: Annotated[list[ChannelForm], Meta(description="Those in use, of the file of alerts first.")]
     delivered_by: Annotated[
         str,
         Meta(description="service (this one), worker (which keeps what became of them itself), or nobody: none are raised."),
