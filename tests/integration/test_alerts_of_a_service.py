@@ -8,17 +8,19 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import msgspec
 import pytest
 
+from penstock import Engine
 from penstock.alerts import AlertSink
 from penstock.alerts.rule import METRICS
 from penstock.cli import run
 from penstock.config import Settings
 from penstock.engine.labels.known_rates import KnownRates
 from penstock.errors import DeclarationError
-from penstock.ledger import FileLedger
+from penstock.ledger import FileLedger, MemoryLedger
 from penstock.testing import example_detector
-from penstock.wiring.alerts import Alerting, EngineFigures
+from penstock.wiring.alerts import Alerting, EngineFigures, alert_sink
 from penstock.wiring.engines import openers
 from tests.waiting import wait_until
 
@@ -215,6 +217,29 @@ def test_the_command_sends_a_sample_through_each_channel_and_says_what_came_of_i
     assert (found["channel"], found["delivered"]) == ("soc", False)
     assert run(["alerts", "test", "sok", "--alerts", str(path)]) == 2
     assert "Did you mean soc?" in capsys.readouterr().err
+
+
+def test_a_worker_with_deliver_off_lets_alerts_wait_for_their_channels(tmp_path, receiver):
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    chosen = msgspec.structs.replace(settings(tmp_path, RULES + SOC.format(url=url)), deliver=False)
+    with Engine(example_detector(), data=tmp_path / "data") as engine:
+        for number in range(5):
+            engine.decide(pay(number))
+        sink = alert_sink(engine, chosen, MemoryLedger())
+        sink.begin(0)
+        sink.write(list(enumerate(record for _, record in engine.ledger.read())))
+        assert sink.on_the_way("soc") == (2, None)
+        sink.close()
+    assert receiver.got == []
+
+
+def test_the_command_sends_no_sample_with_deliver_off(tmp_path, receiver, capsys, monkeypatch):
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    chosen = settings(tmp_path, SOC.format(url=url))
+    monkeypatch.setenv("PENSTOCK_DELIVER", "false")
+    assert run(["alerts", "test", "--alerts", str(chosen.alerts)]) == 2
+    assert "deliver is false" in capsys.readouterr().err
+    assert receiver.got == []
 
 
 def test_the_command_shows_the_rules_in_force_and_refuses_what_cannot_work(tmp_path, capsys, monkeypatch):
