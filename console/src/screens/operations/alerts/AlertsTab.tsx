@@ -42,7 +42,7 @@ export function AlertsTab() {
     <Asked of={found} height={420}>
       {({ pages }) => (
         <>
-          <Channels channels={pages[0]?.channels ?? []} about={DELIVERERS[pages[0]?.delivered_by ?? ""]} />
+          <Channels statuses={pages[0]?.channels ?? []} about={DELIVERERS[pages[0]?.delivered_by ?? ""]} />
           <Panel title="Alerts" about="Newest first" flush>
             <List alerts={pages.flatMap((page) => page.alerts)} onAcknowledge={mayAcknowledge ? setOver : undefined} />
             {found.hasNextPage && (

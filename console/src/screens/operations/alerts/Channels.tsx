@@ -1,23 +1,95 @@
 import type { ColumnDef } from "@tanstack/react-table";
-import type { Schemas } from "~/api/client";
+import { useState } from "react";
+import { useWork } from "~/api/work";
+import { useMay } from "~/session/session";
 import { Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
 import { count } from "~/words/numbers";
+import { AddChannel, EditChannel, RemoveChannel } from "./ChannelDialogs";
+import {
+  type ChannelRow,
+  type ChannelSetup,
+  type ChannelStatus,
+  changeChannel,
+  targetOf,
+  testChannel,
+  useChannels,
+  withStatus,
+} from "./channels";
 
-type Channel = Schemas["ChannelForm"];
+const TONES = { active: "good", paused: "plain", overridden: "warn" } as const;
 
-const COLUMNS: ColumnDef<Channel, unknown>[] = [
-  { header: "Channel", accessorKey: "name" },
+const NOBODY: Record<string, string> = {
+  defaults:
+    "No alert is raised yet: the default rules are in force as soon as there is a channel. The setting alerts names rules of your own.",
+  none: "No alert is raised: give the worker and this service the setting alerts, a file or “defaults”.",
+};
+
+type Asking = "add" | { kind: "edit" | "remove"; of: ChannelSetup };
+
+/** Where alerts go, and how that fares; administrators set channels up. */
+export function Channels({ statuses, about }: { statuses: readonly ChannelStatus[]; about?: string }) {
+  const may = useMay(""); // in force for all detectors: a role for some of them is not enough
+  const administers = may("administer");
+  const operates = administers || may("operate");
+  const setup = useChannels(operates || may("audit")).data;
+  const [asking, ask] = useState<Asking>();
+  const close = () => ask(undefined);
+  const nobody = setup?.delivered_by === "nobody" ? NOBODY[setup.rules] : undefined;
+  return (
+    <>
+      <Panel
+        title="Channels"
+        about={nobody ?? about}
+        flush
+        actions={
+          administers && (
+            <Button look="main" onClick={() => ask("add")}>
+              Add a channel…
+            </Button>
+          )
+        }
+      >
+        <Table
+          label="Channels"
+          exported
+          rows={withStatus(statuses, setup?.channels)}
+          columns={operates ? [...COLUMNS, stepsColumn(administers, ask)] : COLUMNS}
+          id={(row) => `${row.setup?.source ?? ""}:${row.name}`}
+          empty={
+            <Empty title="No channel is set up">Alerts are shown here and on the live page, and not delivered.</Empty>
+          }
+        />
+      </Panel>
+      {asking === "add" && <AddChannel onClose={close} />}
+      {typeof asking === "object" && asking.kind === "edit" && <EditChannel of={asking.of} onClose={close} />}
+      {typeof asking === "object" && asking.kind === "remove" && <RemoveChannel of={asking.of} onClose={close} />}
+    </>
+  );
+}
+
+const COLUMNS: ColumnDef<ChannelRow, unknown>[] = [
+  {
+    header: "Channel",
+    accessorKey: "name",
+    cell: ({ row: { original: of } }) => (
+      <span className="flex min-w-0 flex-col items-start gap-1">
+        <span className="font-medium">{of.name}</span>
+        {of.setup && <span className="break-all text-soft text-xs">{targetOf(of.setup)}</span>}
+        {of.setup?.source === "file" && <Badge>from the file</Badge>}
+        {of.setup?.source === "page" && (
+          <Badge tone={TONES[of.setup.state as keyof typeof TONES]}>{of.setup.state}</Badge>
+        )}
+      </span>
+    ),
+  },
   { header: "Kind", accessorKey: "kind" },
   { header: "Minimum severity", accessorKey: "severity" },
-  {
-    header: "Pending",
-    accessorKey: "waiting",
-    meta: { right: true },
-    cell: ({ row }) => count(row.original.waiting),
-  },
+  { header: "Pending", accessorKey: "waiting", meta: { right: true }, cell: ({ row }) => count(row.original.waiting) },
   { header: "Delivered", accessorKey: "delivered_at", cell: ({ row }) => <Time at={row.original.delivered_at} /> },
   { header: "Failed", accessorKey: "failed_at", cell: ({ row }) => <Time at={row.original.failed_at} /> },
   {
@@ -29,20 +101,41 @@ const COLUMNS: ColumnDef<Channel, unknown>[] = [
   },
 ];
 
-/** Where alerts go, and how that fares. */
-export function Channels({ channels, about }: { channels: readonly Channel[]; about?: string }) {
+function stepsColumn(administers: boolean, ask: (asking: Asking) => void): ColumnDef<ChannelRow, unknown> {
+  return {
+    id: "steps",
+    header: "",
+    enableSorting: false,
+    meta: { right: true },
+    cell: ({ row }) => row.original.setup && <Steps of={row.original.setup} {...{ administers, ask }} />,
+  };
+}
+
+interface StepsProps {
+  of: ChannelSetup;
+  administers: boolean;
+  ask: (asking: Asking) => void;
+}
+
+function Steps({ of, administers, ask }: StepsProps) {
+  const work = useWork(["channels"], ["deliveries"]);
+  const paused = of.state === "paused";
+  const pause = async () => {
+    await changeChannel(of.name, { enabled: paused });
+    return paused ? `${of.name} gets alerts again.` : `${of.name} is paused.`;
+  };
   return (
-    <Panel title="Channels" about={about} flush>
-      <Table
-        label="Channels"
-        exported
-        rows={channels}
-        columns={COLUMNS}
-        id={(row) => row.name}
-        empty={
-          <Empty title="No channel is set up">Alerts are shown here and on the live page, and not delivered.</Empty>
-        }
-      />
-    </Panel>
+    <span className="flex flex-wrap justify-end gap-1.5">
+      <Button onClick={() => work.mutate(() => testChannel(of.name))}>Test</Button>
+      {administers && of.source === "page" && (
+        <>
+          <Button onClick={() => work.mutate(pause)}>{paused ? "Resume" : "Pause"}</Button>
+          <Button onClick={() => ask({ kind: "edit", of })}>Edit…</Button>
+          <Button look="danger" onClick={() => ask({ kind: "remove", of })}>
+            Remove…
+          </Button>
+        </>
+      )}
+    </span>
   );
 }
