@@ -44,7 +44,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         >>> Alert(key="k", rule="r", detector="banking", severity="critical", at="", text="20 blocks").title
         '[critical] banking: 20 blocks'
         """
-        more = f" ({self.suppressed:,} more like it were not sent)" if self.suppressed else ""
+        more = f" ({self.suppressed:,} similar alerts suppressed)" if self.suppressed else ""
         return f"[{self.severity}] {self.detector}: {self.text}{more}"
 
 

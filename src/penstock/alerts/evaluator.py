@@ -170,7 +170,7 @@ class Evaluator:
 
     def _notice(self, watch: _Watch, now_us: int) -> Alert:
         seq, count = watch.restraint.first_seq, watch.restraint.take()
-        said = f"{count:,} more of {watch.rule.name.replace('_', ' ')} were not sent"
+        said = f"{count:,} similar alerts suppressed: {watch.rule.name.replace('_', ' ')}"
         return self._plain(watch, f"more-{seq}", now_us, {}, count, said)
 
     def _plain(

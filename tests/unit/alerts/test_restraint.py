@@ -49,7 +49,7 @@ def test_what_was_held_back_is_said_although_nothing_follows(fresh):
     now = int(START.timestamp()) * SECOND_US
     assert evaluator.tick(now + 599 * SECOND_US) == []
     [notice] = evaluator.tick(now + 601 * SECOND_US)
-    assert notice.text == "8 more of r0 were not sent"
+    assert notice.text == "8 similar alerts suppressed: r0"
     assert (notice.severity, notice.key) == ("info", "shop:r0:more-1")
     assert evaluator.tick(now + 9999 * SECOND_US) == []
 
