@@ -31,6 +31,9 @@ def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, still, 
     total = page.locator("dl[aria-label=Decisions] a").first
     counted = int(total.inner_text().replace(",", ""))
     assert counted > 3
+    features = page.get_by_role("region", name="Features now")
+    row = features.get_by_role("row", name="payments to this merchant within an hour")
+    expect(row.get_by_text("merchant_count_1h")).to_be_visible()
     linked = page.locator("svg a[data-node^='customer:']")
     linked.first.wait_for()
     axe(page)

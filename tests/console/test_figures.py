@@ -95,7 +95,8 @@ def test_what_a_rule_hit_is_shown_as_counting_by_hand_gives(page, week, shots, n
     url, rows, truth = week
     hit = [row for row in rows if name in row["rules"]]
     known = [truth[row["transaction_id"]] for row in hit if row["transaction_id"] in truth]
-    precision, maturity = with_ends(rate(sum(known), len(known))), f"{len(known)} of {len(hit)} known"
+    counted, maturity = rate(sum(known), len(known)), f"{len(known)} of {len(hit)} known"
+    precision = with_ends(counted)
     page.goto(f"{url}/console/?range=30d&detector=week")
     page.get_by_text(f"precision {precision}, {maturity}", exact=True).wait_for()
     page.goto(f"{url}/console/rules?detector=week&range=30d")
@@ -104,7 +105,8 @@ def test_what_a_rule_hit_is_shown_as_counting_by_hand_gives(page, week, shots, n
     expect(row).to_contain_text(maturity)
     page.goto(f"{url}/console/rules/week/{name}?range=30d")
     value, about = shown(page, "Precision")
-    assert (value, about.split(" · ")[0]) == (precision, maturity)
+    said = [percent(counted["value"]), ends(counted), maturity] if counted["value"] is not None else [precision, maturity]
+    assert [value, *about.split(" · ")][: len(said)] == said
     assert shown(page, "Known fraud")[0] == str(sum(known))
     assert shown(page, "Known legitimate")[0] == str(len(known) - sum(known))
     assert shown(page, "Not yet known")[0] == str(len(hit) - len(known))

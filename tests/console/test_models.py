@@ -51,6 +51,7 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
     trial.get_by_text("in shadow: decides nothing").wait_for()
     events = trial.locator("dt", has_text="Events judged by both").locator("xpath=following-sibling::dd")
     expect(events).to_have_text(re.compile(r"^[1-9][\d,]*$"))
+    expect(trial.get_by_role("img", name=re.compile("^champion: .*; candidate: "))).to_be_visible()
     axe(page)
     shots(page, "models-trials")
 
@@ -176,7 +177,10 @@ def test_a_column_of_drift_opens_its_distribution_and_those_without_data_are_hid
     page.get_by_role("button", name="Show 1 column without enough data").click()
     expect(table.get_by_role("row")).to_have_count(3)
     table.get_by_role("row", name="drifted").get_by_text("drifted").click()
-    distribution = page.get_by_role("region", name="Distribution of amount")
+    distribution = table.get_by_role("region", name="Distribution of amount")  # below its row, not below all of them
     expect(distribution.get_by_role("row", name="up to 10 75.0 % 25.0 %")).to_be_visible()
+    by_day = distribution.get_by_role("img", name="PSI by day: 0.500")
+    for axis in ("PSI", "day, UTC", "5 Jan"):
+        expect(by_day.get_by_text(axis).first).to_be_visible()
     axe(page)
     shots(page, "models-drift-column")

@@ -1,15 +1,23 @@
-/** Counts by bin: all of them, and in front those that were stopped. Logarithmic, so that few can be seen beside many. */
+/** Counts by bin: all of them, and those that were stopped. Logarithmic, so that few can be seen beside many. */
 
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import type { AlignedData } from "uplot";
 import { count } from "~/words/numbers";
-import { type Build, binOptions } from "./bars";
+import { binOptions, outlines } from "./bars";
 import { Plot } from "./Plot";
 import { all, type OutcomeCounts, stopped } from "./series";
+
+/** What the outlines are, for a legend too. */
+export const OUTLINES = [
+  { name: "all", colour: "accent" },
+  { name: "stopped", colour: "block" },
+] as const;
 
 interface Props<T extends OutcomeCounts> {
   /** What is counted, such as "Transactions by hour of the day". */
   label: string;
+  /** What the bins are of, with its unit or zone: the title of the axis. */
+  x: string;
   bins: readonly T[];
   /** The name of a bin, under the axis; null where it has none. */
   tick: (bin: T, place: number) => string | null;
@@ -18,22 +26,13 @@ interface Props<T extends OutcomeCounts> {
   height?: number;
 }
 
-export function Histogram<T extends OutcomeCounts>({ label, bins, tick, name, height = 170 }: Props<T>) {
-  const data = useMemo<AlignedData>(
-    () => [bins.map((_, n) => n), bins.map((bin) => all(bin) || null), bins.map((bin) => stopped(bin) || null)],
-    [bins],
-  );
+export function Histogram<T extends OutcomeCounts>({ label, x, bins, tick, name, height = 170 }: Props<T>) {
+  const data = useMemo<AlignedData>(() => outlines([bins.map(all), bins.map(stopped)]), [bins]);
   const ticks = bins.map((bin, n) => tick(bin, n)).join("|");
-  const options = useCallback<Build>(
-    (ink, library) => {
-      const names = ticks.split("|");
-      return binOptions(
-        () => label,
-        (places) => places.map((place) => names[place] || null),
-      )(ink, library);
-    },
-    [label, ticks],
-  );
+  const options = useMemo(() => {
+    const names = ticks.split("|");
+    return binOptions({ x, y: "decisions (log scale)" }, () => names.map((each) => each || null), OUTLINES);
+  }, [x, ticks]);
   return <Plot label={`${label}. ${largest(bins, name)}`} height={height} data={data} options={options} />;
 }
 

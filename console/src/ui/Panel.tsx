@@ -23,7 +23,7 @@ export function Panel({ title, about, actions, flush, className, children }: Pro
     >
       {title && (
         <header className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 pt-3 pb-2">
-          <div className="min-w-0 flex-1">
+          <div className="min-w-0 flex-1 basis-36">
             <h2 id={id} className="font-semibold text-[15px]">
               {title}
             </h2>

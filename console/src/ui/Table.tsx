@@ -7,7 +7,7 @@ import {
   useReactTable,
 } from "@tanstack/react-table";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { Fragment, type KeyboardEvent, type ReactNode, useState } from "react";
 import { zone } from "~/words/zones";
 import { ExportCsv } from "./ExportCsv";
 import { type Layout, sortOf, sortText, widened, widthsOf } from "./layout";
@@ -31,8 +31,10 @@ interface Props<T> {
   /** Order and widths that somebody chose, and where a change of them goes; without it the table keeps its order itself. */
   layout?: Layout;
   onLayout?: (changed: Layout) => void;
-  /** Rows become cards where a phone has no room for columns. */
-  cards?: boolean;
+  /** Rows become cards where a phone has no room for columns; "labelled" ones say of each figure what its column is. */
+  cards?: boolean | "labelled";
+  /** What stands below a row, over its whole width; nothing below the others. */
+  below?: (row: T) => ReactNode;
 }
 
 /** A table that sorts by its headings and opens rows by click or Enter. A column's `meta.right` aligns figures. */
@@ -49,6 +51,7 @@ export function Table<T>({
   layout,
   onLayout,
   cards,
+  below,
 }: Props<T>) {
   const [ownSorting, setOwnSorting] = useState<SortingState>(sortedBy);
   const sorting = layout ? sortOf(layout) : ownSorting;
@@ -68,6 +71,7 @@ export function Table<T>({
     getSortedRowModel: getSortedRowModel(),
     ...(id ? { getRowId: id } : {}),
   });
+  const labelled = cards === "labelled";
   const open = (row: T) => (event: KeyboardEvent) => {
     if (event.key === "Enter" && event.target === event.currentTarget) onOpen?.(row);
   };
@@ -123,37 +127,44 @@ export function Table<T>({
         </thead>
         <tbody className={cx(cards && "max-sm:block")} {...(cards && { role: "rowgroup" })}>
           {table.getRowModel().rows.map((row) => (
-            <tr
-              key={row.id}
-              {...(cards && { role: "row" })}
-              tabIndex={onOpen ? 0 : undefined}
-              aria-selected={chosen ? chosen(row.original) : undefined}
-              onClick={onOpen && (() => onOpen(row.original))}
-              onKeyDown={onOpen && open(row.original)}
-              className={cx(
-                "border-b last:border-0",
-                cards &&
-                  "max-sm:flex max-sm:flex-wrap max-sm:items-center max-sm:gap-x-3 max-sm:gap-y-1 max-sm:px-4 max-sm:py-2.5",
-                onOpen && "cursor-pointer hover:bg-raised",
-                chosen?.(row.original) && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
-              )}
-            >
-              {row.getVisibleCells().map((cell) => (
-                <td
-                  key={cell.id}
-                  {...(cards && { role: "cell" })}
-                  className={cx(
-                    "px-3 py-2 align-middle",
-                    isRight(cell.column.columnDef.meta) && "text-right",
-                    cards && "max-sm:min-w-0 max-sm:p-0",
-                    widths[cell.column.id] !== undefined && "overflow-hidden",
-                  )}
-                  style={widthStyle(widths[cell.column.id])}
-                >
-                  {flexRender(cell.column.columnDef.cell, cell.getContext())}
-                </td>
-              ))}
-            </tr>
+            <Fragment key={row.id}>
+              <tr
+                {...(cards && { role: "row" })}
+                tabIndex={onOpen ? 0 : undefined}
+                aria-selected={chosen ? chosen(row.original) : undefined}
+                onClick={onOpen && (() => onOpen(row.original))}
+                onKeyDown={onOpen && open(row.original)}
+                className={cx(
+                  "border-b last:border-0",
+                  cards &&
+                    (labelled
+                      ? "max-sm:grid max-sm:grid-cols-2 max-sm:gap-x-3 max-sm:gap-y-1.5 max-sm:px-4 max-sm:py-2.5"
+                      : "max-sm:flex max-sm:flex-wrap max-sm:items-center max-sm:gap-x-3 max-sm:gap-y-1 max-sm:px-4 max-sm:py-2.5"),
+                  onOpen && "cursor-pointer hover:bg-raised",
+                  chosen?.(row.original) && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
+                )}
+              >
+                {row.getVisibleCells().map((cell, n) => (
+                  <td
+                    key={cell.id}
+                    {...(cards && { role: "cell" })}
+                    data-column={labelled && n > 0 ? nameIn(cell.column.columnDef.header) : undefined}
+                    className={cx(
+                      "px-3 py-2 align-middle",
+                      isRight(cell.column.columnDef.meta) && "text-right",
+                      cards && "max-sm:min-w-0 max-sm:p-0",
+                      labelled && n > 0 && NAMED,
+                      labelled && n === 0 && "max-sm:col-span-2",
+                      widths[cell.column.id] !== undefined && "overflow-hidden",
+                    )}
+                    style={widthStyle(widths[cell.column.id])}
+                  >
+                    {flexRender(cell.column.columnDef.cell, cell.getContext())}
+                  </td>
+                ))}
+              </tr>
+              {below && <Below columns={row.getVisibleCells().length}>{below(row.original)}</Below>}
+            </Fragment>
           ))}
         </tbody>
       </table>
@@ -165,6 +176,23 @@ export function Table<T>({
         </p>
       )}
     </div>
+  );
+}
+
+/** What a figure in a card is: the heading of its column, shown by CSS, since those who do not see it hear it anyway. */
+function nameIn(header: unknown): string | undefined {
+  return typeof header === "string" && header !== "" ? header : undefined;
+}
+
+const NAMED =
+  "max-sm:text-left max-sm:[&_.items-end]:items-start max-sm:before:block max-sm:before:text-soft max-sm:before:text-xs max-sm:before:content-[attr(data-column)]";
+
+function Below({ columns, children }: { columns: number; children: ReactNode }) {
+  if (!children) return null;
+  return (
+    <tr className="border-b">
+      <td colSpan={columns}>{children}</td>
+    </tr>
   );
 }
 

@@ -24,6 +24,14 @@ export function moment(at: string | number | Date, now = new Date()): string {
   return formatted(then, date.slice(-4) === today.slice(-4) ? DAY : YEAR);
 }
 
+const ONLY_DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** A day of UTC: "2026-11-19" is "19 Nov". */
+export function dayName(day: string | Date): string {
+  const then = new Date(day);
+  return Number.isNaN(then.getTime()) ? String(day) : ONLY_DAY.format(then);
+}
+
 /** A moment in full. */
 export function inFull(at: string | number | Date): string {
   const then = new Date(at);

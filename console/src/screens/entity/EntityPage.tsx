@@ -1,13 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, type Schemas, say } from "~/api/client";
+import { useFeatures } from "~/api/detectors";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Figure, Figures } from "~/ui/Figure";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
-import { count, keyParts, labelWord, percent, UNKNOWN, value, words } from "~/words/numbers";
+import { count, keyParts, labelWord, percent, quantity, UNKNOWN, words } from "~/words/numbers";
 import { EntityActions } from "../actions/EntityActions";
 import { RecentTable } from "./RecentTable";
 import { RingView, type Subject, useRing } from "./Ring";
@@ -92,17 +93,25 @@ function Decisions({ profile }: { profile: Profile }) {
     <>
       <Figures label="Decisions">
         <Figure name="Transactions" value={<Link {...to()}>{count(decisions.total)}</Link>} />
-        <Figure
-          name="Approved"
-          value={<Link {...to("approve")}>{count(decisions.approve)}</Link>}
-          tone="text-approve"
-        />
+        <Figure name="Approved" value={<Link {...to("approve")}>{count(decisions.approve)}</Link>} />
         <Figure name="To review" value={<Link {...to("review")}>{count(decisions.review)}</Link>} tone="text-review" />
-        <Figure name="Blocked" value={<Link {...to("block")}>{count(decisions.block)}</Link>} tone="text-block" />
+        <Figure
+          name="Blocked"
+          value={<Link {...to("block")}>{count(decisions.block)}</Link>}
+          tone={decisions.block > 0 ? "text-block" : ""}
+        />
         <Figure name="Known fraud" value={count(labels.fraud)} about={`${count(labels.good)} known legitimate`} />
         <Figure name="Highest score" value={percent(decisions.highest_score)} />
-        <Figure name="First seen" value={<Time at={decisions.first_seen} />} />
-        <Figure name="Last seen" value={<Time at={decisions.last_seen} />} />
+        <Figure
+          name="First seen"
+          value={<Time at={decisions.first_seen} form="ago" />}
+          about={<Time at={decisions.first_seen} form="full" />}
+        />
+        <Figure
+          name="Last seen"
+          value={<Time at={decisions.last_seen} form="ago" />}
+          about={<Time at={decisions.last_seen} form="full" />}
+        />
       </Figures>
       {!counted.complete && (
         <p className="text-soft text-xs">
@@ -115,6 +124,7 @@ function Decisions({ profile }: { profile: Profile }) {
 
 function Features({ profile }: { profile: Profile }) {
   const features = Object.entries(profile.features ?? {});
+  const served = useFeatures(profile.detector);
   return (
     <Panel
       title="Features now"
@@ -130,10 +140,11 @@ function Features({ profile }: { profile: Profile }) {
               <tr key={name} className="border-t">
                 <th scope="row" className="px-4 py-1.5 font-normal">
                   <Link to="/features" search={{ feature: name }} className="hover:underline">
-                    {words(name)}
+                    {served.get(name)?.label ?? words(name)}
                   </Link>
+                  <code className="block font-mono text-soft text-xs">{name}</code>
                 </th>
-                <td className="px-4 py-1.5 text-right">{value(found)}</td>
+                <td className="whitespace-nowrap px-4 py-1.5 text-right">{quantity(found, served.get(name)?.unit)}</td>
               </tr>
             ))}
           </tbody>

@@ -52,8 +52,9 @@ export function RingPicture({ ring }: { ring: Schemas["EntityRing"] }) {
           );
         })}
         {placed.map((node) => (
-          <Key key={node.id} node={node} named={named || node.distance === 0} />
+          <Key key={node.id} node={node} named={named} />
         ))}
+        {!named && placed.filter((node) => node.distance === 0).map((node) => <Name key={node.id} node={node} />)}
       </svg>
       <figcaption className="flex flex-wrap justify-center gap-4 pt-2 text-soft text-xs">
         {Object.values(LOOKS).map((look) => (
@@ -81,7 +82,6 @@ function Key({ node, named }: { node: Placed; named: boolean }) {
   const look = lookOf(node);
   const middle = node.distance === 0;
   const said = `${words(node.entity)} ${node.shown}: ${node.note ?? look.text}, ${plural(node.transactions, "transaction")}`;
-  const short = node.shown.length > LONGEST ? `${node.shown.slice(0, LONGEST - 1)}…` : node.shown;
   return (
     <Link to="/entities/$entity/$key" params={{ entity: node.entity, key: node.key }} data-node={node.id}>
       <g transform={`translate(${node.x * ACROSS} ${node.y * DOWN})`}>
@@ -96,19 +96,35 @@ function Key({ node, named }: { node: Placed; named: boolean }) {
         >
           {look.sign}
         </text>
-        {named && (
-          <>
-            <text className="fill-ink" fontSize="9" textAnchor="middle" dy={middle ? 27 : 20}>
-              {short}
-            </text>
-            <text className="fill-soft" fontSize="7.5" textAnchor="middle" dy={middle ? 36 : 28}>
-              {node.hub ? `shared by ${count(node.shared_by)}` : words(node.entity)}
-              {node.lists.length > 0 && " · listed"}
-            </text>
-          </>
-        )}
+        {named && <Words node={node} />}
       </g>
     </Link>
+  );
+}
+
+/** The name of a key over everything that is drawn, where only this one has a name. */
+function Name({ node }: { node: Placed }) {
+  return (
+    <g aria-hidden className="pointer-events-none" transform={`translate(${node.x * ACROSS} ${node.y * DOWN})`}>
+      <Words node={node} />
+    </g>
+  );
+}
+
+/** What a key is called, with a margin in the colour of the ground around the letters, so that lines do not cross them. */
+function Words({ node }: { node: Placed }) {
+  const middle = node.distance === 0;
+  const short = node.shown.length > LONGEST ? `${node.shown.slice(0, LONGEST - 1)}…` : node.shown;
+  return (
+    <g className="stroke-panel" strokeWidth="3" strokeLinejoin="round" textAnchor="middle" paintOrder="stroke">
+      <text className="fill-ink" fontSize={middle ? 11 : 9} fontWeight={middle ? 600 : 400} dy={middle ? 27 : 20}>
+        {short}
+      </text>
+      <text className="fill-soft" fontSize="7.5" dy={middle ? 36 : 28}>
+        {node.hub ? `shared by ${count(node.shared_by)}` : words(node.entity)}
+        {node.lists.length > 0 && " · listed"}
+      </text>
+    </g>
   );
 }
 

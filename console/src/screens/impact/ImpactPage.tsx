@@ -3,6 +3,8 @@ import { Link, useSearch } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
 import { Download } from "lucide-react";
 import { api, say } from "~/api/client";
+import { Columns } from "~/charts/Columns";
+import { Legend } from "~/charts/Legend";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { download } from "~/ui/csv";
@@ -11,6 +13,7 @@ import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { count, money, percent, plural, rate, UNKNOWN } from "~/words/numbers";
+import { dayName } from "~/words/times";
 import { csvOf, type Impact, type Week } from "./csv";
 
 const EVERY_MS = 30_000;
@@ -39,6 +42,7 @@ export function ImpactPage() {
         {(found) => (
           <>
             <Whole of={found} />
+            {found.whole.known > 0 && <Course of={found} />}
             <Weeks of={found} />
             <Rules of={found} />
           </>
@@ -54,8 +58,9 @@ function Whole({ of: { whole, currency, labels_complete } }: { of: Impact }) {
     <>
       <Figures label="Impact">
         <Figure
+          hero
+          className="col-span-2 sm:col-span-3 lg:col-span-2"
           name="Fraud prevented"
-          tone="text-approve"
           value={money(whole.prevented.amount, currency)}
           about={[`${plural(whole.prevented.count, "blocked fraud")}`, blocks]}
         />
@@ -67,7 +72,6 @@ function Whole({ of: { whole, currency, labels_complete } }: { of: Impact }) {
         />
         <Figure
           name="False positives"
-          tone="text-review"
           value={money(whole.false_positives.amount, currency)}
           about={`${plural(whole.false_positives.count, "legitimate payment")} blocked`}
         />
@@ -81,14 +85,61 @@ function Whole({ of: { whole, currency, labels_complete } }: { of: Impact }) {
           value={percent(whole.chargeback_rate)}
           about="known fraud among approved decisions"
         />
-        <Figure name="Decisions" value={count(whole.decisions)} about={`${count(whole.known)} with a known outcome`} />
+        <Figure
+          className="col-span-2"
+          name="Decisions"
+          value={count(whole.decisions)}
+          about={`${count(whole.known)} with a known outcome`}
+        />
       </Figures>
       {!labels_complete && <p className="text-review">Labels are still being read: figures will grow.</p>}
     </>
   );
 }
 
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+/** What is compared week by week, with its name and its colour. */
+const COMPARED = [
+  { part: "prevented", name: "prevented", colour: "approve" },
+  { part: "loss", name: "loss", colour: "block" },
+  { part: "false_positives", name: "false positives", colour: "review" },
+] as const;
+
+/** What was prevented, lost and stopped by mistake, week by week. */
+function Course({ of: { weeks, currency } }: { of: Impact }) {
+  const inMoney = weeks.every((week) => COMPARED.every(({ part }) => week[part].amount !== null));
+  const amountOf = (week: Week, part: (typeof COMPARED)[number]["part"]) =>
+    (inMoney ? week[part].amount : week[part].count) ?? 0;
+  const told = (of: number) => (inMoney ? money(of, currency) : plural(of, "payment"));
+  const columns = weeks.map((week) => ({
+    name: dayName(week.from),
+    title: `${spanOf(week)}: ${COMPARED.map(({ part, name }) => `${name} ${told(amountOf(week, part))}`).join(", ")}`,
+    bars: COMPARED.map(({ part, colour }) => ({ colour, value: amountOf(week, part) })),
+  }));
+  return (
+    <Panel
+      title={inMoney ? "Money by week" : "Payments by week"}
+      about="Of payments with a known outcome"
+      actions={<Legend of={COMPARED} />}
+    >
+      <Columns
+        label={columns.map((column) => column.title).join("; ")}
+        y={inMoney ? (currency ?? "amount") : "payments"}
+        x="week from, UTC"
+        columns={columns}
+        format={(value) => SHORT.format(value)}
+        height={190}
+        stretched
+      />
+    </Panel>
+  );
+}
+
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/** "19 Nov to 25 Nov". */
+function spanOf(week: Week): string {
+  return `${dayName(week.from)} to ${dayName(new Date(new Date(week.to).getTime() - 1))}`;
+}
 
 function Weeks({ of: { weeks, currency } }: { of: Impact }) {
   const right = { right: true };
@@ -96,11 +147,7 @@ function Weeks({ of: { weeks, currency } }: { of: Impact }) {
     {
       header: "Week (UTC)",
       accessorKey: "from",
-      cell: ({ row: { original } }) => (
-        <span className="whitespace-nowrap">
-          {DAY.format(new Date(original.from))} to {DAY.format(new Date(new Date(original.to).getTime() - 1))}
-        </span>
-      ),
+      cell: ({ row: { original } }) => <span className="whitespace-nowrap">{spanOf(original)}</span>,
     },
     { header: "Decisions", accessorKey: "decisions", meta: right, cell: ({ row }) => count(row.original.decisions) },
     ...(["prevented", "loss", "false_positives"] as const).map(
@@ -135,6 +182,7 @@ function Weeks({ of: { weeks, currency } }: { of: Impact }) {
     <Panel title="By week" about="Labels of the newest weeks are still to come, so their figures will grow" flush>
       <Table
         label="Impact by week"
+        cards="labelled"
         rows={weeks.toReversed()}
         columns={columns}
         id={(week) => week.from}
@@ -179,6 +227,7 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
     <Panel title="By rule" about="A block counts for each blocking rule that fired on it" flush>
       <Table
         label="Impact by rule"
+        cards="labelled"
         rows={rules}
         columns={columns}
         id={(rule) => `${rule.detector} ${rule.name}`}

@@ -42,7 +42,7 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
         aria-label="Newest alerts"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls is reached by keyboard
         tabIndex={0}
-        className="-mx-4 h-[344px] overflow-y-auto"
+        className="-mx-4 h-[382px] overflow-y-auto"
       >
         {own.map((group) => (
           <Group key={group.key} group={group} acknowledged={acknowledged} mayAcknowledge={mayAcknowledge} />
@@ -82,20 +82,21 @@ function Group({ group, acknowledged, mayAcknowledge }: GroupProps) {
           <Time at={alert.at} />
         </span>
       </p>
-      <p className="mt-1 break-words">
-        {alert.text} <Why alert={alert} />
-      </p>
-      {by && open.length === 0 ? (
-        <p className="mt-1 text-soft text-xs">
-          Acknowledged by {by.by}, <Time at={by.at} />
-        </p>
-      ) : (
-        mayAcknowledge && (
-          <Button className="mt-1" onClick={() => void acknowledge(open)}>
-            {open.length > 1 ? `Acknowledge ${count(open.length)}` : "Acknowledge"}
-          </Button>
-        )
-      )}
+      <p className="mt-1 break-words">{alert.text}</p>
+      <div className="mt-1 flex min-h-6 flex-wrap items-center justify-between gap-x-3 gap-y-1 text-xs">
+        <Why alert={alert} />
+        {by && open.length === 0 ? (
+          <span className="text-soft">
+            Acknowledged by {by.by}, <Time at={by.at} />
+          </span>
+        ) : (
+          mayAcknowledge && (
+            <Button className="ml-auto" onClick={() => void acknowledge(open)}>
+              {open.length > 1 ? `Acknowledge ${count(open.length)}` : "Acknowledge"}
+            </Button>
+          )
+        )}
+      </div>
     </li>
   );
 }

@@ -1,5 +1,5 @@
 import { type Asking, type Distributions as Found, useDistributions } from "~/api/insights";
-import { Histogram } from "~/charts/Histogram";
+import { Histogram, OUTLINES } from "~/charts/Histogram";
 import { Legend } from "~/charts/Legend";
 import { all, localHours, stopped } from "~/charts/series";
 import { Failed, Waiting } from "~/ui/Asked";
@@ -8,11 +8,7 @@ import { cx } from "~/ui/styles";
 import { count, money, percent } from "~/words/numbers";
 import { offsetMs, zone } from "~/words/zones";
 
-const HEIGHT = 170;
-const LEGEND = [
-  { name: "all", colour: "accent" },
-  { name: "stopped", colour: "block" },
-];
+const HEIGHT = 190;
 
 /** How the decisions of the range are spread: by score, amount, category and hour. */
 export function Distributions({ asking }: { asking: Asking }) {
@@ -20,18 +16,18 @@ export function Distributions({ asking }: { asking: Asking }) {
   if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
   return (
     <div className={cx("grid gap-4 md:grid-cols-2", !data?.category && "xl:grid-cols-3")}>
-      <Spread title="Score" about="Decisions by probability of fraud (log scale)" of={data?.score.bins.length}>
+      <Spread title="Score" about="Decisions by probability of fraud" of={data?.score.bins.length}>
         {data && <Scores of={data} />}
       </Spread>
       <Spread
         title="Amount"
-        about="Decisions by transaction amount (log scale)"
+        about="Decisions by transaction amount"
         of={data?.amount?.bins.length}
         none="Events say no amount."
       >
         {data?.amount && <Amounts of={data.amount} />}
       </Spread>
-      <Spread title="Hour of the day" about={zoneOf()} of={data?.hour.bins.length}>
+      <Spread title="Hour of the day" about="Decisions by the hour they were made in" of={data?.hour.bins.length}>
         {data && <Hours of={data} />}
       </Spread>
       {data?.category && (
@@ -58,7 +54,7 @@ interface SpreadProps {
 
 function Spread({ title, about, of: bins, none, children }: SpreadProps) {
   return (
-    <Panel title={title} about={about} actions={title.startsWith("Category") ? undefined : <Legend of={LEGEND} />}>
+    <Panel title={title} about={about} actions={title.startsWith("Category") ? undefined : <Legend of={OUTLINES} />}>
       <div style={{ height: HEIGHT }}>
         {children ||
           (none && bins === undefined ? <p className="pt-6 text-soft">{none}</p> : <Waiting height={HEIGHT} />)}
@@ -72,6 +68,7 @@ function Scores({ of: { score } }: { of: Found }) {
   return (
     <Histogram
       label="Decisions by probability of fraud"
+      x="probability of fraud, 0 to 1"
       bins={score.bins}
       height={HEIGHT}
       tick={(bin, n) => (n % 4 === 0 || n === score.bins.length - 1 ? bin.low.toFixed(2).replace(/0$/, "") : null)}
@@ -85,6 +82,7 @@ function Amounts({ of: amount }: { of: NonNullable<Found["amount"]> }) {
   return (
     <Histogram
       label="Decisions by amount"
+      x={amount.currency ? `amount, ${amount.currency}` : "amount"}
       bins={amount.bins}
       height={HEIGHT}
       tick={(bin) => (isPower(bin.low) ? short(bin.low) : null)}
@@ -97,6 +95,7 @@ function Hours({ of: { hour } }: { of: Found }) {
   return (
     <Histogram
       label={`Decisions by hour of the day (${zoneOf()})`}
+      x={`hour of the day, ${zoneOf()}`}
       bins={localHours(hour.bins, offset())}
       height={HEIGHT}
       tick={(bin) => (bin.hour % 3 === 0 ? String(bin.hour) : null)}
@@ -151,6 +150,7 @@ function offset(): number {
   return offsetMs(new Date()) / 60_000;
 }
 
+/** The zone of the hours: the viewer's, where it differs from UTC by whole hours. */
 function zoneOf(): string {
-  return offset() % 60 === 0 ? `Decisions, times in ${zone()}; log scale` : "Decisions, times in UTC; log scale";
+  return offset() % 60 === 0 ? zone() : "UTC";
 }

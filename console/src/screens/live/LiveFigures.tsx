@@ -30,13 +30,13 @@ export function LiveFigures({ asking }: { asking: Asking }) {
       />
       <Figure
         name="Held for review"
-        tone="text-review"
+        tone={data?.outcomes.review ? "text-review" : ""}
         value={<Listed decision="review">{count(data?.outcomes.review)}</Listed>}
         about={share(data, "review")}
       />
       <Figure
         name="Blocked"
-        tone="text-block"
+        tone={data?.outcomes.block ? "text-block" : ""}
         value={<Listed decision="block">{count(data?.outcomes.block)}</Listed>}
         about={share(data, "block")}
       />

@@ -9,7 +9,7 @@ import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { count, percent } from "~/words/numbers";
 import { duration, moment } from "~/words/times";
-import { zone } from "~/words/zones";
+import { useTimeZone, zone } from "~/words/zones";
 
 const STOPPED: readonly OutcomeName[] = ["block", "review", "challenge"];
 
@@ -24,7 +24,7 @@ export function OutcomeChart({ asking, className }: { asking: Asking; className?
       }
       className={className}
     >
-      <Asked of={series} height={344}>
+      <Asked of={series} height={382}>
         {(found) => <Outcomes of={found} />}
       </Asked>
     </Panel>
@@ -36,8 +36,9 @@ function Outcomes({ of: found }: { of: Series }) {
   const span = useRef<[number, number]>([0, 1]);
   span.current = [began(found), seconds(found.to) + found.step / 2];
   const { x, everything, stops } = useMemo(() => drawn(found), [found]);
-  const optionsOfAll = useMemo(() => stackOptions(STACK, () => span.current, setPlace), []);
-  const optionsOfStops = useMemo(() => stackOptions(STOPPED, () => span.current, setPlace), []);
+  const titles = useTitles(found.step);
+  const optionsOfAll = useMemo(() => stackOptions(titles, STACK, () => span.current, setPlace), [titles]);
+  const optionsOfStops = useMemo(() => stackOptions(titles, STOPPED, () => span.current, setPlace), [titles]);
   const at = place === null ? undefined : found.points[place];
   const sum = at ?? total(found);
   return (
@@ -46,11 +47,18 @@ function Outcomes({ of: found }: { of: Series }) {
         <span className="figure w-28 text-soft text-xs">{at ? moment(at.at) : "In all"}</span>
         <Legend of={STACK.map((name) => ({ name, colour: colourOf(name), value: count(sum[name]) }))} />
       </div>
-      <Plot label={said(found, x.length)} height={190} data={everything} options={optionsOfAll} />
+      <Plot label={said(found, x.length)} height={206} data={everything} options={optionsOfAll} />
       <p className="text-soft text-xs">Stopped: blocked, held for review or challenged</p>
-      <Plot label="The same without what was approved." height={110} data={stops} options={optionsOfStops} />
+      <Plot label="The same without what was approved." height={132} data={stops} options={optionsOfStops} />
     </div>
   );
+}
+
+/** What the axes measure. */
+function useTitles(step: number) {
+  const name = useTimeZone();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the name of the zone changes what zone() says
+  return useMemo(() => ({ x: `time, ${zone()}`, y: `decisions per ${duration(step)}` }), [step, name]);
 }
 
 function drawn(found: Series): { x: number[]; everything: AlignedData; stops: AlignedData } {

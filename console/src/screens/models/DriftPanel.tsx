@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { ColumnDef } from "@tanstack/react-table";
 import { useState } from "react";
 import { ApiProblem, type Schemas } from "~/api/client";
+import { Columns as Chart } from "~/charts/Columns";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
@@ -10,6 +11,8 @@ import { cx } from "~/ui/styles";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
 import { count, percent, plural, UNKNOWN, words } from "~/words/numbers";
+import { dayName } from "~/words/times";
+import { byAdvice } from "./findings";
 import { useDrift, useDriftOfColumn } from "./queries";
 
 type Report = Schemas["DriftReport"];
@@ -69,8 +72,8 @@ function Columns({ report, name }: { report: Report; name: string }) {
         id={(column) => column.name}
         onOpen={(column) => setOpen(column.name === open ? undefined : column.name)}
         chosen={(column) => column.name === open}
+        below={(column) => column.name === open && <OfColumn name={name} column={open} madeAt={report.made_at} />}
       />
-      {open && <OfColumn name={name} column={open} madeAt={report.made_at} />}
     </Panel>
   );
 }
@@ -79,7 +82,7 @@ function Columns({ report, name }: { report: Report; name: string }) {
 function OfColumn({ name, column, madeAt }: { name: string; column: string; madeAt: string }) {
   const asked = useDriftOfColumn(name, column, madeAt);
   return (
-    <section aria-label={`Distribution of ${words(column)}`} className="border-t p-4">
+    <section aria-label={`Distribution of ${words(column)}`} className="p-4">
       <Asked of={asked} height={220}>
         {(found) => (
           <div className="grid gap-6 lg:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
@@ -149,27 +152,35 @@ function Findings({ report }: { report: Report }) {
         </>
       }
     >
-      <ul className="flex flex-col gap-3">
-        {report.findings.map((finding) => (
-          <li
-            key={`${finding.kind}${finding.column}`}
-            className="flex flex-col gap-1 border-b pb-3 last:border-0 last:pb-0"
-          >
-            <p className="flex flex-wrap items-center gap-2">
-              <Badge tone={finding.alarm ? "bad" : "warn"}>{finding.alarm ? "alarm" : "notice"}</Badge> {finding.text}
-            </p>
-            <p className="text-soft">
-              <strong className="text-ink">{finding.advice}</strong>: {finding.because}
-            </p>
-            <Touches finding={finding} />
-          </li>
+      <div className="flex flex-col gap-4">
+        {byAdvice(report.findings).map((group) => (
+          <section key={group.title} aria-label={group.title}>
+            <h3 className="flex flex-wrap items-center gap-2 border-b pb-1.5 text-soft">
+              <Badge tone={group.alarm ? "bad" : "warn"}>{group.alarm ? "alarm" : "notice"}</Badge>
+              <span>
+                <strong className="text-ink">{group.advice}</strong>: {group.because}
+              </span>
+              <span className="ml-auto text-xs">{plural(group.findings.length, "finding")}</span>
+            </h3>
+            <ul className="divide-y">
+              {group.findings.map((finding) => (
+                <li
+                  key={`${finding.kind}${finding.column}`}
+                  className="grid gap-x-6 py-1.5 lg:grid-cols-[minmax(0,1fr)_minmax(0,24rem)] lg:items-center"
+                >
+                  {finding.text}
+                  <Touches finding={finding} />
+                </li>
+              ))}
+            </ul>
+          </section>
         ))}
         {report.notes.map((note) => (
-          <li key={note} className="text-soft text-xs">
+          <p key={note} className="text-soft text-xs">
             {note}
-          </li>
+          </p>
         ))}
-      </ul>
+      </div>
     </Panel>
   );
 }
@@ -249,21 +260,19 @@ const COLUMNS: ColumnDef<Column, unknown>[] = [
 ];
 
 function Days({ column }: { column: Column }) {
-  const highest = Math.max(column.limit, ...column.days.map((day) => day.psi), 1e-9);
   return (
-    <span
-      role="img"
-      aria-label={`PSI by day: ${column.days.map((day) => day.psi.toFixed(3)).join(", ")}`}
-      className="flex h-24 items-end gap-px border-b"
-    >
-      {column.days.map((day) => (
-        <span
-          key={day.day}
-          title={`${day.day}: ${day.psi.toFixed(3)}`}
-          className={day.psi > column.limit ? "flex-1 bg-block" : "flex-1 bg-accent"}
-          style={{ height: `${Math.max(4, (100 * day.psi) / highest)}%` }}
-        />
-      ))}
-    </span>
+    <Chart
+      label={`PSI by day: ${column.days.map((day) => day.psi.toFixed(3)).join(", ")}`}
+      y="PSI"
+      x="day, UTC (dashed: the limit)"
+      columns={column.days.map((day) => ({
+        name: dayName(day.day),
+        title: `${day.day}: ${day.psi.toFixed(3)}`,
+        bars: [{ value: day.psi, colour: day.psi > column.limit ? "review" : "accent" }],
+      }))}
+      format={(psi) => psi.toFixed(2)}
+      limit={column.limit}
+      height={180}
+    />
   );
 }

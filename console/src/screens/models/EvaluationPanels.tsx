@@ -10,6 +10,7 @@ import { Select } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
 import { count, percent, UNKNOWN, words } from "~/words/numbers";
 import { inFull } from "~/words/times";
+import { metricName } from "./metrics";
 import { type Evaluation, type Models, useEvaluation } from "./queries";
 import { ThresholdsPanel } from "./ThresholdsPanel";
 
@@ -47,11 +48,13 @@ export function EvaluationPanels({
         {(found) => (
           <>
             <Notes found={found} />
-            <div className="grid gap-4 xl:grid-cols-2">
+            <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-2">
               <Figures found={found} />
-              <About name={name} found={found} />
-              {found.precision_recall && <PrecisionRecall points={found.precision_recall} />}
-              {found.calibration && <Calibration bins={found.calibration} />}
+              <div className="grid gap-4">
+                <About name={name} found={found} />
+                {found.precision_recall && <PrecisionRecall points={found.precision_recall} />}
+                {found.calibration && <Calibration bins={found.calibration} />}
+              </div>
             </div>
             {found.table && (
               <ThresholdsPanel key={found.version} name={name} models={models} table={found.table} found={found} />
@@ -99,7 +102,7 @@ function Figures({ found }: { found: Evaluation }) {
           {found.figures.map((figure) => (
             <tr key={figure.name} className="border-b last:border-0">
               <th scope="row" className="px-4 py-1.5 font-normal">
-                {words(figure.name)}
+                {metricName(figure.name)}
               </th>
               <td className="whitespace-nowrap px-3 py-1.5 text-right font-semibold">
                 {decimals(figure.value)}
@@ -182,7 +185,7 @@ function share(some: number | undefined, all: number | undefined): number | null
   return some === undefined || !all ? null : some / all;
 }
 
-const PRECISION_RECALL = unitCurves({ x: "recall: share of frauds found", y: "precision" }, [
+const PRECISION_RECALL = unitCurves({ x: "recall: share of frauds found, 0 to 1", y: "precision, 0 to 1" }, [
   { label: "precision", colour: "accent" },
 ]);
 
@@ -192,16 +195,13 @@ function PrecisionRecall({ points }: { points: NonNullable<Evaluation["precision
     return [sorted.map((point) => point.recall), sorted.map((point) => point.precision)];
   }, [points]);
   return (
-    <Panel
-      title="Precision and recall"
-      about="What share of what is flagged is fraud, by what share of frauds is found."
-    >
-      <Plot label="Precision against recall on the test" height={260} data={data} options={PRECISION_RECALL} />
+    <Panel title="Precision and recall" about="Share of flagged payments that are fraud, by the share of frauds found.">
+      <Plot label="Precision against recall on the test" height={210} data={data} options={PRECISION_RECALL} />
     </Panel>
   );
 }
 
-const CALIBRATION = unitCurves({ x: "predicted probability", y: "share that was fraud" }, [
+const CALIBRATION = unitCurves({ x: "predicted probability, 0 to 1", y: "share that was fraud, 0 to 1" }, [
   { label: "as said", colour: "soft", dashed: true },
   { label: "observed", colour: "accent", dots: true },
 ]);
@@ -213,13 +213,10 @@ function Calibration({ bins }: { bins: NonNullable<Evaluation["calibration"]> })
     return [x, x, [null, ...kept.map((bin) => bin.observed), null]];
   }, [bins]);
   return (
-    <Panel
-      title="Calibration"
-      about="Whether what is said to be fraud with 30 % is fraud in 30 of 100 cases (dashed: exactly so)."
-    >
+    <Panel title="Calibration" about="Of payments scored 0.3, 30 of 100 should be fraud (dashed: exactly so).">
       <Plot
         label="Share of fraud observed against the probability said"
-        height={260}
+        height={210}
         data={data}
         options={CALIBRATION}
       />

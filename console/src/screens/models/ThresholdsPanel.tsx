@@ -1,4 +1,5 @@
 import { useId, useMemo, useState } from "react";
+import { useCurrency } from "~/screens/rules/books";
 import { useMay } from "~/session/session";
 import { Button } from "~/ui/Button";
 import { TextArea } from "~/ui/Field";
@@ -22,6 +23,7 @@ interface Props {
 export function ThresholdsPanel({ name, models, table, found }: Props) {
   const [applying, setApplying] = useState(false);
   const may = useMay(name);
+  const currency = useCurrency(name);
   const begin = { review: found.in_force.review_at ?? 0.5, block: found.in_force.block_at ?? 0.9 };
   const [at, setAt] = useState(begin);
   const now = useMemo(() => meaning(table, at.review, at.block), [table, at]);
@@ -66,11 +68,11 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
           value={percent(now.falsePositives)}
           about={was(percent(before.falsePositives))}
         />
-        <Figure name="Loss caught" value={money(now.caught)} about={was(money(before.caught))} />
+        <Figure name="Loss caught" value={money(now.caught, currency)} about={was(money(before.caught, currency))} />
         <Figure
           name="Legitimate revenue stopped"
-          value={money(now.goodStopped)}
-          about={was(money(before.goodStopped))}
+          value={money(now.goodStopped, currency)}
+          about={was(money(before.goodStopped, currency))}
         />
         <Figure
           name="Value detection rate"

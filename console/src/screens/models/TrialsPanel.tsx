@@ -1,5 +1,9 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import type { Schemas } from "~/api/client";
+import { binOptions, outlines } from "~/charts/bars";
+import { Legend } from "~/charts/Legend";
+import { Plot } from "~/charts/Plot";
+import { useCurrency } from "~/screens/rules/books";
 import { Asked, Empty, Failed } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Outcome } from "~/ui/Outcome";
@@ -56,7 +60,7 @@ function Trial({ name, models, trial }: { name: string; models: Models; trial: L
         <Fact name="Errors of the candidate" value={count(trial.errors)} />
         <Fact name="Scoring, p99" value={times(trial)} />
       </dl>
-      <div className="grid gap-4 lg:grid-cols-2">
+      <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
         <MatrixTable matrix={trial.matrix} />
         {trial.scores && <Scores scores={trial.scores} />}
       </div>
@@ -120,33 +124,35 @@ function MatrixTable({ matrix }: { matrix: LiveTrial["matrix"] }) {
   );
 }
 
+const BINS = 20;
+const OUTLINES = [
+  { name: "champion", colour: "soft", dashed: true },
+  { name: "candidate", colour: "accent" },
+] as const;
+const SCORES = binOptions(
+  { x: "score, 0 to 1", y: "events (log scale)" },
+  (places) => places.map((_, bin) => (bin % 4 === 0 || bin === BINS - 1 ? String(bin / BINS) : null)),
+  OUTLINES,
+);
+
+/** How the scores of both are spread. */
 function Scores({ scores }: { scores: NonNullable<LiveTrial["scores"]> }) {
-  const names = Object.keys(scores);
-  const highest = Math.log10(1 + Math.max(1, ...names.flatMap((name) => scores[name] ?? [])));
+  const data = useMemo(
+    () => outlines(OUTLINES.map(({ name }) => scores[name] ?? Array<number>(BINS).fill(0))),
+    [scores],
+  );
   return (
-    <figure>
-      <figcaption className="pb-1 text-soft text-xs">
-        Scores in twentieths, from 0 to 1; heights on a logarithmic scale.
+    <figure className="min-w-0">
+      <figcaption className="flex flex-wrap justify-between gap-2 pb-1 text-soft text-xs">
+        Events by score, in steps of {1 / BINS}
+        <Legend of={OUTLINES} />
       </figcaption>
-      {names.map((name) => (
-        <div key={name} className="mb-2">
-          <p className="text-xs">{name}</p>
-          <div
-            role="img"
-            aria-label={`${name}: ${(scores[name] ?? []).join(", ")}`}
-            className="flex h-14 items-end gap-px border-b"
-          >
-            {(scores[name] ?? []).map((n, bin) => (
-              <span
-                key={bin}
-                title={`${(bin / 20).toFixed(2)} to ${((bin + 1) / 20).toFixed(2)}: ${count(n)}`}
-                className="flex-1 bg-accent"
-                style={{ height: `${(100 * Math.log10(1 + n)) / highest}%` }}
-              />
-            ))}
-          </div>
-        </div>
-      ))}
+      <Plot
+        label={OUTLINES.map(({ name }) => `${name}: ${(scores[name] ?? []).join(", ")}`).join("; ")}
+        height={190}
+        data={data}
+        options={SCORES}
+      />
     </figure>
   );
 }
@@ -156,7 +162,7 @@ function Comparison({ name, version }: { name: string; version: string }) {
   if (!wanted) {
     return (
       <div className="mt-4">
-        <Button onClick={() => setWanted(true)}>Compare on recorded events, with labels and money</Button>
+        <Button onClick={() => setWanted(true)}>Compare on recorded events</Button>
       </div>
     );
   }
@@ -165,11 +171,12 @@ function Comparison({ name, version }: { name: string; version: string }) {
 
 function Recorded({ name, version }: { name: string; version: string }) {
   const comparison = useComparison(name, version);
+  const currency = useCurrency(name);
   if (comparison.isError && !comparison.data)
     return <Failed error={comparison.error} again={() => void comparison.refetch()} />;
   return (
     <Asked of={comparison} height={220}>
-      {(found) => <Sides found={found} />}
+      {(found) => <Sides found={found} currency={currency} />}
     </Asked>
   );
 }
@@ -182,7 +189,7 @@ const RATES = [
   ["recall", "Known frauds stopped"],
 ] as const;
 
-function Sides({ found }: { found: Compared }) {
+function Sides({ found, currency }: { found: Compared; currency: string | null }) {
   const { champion, candidate, truth } = found.total;
   return (
     <div className="mt-4 overflow-x-auto">
@@ -217,15 +224,15 @@ function Sides({ found }: { found: Compared }) {
             <th scope="row" className="py-1 text-left font-normal">
               Loss approved
             </th>
-            <td className="px-3 py-1">{money(champion.loss)}</td>
-            <td className="px-3 py-1">{money(candidate.loss)}</td>
+            <td className="px-3 py-1">{money(champion.loss, currency)}</td>
+            <td className="px-3 py-1">{money(candidate.loss, currency)}</td>
           </tr>
           <tr>
             <th scope="row" className="py-1 text-left font-normal">
               Legitimate revenue stopped
             </th>
-            <td className="px-3 py-1">{money(champion.good_stopped)}</td>
-            <td className="px-3 py-1">{money(candidate.good_stopped)}</td>
+            <td className="px-3 py-1">{money(champion.good_stopped, currency)}</td>
+            <td className="px-3 py-1">{money(candidate.good_stopped, currency)}</td>
           </tr>
         </tbody>
       </table>

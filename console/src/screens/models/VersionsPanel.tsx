@@ -8,7 +8,8 @@ import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
 import { UNKNOWN, words } from "~/words/numbers";
-import type { Models, Trial, Version } from "./queries";
+import { metricName } from "./metrics";
+import { type Models, newestFirst, type Trial, type Version } from "./queries";
 import { type Asked, StepDialog } from "./StepDialog";
 
 const SHOWN = ["average_precision", "roc_auc", "recall_at_fpr_0.01", "brier"] as const;
@@ -27,8 +28,9 @@ export function VersionsPanel({ name, models }: { name: string; models: Models }
       <Panel title="Versions" about="Figures are of the test that each was trained with, newest first." flush>
         <Table
           label="Versions of the models"
+          cards="labelled"
           exported
-          rows={models.versions}
+          rows={newestFirst(models.versions)}
           columns={columns(models, mayStep ? setAsking : undefined)}
           id={(row) => row.version}
         />
@@ -73,7 +75,7 @@ function columns(models: Models, ask: ((asking: Asking) => void) | undefined): C
     ...shown.map(
       (figure): ColumnDef<Version, unknown> => ({
         id: figure,
-        header: words(figure),
+        header: metricName(figure),
         accessorFn: (version) => version.figures[figure],
         meta: { right: true },
         cell: ({ row }) => row.original.figures[figure]?.toFixed(4) ?? UNKNOWN,

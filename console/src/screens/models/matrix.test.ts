@@ -14,6 +14,12 @@ describe("the matrix of decisions", () => {
     expect(rows[2]?.cells[2]?.same).toBe(true);
   });
 
+  it("leaves out an outcome that neither of them decided", () => {
+    const none = { APPROVE: 0, CHALLENGE: 0, BLOCK: 0 };
+    const { outcomes } = table({ APPROVE: { ...none, APPROVE: 5, BLOCK: 1 }, CHALLENGE: none, BLOCK: none });
+    expect(outcomes).toEqual(["APPROVE", "BLOCK"]);
+  });
+
   it("is empty where nothing was compared", () => {
     expect(table({})).toEqual({ outcomes: [], rows: [] });
   });

@@ -16,10 +16,11 @@ export interface MatrixRow {
 
 /** The outcomes that occur, in order, and for each of the champion's how the candidate decided the same events. */
 export function table(matrix: Record<string, Record<string, number>>): { outcomes: string[]; rows: MatrixRow[] } {
+  const counted = Object.entries(matrix).flatMap(([from, to]) =>
+    Object.entries(to).map(([name, events]) => ({ from, name, events })),
+  );
   const seen = new Set(
-    Object.entries(matrix)
-      .flatMap(([from, to]) => [from, ...Object.keys(to)])
-      .map((name) => name.toUpperCase()),
+    counted.filter((each) => each.events > 0).flatMap((each) => [each.from.toUpperCase(), each.name.toUpperCase()]),
   );
   const outcomes = ORDER.filter((name) => seen.has(name));
   const at = (from: string, to: string) => matrix[from]?.[to] ?? matrix[from.toLowerCase()]?.[to.toLowerCase()] ?? 0;

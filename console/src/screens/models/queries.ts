@@ -22,6 +22,11 @@ export function useModels(name: string) {
   });
 }
 
+/** Versions by when they were trained, the newest first. */
+export function newestFirst(versions: readonly Version[]): Version[] {
+  return [...versions].sort((one, other) => Date.parse(other.created_at) - Date.parse(one.created_at));
+}
+
 export function useTrials(name: string) {
   return useQuery({
     queryKey: ["trials", name],

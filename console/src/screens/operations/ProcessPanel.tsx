@@ -1,16 +1,18 @@
 import type { Schemas } from "~/api/client";
+import { Columns } from "~/charts/Columns";
 import { bytes } from "~/screens/features/bytes";
 import { Figure, Figures } from "~/ui/Figure";
 import { Panel } from "~/ui/Panel";
-import { percent } from "~/words/numbers";
-import { duration, inFull, moment } from "~/words/times";
-import { zone } from "~/words/zones";
+import { count, percent } from "~/words/numbers";
+import { duration, inFull } from "~/words/times";
+import { formatted, zone } from "~/words/zones";
 
 type Process = Schemas["ProcessForm"];
 type Step = Schemas["HealthStep"];
 
 const STEP_S = 600;
-const COLOURS: Record<string, string> = { ok: "bg-accent/35", degraded: "bg-review", failed: "bg-block" };
+const MEGABYTE = 1e6;
+const COLOURS: Record<string, string> = { ok: "approve-muted", degraded: "review", failed: "block" };
 
 /** The process that answers: its version, memory and disk, and its last day. */
 export function ProcessPanel({ of: process, at }: { of: Process; at: string }) {
@@ -40,30 +42,30 @@ export function ProcessPanel({ of: process, at }: { of: Process; at: string }) {
 
 /** A bar for each step: as high as its most memory, in the colour of its worst status. */
 function History({ of: steps }: { of: readonly Step[] }) {
-  const most = Math.max(1, ...steps.map((step) => step.memory_bytes ?? 0));
-  const [first, last] = [steps[0], steps[steps.length - 1]];
-  if (!first || !last) return null;
+  if (steps.length === 0) return null;
+  const most = Math.max(MEGABYTE, ...steps.map((step) => step.memory_bytes ?? 0));
   return (
     <figure className="mt-4">
-      <figcaption className="mb-1 text-soft text-xs">Memory, coloured by the worst status: {said(steps)}</figcaption>
-      <div role="img" aria-label={`Status: ${said(steps)}`} className="flex h-16 items-end gap-px border-b">
-        {steps.map((step) => (
-          <span
-            key={step.at}
-            className={`min-w-px max-w-4 flex-1 ${COLOURS[step.status] ?? "bg-line"}`}
-            style={{ height: `${step.memory_bytes === null ? 100 : Math.max(4, (100 * step.memory_bytes) / most)}%` }}
-            title={`${inFull(step.at)}: ${step.status}, memory ${step.memory_bytes === null ? "unknown" : bytes(step.memory_bytes)}, free disk ${bytes(step.disk_free_bytes)}, lag at most ${duration(step.lag_s)}`}
-          />
-        ))}
-      </div>
-      <p className="mt-1 flex justify-between text-soft text-xs">
-        <span>{moment(first.at)}</span>
-        <span>most {bytes(most)}</span>
-        {last !== first && <span>{moment(last.at)}</span>}
-      </p>
+      <figcaption className="mb-2 text-soft text-xs">
+        Most memory in each 10 minutes, coloured by the worst status: {said(steps)}
+      </figcaption>
+      <Columns
+        label={`Status: ${said(steps)}`}
+        y="memory, MB"
+        x={`time, ${zone()}`}
+        columns={steps.map((step) => ({
+          name: formatted(new Date(step.at), CLOCK),
+          title: `${inFull(step.at)}: ${step.status}, memory ${step.memory_bytes === null ? "unknown" : bytes(step.memory_bytes)}, free disk ${bytes(step.disk_free_bytes)}, lag at most ${duration(step.lag_s)}`,
+          bars: [{ value: (step.memory_bytes ?? most) / MEGABYTE, colour: COLOURS[step.status] ?? "line" }],
+        }))}
+        format={(megabytes) => count(megabytes)}
+        height={108}
+      />
     </figure>
   );
 }
+
+const CLOCK = { hour: "2-digit", minute: "2-digit" } as const;
 
 /** For how long something was not well. */
 function said(steps: readonly Step[]): string {

@@ -55,7 +55,8 @@ export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }
 }
 
 function aboutPrecision(known: Known): string {
-  const parts = [maturity(known)];
+  const { precision_low: low, precision_high: high } = known;
+  const parts = known.precision === null ? [maturity(known)] : [`${percent(low)} to ${percent(high)}`, maturity(known)];
   if (known.precision === null && known.known > 0) parts.push("too few for a rate");
   else if (known.precision !== null && isYoung(known)) parts.push("labels incomplete");
   return [...parts, estimate(known)].filter(Boolean).join(" · ");
@@ -66,6 +67,13 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
   const mix = insight?.outcomes;
   return (
     <Figures label={`How ${name} fares`}>
+      <Figure
+        hero
+        className="col-span-2 sm:col-span-3 lg:col-span-2"
+        name="Precision"
+        value={labels && labels.precision !== null ? percent(labels.precision) : precision(labels)}
+        about={labels && aboutPrecision(labels)}
+      />
       <Figure
         name={`Fires of ${name}`}
         value={
@@ -81,19 +89,31 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
             count(null)
           )
         }
-        about={insight ? `${percent(insight.share)} of decisions` : "not counted yet"}
+        about={insight ? <Fired of={insight} /> : "not counted yet"}
       />
       <Figure name="Unique hits" value={count(insight?.only)} about="no other rule fired" />
+      <Figure name="Known fraud" value={count(labels?.fraud)} about="labelled by now" />
+      <Figure name="Known legitimate" value={count(labels?.good)} about="false positives" />
+      <Figure name="Not yet known" value={count(labels?.unknown)} about="labels may still come" />
       <Figure
         name="Not approved"
         value={count(mix && mix.block + mix.review + mix.challenge)}
         about={mix && `block ${count(mix.block)}, review ${count(mix.review)}, challenge ${count(mix.challenge)}`}
       />
-      <Figure name="Last fired" value={<Time at={insight?.last_fired_at} form="ago" />} />
-      <Figure name="Precision" value={precision(labels)} about={labels && aboutPrecision(labels)} />
-      <Figure name="Known fraud" value={count(labels?.fraud)} about="labelled by now" />
-      <Figure name="Known legitimate" value={count(labels?.good)} about="false positives" />
-      <Figure name="Not yet known" value={count(labels?.unknown)} about="labels may still come" />
     </Figures>
+  );
+}
+
+/** How often it fired, and when last. */
+function Fired({ of: { share, last_fired_at: last } }: { of: RuleInsight }) {
+  return (
+    <>
+      {percent(share)} of decisions
+      {last !== null && (
+        <>
+          , last <Time at={last} form="ago" />
+        </>
+      )}
+    </>
   );
 }

@@ -51,6 +51,7 @@ export function RuleTable({ detector, rules, insights, range, empty, layout, onL
   return (
     <Table<Row>
       label="Rules"
+      cards="labelled"
       exported
       rows={rows}
       columns={columns}
@@ -136,7 +137,9 @@ function named(detector: string, rule: Rule): ReactNode {
           </span>
         )}
       </span>
-      <code className="max-w-[26rem] truncate font-mono text-soft text-xs">{shown(rule).when}</code>
+      <code className="max-w-[26rem] truncate font-mono text-soft text-xs max-sm:whitespace-normal">
+        {shown(rule).when}
+      </code>
     </div>
   );
 }
@@ -182,7 +185,7 @@ export function Precise({ insight }: { insight: RuleInsight | null }) {
         )}
       </span>
       <span className="whitespace-nowrap text-soft text-xs">{maturity(labels)}</span>
-      {labels.estimate && <span className="whitespace-nowrap text-soft text-xs">{estimate(labels)}</span>}
+      {labels.estimate && <span className="text-soft text-xs sm:whitespace-nowrap">{estimate(labels)}</span>}
     </span>
   );
 }

@@ -12,6 +12,7 @@ export function Sparkline({ of: line }: { of: Line }) {
   const wide = WIDTH / Math.max(1, line.counts.length);
   const sum = line.counts.reduce((total, each) => total + each, 0);
   const span = duration(line.step * line.counts.length);
+  if (sum === 0) return <p className="mt-2 border-t pt-1 text-soft text-xs">No decision in the last {span}</p>;
   const bar = (n: number, of: number, colour: string) => (
     <rect
       key={`${colour} ${n}`}
@@ -34,8 +35,12 @@ export function Sparkline({ of: line }: { of: Line }) {
         {line.counts.map((each, n) => bar(n, each, "accent"))}
         {line.stopped.map((each, n) => bar(n, each, "block"))}
       </svg>
-      <figcaption className="text-soft text-xs">
-        {plural(sum, "decision")} in the last {span}
+      <figcaption className="flex justify-between gap-2 text-soft text-xs">
+        <span>{span} before</span>
+        <span>
+          {plural(sum, "decision")}, at most {count(largest)} in {duration(line.step)}
+        </span>
+        <span>now</span>
       </figcaption>
     </figure>
   );

@@ -28,17 +28,17 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
   const look = SEVERITIES[alert.severity] ?? { icon: Info, tone: "text-soft" };
   const Icon = look.icon;
   return (
-    <li className="flex flex-wrap items-start gap-x-4 gap-y-1 border-t px-4 py-2">
+    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-t px-4 py-2">
       <span className={cx("flex w-24 items-center gap-1.5 font-medium", look.tone)}>
         <Icon aria-hidden size={15} /> {alert.severity}
       </span>
       <span className="w-24 text-soft">
         <Time at={alert.at} />
       </span>
-      <div className="flex min-w-64 flex-1 flex-col gap-1">
+      <div className="flex min-w-64 flex-1 flex-wrap items-center gap-x-3 gap-y-1">
         <span className="break-words">
           {alert.transaction ? (
-            <Link to="/transactions/$id" params={{ id: alert.transaction }} className="text-accent underline">
+            <Link to="/transactions/$id" params={{ id: alert.transaction }} className="text-accent hover:underline">
               {alert.text}
             </Link>
           ) : (
