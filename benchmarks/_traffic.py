@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock.adapters.http import Address, Unreachable, ask, connect, request
+from penstock.adapters.http import ServiceAddress, Unreachable, ask, connect, request
 
 CONNECTIONS = 16
 
@@ -60,7 +60,7 @@ class Traffic:
 
     def __init__(self, url: str, make: Callable[[int], bytes], rate: int) -> None:
         self.answers: list[Answer] = []
-        self._address, self._make, self._rate = Address.of(url), make, rate
+        self._address, self._make, self._rate = ServiceAddress.of(url), make, rate
         self._sent = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))

@@ -15,7 +15,7 @@ from pathlib import Path
 from _report import Row, main
 from _servers import Kafka, Redis
 
-from penstock.adapters.http import Address, request
+from penstock.adapters.http import ServiceAddress, request
 from penstock.adapters.load import fetch, measure
 from service import environment, prepare
 from service import process as served
@@ -49,7 +49,7 @@ def settle(url: str, bodies: list[bytes]) -> None:
     until = time.monotonic() + 120
     while time.monotonic() < until:
         before = degraded(url)
-        measure(Address.of(url), maker(url, bodies), requests=300, concurrency=8, rate=100)
+        measure(ServiceAddress.of(url), maker(url, bodies), requests=300, concurrency=8, rate=100)
         if degraded(url) == before:
             return
     raise SystemExit("no decision came in time")
@@ -57,14 +57,14 @@ def settle(url: str, bodies: list[bytes]) -> None:
 
 def maker(url: str, bodies: list[bytes]):
     """Makes requests with ids of their own."""
-    address, run = Address.of(url), b'{"transaction_id":"%x-' % time.time_ns()
+    address, run = ServiceAddress.of(url), b'{"transaction_id":"%x-' % time.time_ns()
     return lambda number: request(address, "POST", "/predict", run + b'%d",' % number + bodies[number % len(bodies)])
 
 
 def at_rate(url: str, bodies: list[bytes], seconds: int, broker: str) -> list[Row]:
     """Latencies as callers saw them, and how many were told something in place of the decision."""
     before = degraded(url)
-    found = measure(Address.of(url), maker(url, bodies), requests=RATE * seconds, concurrency=64, rate=RATE).as_json()
+    found = measure(ServiceAddress.of(url), maker(url, bodies), requests=RATE * seconds, concurrency=64, rate=RATE).as_json()
     late = degraded(url) - before
     at = f"/predict beside a worker on {broker}, {RATE}/s for {seconds} s"
     latencies = [Row.at_most(f"p{n} {at}", found["latency_ms"][f"p{n}"], "ms", limit) for n, limit in LIMITS_MS.items()]
@@ -73,7 +73,7 @@ def at_rate(url: str, bodies: list[bytes], seconds: int, broker: str) -> list[Ro
 
 def degraded(url: str) -> float:
     """How many callers were told something in place of a decision so far."""
-    _, text = fetch(Address.of(url), "/metrics")
+    _, text = fetch(ServiceAddress.of(url), "/metrics")
     lines = [line for line in text.decode().splitlines() if line.startswith("penstock_late_answers_total")]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 

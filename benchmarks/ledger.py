@@ -17,7 +17,7 @@ import numpy as np
 from _report import Row, best_of, main, percentile
 
 from penstock.codes import text_codes
-from penstock.ledger import Field, FileLedger
+from penstock.ledger import ArchiveField, FileLedger
 from penstock.ledger.archive import Archive
 from penstock.messages import Record
 
@@ -28,8 +28,8 @@ FEATURES = [f"feature_{k}" for k in range(20)]
 SCORES = ["amount", "score", "logistic_regression", "xgboost"]
 VERDICTS = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
 LAYOUT = {
-    "x": [Field(name) for name in [*FEATURES, *SCORES]],
-    "action": [Field("decision", "text", VERDICTS)],
+    "x": [ArchiveField(name) for name in [*FEATURES, *SCORES]],
+    "action": [ArchiveField("decision", "text", VERDICTS)],
 }
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where the servers for test
 from deploy.infra import Postgres
 from penstock.adapters.postgres import PostgresLedger, PostgresSink, create
 from penstock.codes import text_codes
-from penstock.ledger import Field, MemoryLedger
+from penstock.ledger import ArchiveField, MemoryLedger
 from penstock.messages import Record
 
 BATCH = 512
@@ -30,11 +30,11 @@ BEGIN_US = 1_767_225_600_000_000
 FEATURES = [f"feature_{k}" for k in range(30)]
 MEMBERS = ["logistic_regression", "xgboost"]
 LAYOUT = {
-    "x": [Field(name) for name in ["amount", *FEATURES]],
-    "scores": [Field("fraud_probability"), *(Field(f"score_{name}") for name in MEMBERS)],
-    "action": [Field("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
-    "text:customer_id": [Field("customer_id", "text")],
-    "text:merchant_id": [Field("merchant_id", "text")],
+    "x": [ArchiveField(name) for name in ["amount", *FEATURES]],
+    "scores": [ArchiveField("fraud_probability"), *(ArchiveField(f"score_{name}") for name in MEMBERS)],
+    "action": [ArchiveField("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
+    "text:customer_id": [ArchiveField("customer_id", "text")],
+    "text:merchant_id": [ArchiveField("merchant_id", "text")],
 }
 TICK = os.sysconf("SC_CLK_TCK")
 

@@ -25,7 +25,7 @@ from _report import Row, main
 from _workload import EPOCH_US, scoring_detector, stream, trained
 
 from penstock import Detector
-from penstock.adapters.http import Address, request
+from penstock.adapters.http import ServiceAddress, request
 from penstock.adapters.load import Measured, measure
 from penstock.models import About, promote, save
 from penstock.wiring.traffic.child import free_port, serving
@@ -153,7 +153,7 @@ def latency(folder: Path, bodies: list[bytes], *, seconds: int) -> list[Row]:
 
 def at_rate(url: str, bodies: list[bytes], *, seconds: int, rate: int = RATE) -> Measured:
     """What `penstock loadtest --rate` does, with the events of this benchmark."""
-    address, run = Address.of(url), b'{"transaction_id":"%x-' % time.time_ns()
+    address, run = ServiceAddress.of(url), b'{"transaction_id":"%x-' % time.time_ns()
 
     def make(number: int) -> bytes:
         return request(address, "POST", "/predict", run + b'%d",' % number + bodies[number % len(bodies)])

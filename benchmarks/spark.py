@@ -17,7 +17,7 @@ from _report import Row, main
 from penstock import replay
 from penstock.adapters.spark.backfill import backfill
 from penstock.adapters.spark.session import close_session, open_session
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.wiring.detectors import load_detector
 
 QUICK_ROWS = 300_000
@@ -53,7 +53,7 @@ def run(quick: bool) -> list[Row]:
         whole, tenth = folder / "events.parquet", folder / "tenth.parquet"
         events.write_parquet(whole)
         events.head(len(events) // 10).write_parquet(tenth)
-        source = Source(str(Path(__file__).with_name("_handbook.py")), load_detector)
+        source = DetectorSource(str(Path(__file__).with_name("_handbook.py")), load_detector)
 
         def ours(file: Path, out: Path) -> None:
             backfill(spark, source, [file], out)

@@ -51,9 +51,9 @@ def _jars() -> list[Path]:
 
 def _measured(kafka: Any, events: int, micro_batch: int, *, quick: bool) -> tuple[float, list[float]]:
     from penstock.adapters.kafka import KafkaBroker
-    from penstock.adapters.kafka.address import Address
+    from penstock.adapters.kafka.address import KafkaAddress
     from penstock.adapters.spark.session import close_session, open_session
-    from penstock.adapters.spark.source import Source
+    from penstock.adapters.spark.source import DetectorSource
     from penstock.adapters.spark.stream import SETTINGS, Cluster, start
     from penstock.wiring.detectors import load_detector
 
@@ -66,11 +66,11 @@ def _measured(kafka: Any, events: int, micro_batch: int, *, quick: bool) -> tupl
     folder = Path(tempfile.mkdtemp(prefix="penstock-benchmark-"))
     spark = open_session("local[2]", jars=_jars(), settings={**SETTINGS, "spark.sql.shuffle.partitions": "2"})
     ended: list[tuple[float, int]] = []
-    address = Address.of(url)
+    address = KafkaAddress.of(url)
     try:
         query = start(
             spark,
-            Source(str(Path(__file__).with_name("_workload.py:nine")), load_detector),
+            DetectorSource(str(Path(__file__).with_name("_workload.py:nine")), load_detector),
             Cluster(address.servers, address.topics, address.client()),
             folder,
             most_events=micro_batch,

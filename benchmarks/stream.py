@@ -260,9 +260,9 @@ def _kafka_numbers(place: Place, until: float) -> Iterator[int]:
     """One committed decision in 64, as a consumer of all of them sees it."""
     from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-    from penstock.adapters.kafka.address import Address
+    from penstock.adapters.kafka.address import KafkaAddress
 
-    address = Address.of(place.url)
+    address = KafkaAddress.of(place.url)
     settings = address.client(group_id="bench-tap", isolation_level="read_committed", enable_auto_commit=False)
     with contextlib.closing(Consumer(settings)) as consumer:
         consumer.list_topics(timeout=10)
@@ -298,9 +298,9 @@ def one_by_one(place: Place, seconds: float) -> float:
     from confluent_kafka import Consumer, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 
-    from penstock.adapters.kafka.address import Address
+    from penstock.adapters.kafka.address import KafkaAddress
 
-    address = Address.of(place.url)
+    address = KafkaAddress.of(place.url)
     admin = AdminClient(address.client())
     admin.create_topics([NewTopic("one-by-one", 1, 1)])["one-by-one"].result(30)
     producer = Producer(address.client(enable_idempotence=True))

@@ -169,9 +169,9 @@ class Seen(threading.Thread):
 def _kafka(broker: Broker, url: str) -> Iterator[list[bytes]]:
     from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-    from penstock.adapters.kafka.address import Address
+    from penstock.adapters.kafka.address import KafkaAddress
 
-    settings = Address.of(url).client(group_id="bench-seen", isolation_level="read_committed", enable_auto_commit=False)
+    settings = KafkaAddress.of(url).client(group_id="bench-seen", isolation_level="read_committed", enable_auto_commit=False)
     with contextlib.closing(Consumer(settings)) as consumer:
         consumer.assign([TopicPartition(broker.topics.decisions, 0, OFFSET_BEGINNING)])
         while True:

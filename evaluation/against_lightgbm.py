@@ -158,7 +158,7 @@ def handbook(path: Path, trials: int) -> dict[str, dict[str, Any]]:
     parameters, trees = by_hand(validation[-1], validation[-1].judge, validation[:-1], features, len(declared) * trials)
     ours, hand, alone = [], [], []
     for day, fold in zip(TEST_FOLDS, tests, strict=True):
-        of_book = protocol.Fold.starting(day, rows)
+        of_book = protocol.FoldRows.starting(day, rows)
         raw = _raw(models, fold, features)
         ours.append(protocol.figures(of_book, rows, _probabilities(curves, raw) @ np.array(shares)))
         alone.append([protocol.figures(of_book, rows, column) for column in raw.T])
@@ -169,7 +169,7 @@ def handbook(path: Path, trials: int) -> dict[str, dict[str, Any]]:
 
 
 def _fold(rows: Rows, day: Any, features: tuple[str, ...]) -> Fold:
-    found = protocol.Fold.starting(day, rows)
+    found = protocol.FoldRows.starting(day, rows)
     return Fold.of(rows.take(found.train), rows.take(found.test), features)
 
 

@@ -18,7 +18,7 @@ from penstock.models.calibration import Calibration
 from penstock.models.fit import fit_member, outputs
 from penstock.offline import protocol
 from penstock.offline.datasets import read
-from penstock.offline.protocol import TEST_FOLDS, VALIDATION_FOLDS, Fold
+from penstock.offline.protocol import TEST_FOLDS, VALIDATION_FOLDS, FoldRows
 from penstock.offline.rows import Rows, replayed
 
 BOOK = {
@@ -82,14 +82,14 @@ class Runs:
 
     def __init__(self, rows: Rows, days: Any, members: dict[str, tuple[Any, int]], say: Any) -> None:
         self.rows = rows
-        self.folds = [Fold.starting(day, rows) for day in days]
+        self.folds = [FoldRows.starting(day, rows) for day in days]
         self.outcomes = [rows.fraud[fold.test] for fold in self.folds]
         self.raw: dict[str, list[Any]] = {}
         for name, (model, seed) in members.items():
             say(f"{name}: {len(self.folds)} folds")
             self.raw[name] = [self._outputs(model, seed, fold) for fold in self.folds]
 
-    def _outputs(self, model: Any, seed: int, fold: Fold) -> Any:
+    def _outputs(self, model: Any, seed: int, fold: FoldRows) -> Any:
         names = detector.plan.inputs
         member = fit_member(model, self.rows.x[fold.train], self.rows.fraud[fold.train], names, seed=seed)
         return outputs(member, np.ascontiguousarray(self.rows.x[fold.test]))

@@ -149,7 +149,7 @@ def handbook(size: Size, detector: Detector = handbook_detector) -> Iterator[tup
     parties = Parties("TX_AMOUNT", "CUSTOMER_ID", "TERMINAL_ID", "TERMINAL_ID")
     judged, rows, second = _both(detector, frame, parties, pl.col("CUSTOMER_ID"))
     for first in protocol.TEST_FOLDS[: size.most]:
-        fold = protocol.Fold.starting(first, rows)
+        fold = protocol.FoldRows.starting(first, rows)
         yield judged, Part(rows, second, fold.train, fold.test)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row, TableSchema
 
 START = ""
 """The hash before the first entry."""
@@ -25,7 +25,7 @@ ERASED = "audit.erase"
 _TABLE = """CREATE TABLE audit (seq BIGINT PRIMARY KEY, at_us BIGINT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
     subject TEXT NOT NULL, digest TEXT NOT NULL, salt TEXT, details TEXT, hash TEXT NOT NULL)"""
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "audit",
     [
         [
@@ -50,7 +50,7 @@ _NARROWED = {
 }
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ChainEntry(msgspec.Struct, frozen=True):
     """One change. details: what was changed, None if erased; hash: of this entry and all before it."""
 
     seq: int
@@ -69,7 +69,7 @@ class Misfit(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Erasure(msgspec.Struct, frozen=True):
+class ChainErasure(msgspec.Struct, frozen=True):
     """An erasure of details: of which entries, when and by whom."""
 
     at_us: int
@@ -78,14 +78,16 @@ class Erasure(msgspec.Struct, frozen=True):
     entries: list[int]
 
 
-class Head(msgspec.Struct, frozen=True):
+class ChainHead(msgspec.Struct, frozen=True):
     """The end of the chain: the number of entries, and the hash over all of them."""
 
     seq: int
     hash: str
 
 
-def note(transaction: Transaction, *, who: str, action: str, subject: str, details: Mapping[str, Any], at_us: int) -> None:
+def note(
+    transaction: DatabaseTransaction, *, who: str, action: str, subject: str, details: Mapping[str, Any], at_us: int
+) -> None:
     """Add an entry, in the transaction of the change: both take effect or neither does.
 
     The head of the chain is one row that is updated first, so that of two writers the second waits for the first.
@@ -111,7 +113,7 @@ def note(transaction: Transaction, *, who: str, action: str, subject: str, detai
     transaction.run("UPDATE audit_head SET hash = :hash WHERE id = 1", {"hash": values["hash"]})
 
 
-def erase(transaction: Transaction, *, who: str, subject: str, at_us: int) -> int:
+def erase(transaction: DatabaseTransaction, *, who: str, subject: str, at_us: int) -> int:
     """Erase the details of the entries about a subject; the erasure itself becomes an entry.
 
     Returns:
@@ -162,7 +164,7 @@ class AuditLog:
         subject: str | None = None,
         since_us: int | None = None,
         until_us: int | None = None,
-    ) -> list[Entry]:
+    ) -> list[ChainEntry]:
         """Entries, newest first; `before` is the number of the last entry of the page before.
 
         action: `keys.add`, or all of a kind, `keys`. since_us, until_us: from the one instant on, before the other.
@@ -176,22 +178,22 @@ class AuditLog:
         sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - names of columns
         return [_entry(row) for row in self._database.read(sql, values | {"limit": limit})]
 
-    def following(self, seq: int, limit: int) -> list[Entry]:
+    def following(self, seq: int, limit: int) -> list[ChainEntry]:
         """The entries behind the one of this number, oldest first."""
         sql = f"SELECT {_COLUMNS} FROM audit WHERE seq > :seq ORDER BY seq LIMIT :limit"  # noqa: S608 - names of columns
         return [_entry(row) for row in self._database.read(sql, {"seq": seq, "limit": limit})]
 
-    def head(self) -> Head:
+    def head(self) -> ChainHead:
         """The end of the chain."""
         [(seq, value)] = self._database.read("SELECT seq, hash FROM audit_head WHERE id = 1") or [(0, "")]
-        return Head(seq, value)
+        return ChainHead(seq, value)
 
-    def erasures(self) -> list[Erasure]:
+    def erasures(self) -> list[ChainErasure]:
         """Erasures of details, oldest first."""
         rows = self._database.read(
             "SELECT at_us, who, subject, details FROM audit WHERE action = :a ORDER BY seq", {"a": ERASED}
         )
-        return [Erasure(at_us, who, subject, _named(details)) for at_us, who, subject, details in rows]
+        return [ChainErasure(at_us, who, subject, _named(details)) for at_us, who, subject, details in rows]
 
     def verify(self) -> Misfit | None:
         """Verify the whole chain: None if every entry is valid, else the first that is not.
@@ -246,9 +248,9 @@ def _digest(salt: str, details: str) -> str:
     return hashlib.sha256(f"{salt}{details}".encode()).hexdigest()
 
 
-def _entry(row: Row) -> Entry:
+def _entry(row: Row) -> ChainEntry:
     seq, at_us, who, action, subject, _, _, details, value = row
-    return Entry(seq, at_us, who, action, subject, None if details is None else msgspec.json.decode(details), value)
+    return ChainEntry(seq, at_us, who, action, subject, None if details is None else msgspec.json.decode(details), value)
 
 
 def _named(details: str | None) -> list[int]:

@@ -33,7 +33,7 @@ class SetClock:
         return self._now_us
 
 
-class Payment(msgspec.Struct):
+class ExamplePayment(msgspec.Struct):
     """The event of `example_detector`."""
 
     transaction_id: str
@@ -47,7 +47,7 @@ def example_detector() -> Detector:
     customer = Entity("customer_id")
     return Detector(
         "example",
-        event=Payment,
+        event=ExamplePayment,
         id="transaction_id",
         time="timestamp",
         features=[customer.count("1h"), customer.sum("amount", "24h")],

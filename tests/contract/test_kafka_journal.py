@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import KafkaError
 from tests.waiting import wait_until
 
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.adapters.kafka.health import Health
 from penstock.adapters.kafka.journal import KafkaJournal
 from penstock.adapters.kafka.journal_writer import JournalWriter
@@ -206,7 +206,7 @@ class Scripted:
 def test_only_a_topic_that_was_never_there_ends_a_follower(monkeypatch):
     """A broker that has just started may not know all topics yet."""
     unknown, end = KafkaError.UNKNOWN_TOPIC_OR_PART, -191  # the end of a partition
-    address = Address.of("kafka://nowhere:1/t")
+    address = KafkaAddress.of("kafka://nowhere:1/t")
     monkeypatch.setattr("penstock.adapters.kafka.journal.reader", lambda *_, **__: Scripted(unknown))
     with pytest.raises(BrokerError, match="penstock topics create"):
         KafkaJournal(address, 0, None).poll(0.0)

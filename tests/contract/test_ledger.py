@@ -8,7 +8,17 @@ import pytest
 from penstock.adapters.postgres import PostgresLedger, create
 from penstock.codes import text_codes
 from penstock.errors import LedgerError, LedgerFull
-from penstock.ledger import Answered, Delivery, DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined, Raised
+from penstock.ledger import (
+    ArchiveField,
+    Delivery,
+    DetectorVersion,
+    FallbackAnswer,
+    FileLedger,
+    LedgerLabel,
+    MemoryLedger,
+    Quarantined,
+    Raised,
+)
 from penstock.messages import Record
 from penstock.stream.journal_ledger import JournalLedger
 
@@ -320,19 +330,22 @@ def test_a_wish_to_be_told_is_granted_after_what_was_appended_before_it(ledger):
 
 
 def test_layouts_are_kept_and_never_change(ledger):
-    columns = {"x": [Field("amount"), Field("night", "boolean")], "action": [Field("decision", "text", ("A", "B"))]}
+    columns = {
+        "x": [ArchiveField("amount"), ArchiveField("night", "boolean")],
+        "action": [ArchiveField("decision", "text", ("A", "B"))],
+    }
     ledger.register_layout("v1", columns)
     ledger.register_layout("v1", columns)
     assert ledger.layouts() == {"v1": columns}
     with pytest.raises(LedgerError, match="layout 'v1' is registered with other columns"):
-        ledger.register_layout("v1", {"x": [Field("amount")]})
+        ledger.register_layout("v1", {"x": [ArchiveField("amount")]})
 
 
 def test_a_label_of_higher_rank_wins_and_history_keeps_all(ledger):
     tables = ledger.tables
-    analyst = Label("banking", "t", False, "good", "analyst", 10, 10, rank=2)
-    bank = Label("banking", "t", True, "chargeback", "bank", 20, 20, rank=1)
-    later = Label("banking", "t", True, "fraud", "analyst", 30, 30, rank=2)
+    analyst = LedgerLabel("banking", "t", False, "good", "analyst", 10, 10, rank=2)
+    bank = LedgerLabel("banking", "t", True, "chargeback", "bank", 20, 20, rank=1)
+    later = LedgerLabel("banking", "t", True, "fraud", "analyst", 30, 30, rank=2)
     tables.put_labels([analyst, bank])
     tables.put_labels([bank])
     assert tables.label_of("banking", "t") == analyst
@@ -441,8 +454,8 @@ def test_everything_is_there_after_opening_again(open_ledger):
 
 def test_the_first_answer_that_a_caller_was_given_counts(open_ledger):
     tables = open_ledger().tables
-    first = Answered("banking", "t1", "REVIEW", "no decision within 100 ms", 5)
-    tables.put_answers([first, Answered("card", "t1", "APPROVE", "another detector", 6)])
-    tables.put_answers([Answered("banking", "t1", "BLOCK", "told again", 7)])
+    first = FallbackAnswer("banking", "t1", "REVIEW", "no decision within 100 ms", 5)
+    tables.put_answers([first, FallbackAnswer("card", "t1", "APPROVE", "another detector", 6)])
+    tables.put_answers([FallbackAnswer("banking", "t1", "BLOCK", "told again", 7)])
     assert tables.answer_of("banking", "t1") == first
     assert tables.answer_of("banking", "t2") is None

@@ -17,9 +17,9 @@ from penstock.cases.queues import Filter, page, queues, sweep
 from penstock.cases.store import Cases
 from penstock.cases.workload import queue_ages, workload
 from penstock.clock import system_clock
-from penstock.database import Schema, SqliteDatabase
+from penstock.database import SqliteDatabase, TableSchema
 from penstock.errors import ConfigurationError, Conflict, LedgerError, NotFound
-from penstock.expressions import Member, Members
+from penstock.expressions import ListMember, Members
 from penstock.governance.alert_acknowledgements import AlertAcknowledgements
 from penstock.governance.alert_channels import AlertChannels
 from penstock.governance.features import FeatureStore
@@ -32,12 +32,12 @@ from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.privacy.erasure import erase_person
 from penstock.privacy.vault import Vault
-from penstock.webhooks.endpoints import Changes, Endpoints
+from penstock.webhooks.endpoints import EndpointChanges, Endpoints
 from penstock.webhooks.events import Event
 from penstock.webhooks.outbox import Attempt, Outbox, Progress
 from penstock.wiring.alerts import open_channel
 
-NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
+NOTES = TableSchema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -144,7 +144,7 @@ def test_what_is_read_and_then_changed_by_many_at_once_adds_up(open_office):
 
 
 def test_tables_are_made_and_changed_once_by_however_many_begin(open_office):
-    more = Schema("notes", [*NOTES.steps, ["ALTER TABLE notes ADD COLUMN author TEXT"]])
+    more = TableSchema("notes", [*NOTES.steps, ["ALTER TABLE notes ADD COLUMN author TEXT"]])
     offices = [open_office() for _ in range(4)]
     all_at_once(*(lambda each=each: each.prepare(NOTES) for each in offices))
     all_at_once(*(lambda each=each: each.prepare(more) for each in offices))
@@ -429,7 +429,7 @@ def test_a_feature_lives_its_life_and_all_processes_see_it(open_office):
 
 def test_lists_live_their_lives_and_all_processes_see_them(open_office):
     admin = [ListStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
-    declared = {"stolen": Members.of([Member("a"), Member("b")])}
+    declared = {"stolen": Members.of([ListMember("a"), ListMember("b")])}
     all_at_once(*(lambda book=book: book.adopt(declared) for book in admin))
     assert admin[0].one("stolen").revision == 2
     admin[1].add("stolen", [NewEntry("c", "phoned", system_clock() + 10**9), NewEntry("a")], who="ana")
@@ -531,7 +531,7 @@ def test_webhooks_keep_every_event_once_in_order_whoever_adds_and_one_process_de
     clock = count(1_000_000_000_000_000, 1000).__next__
     offices = [open_office() for _ in range(3)]
     endpoints = Endpoints(offices[0], clock=clock)
-    endpoint = endpoints.add("https://shop.example/", Changes(types=["penstock.case.*"]), who="ana")
+    endpoint = endpoints.add("https://shop.example/", EndpointChanges(types=["penstock.case.*"]), who="ana")
     outboxes = [Outbox(office, Endpoints(office, clock=clock), clock) for office in offices]
 
     def add(office, outbox):
@@ -563,7 +563,7 @@ def test_webhooks_keep_every_event_once_in_order_whoever_adds_and_one_process_de
     assert [each.n for each in outboxes[2].attempts(endpoint.id, 10)] == [2, 1]
     assert endpoints.get(endpoint.id).reached == 5
     assert endpoints.replay(endpoint.id, who="ana", from_us=40) > 0
-    assert endpoints.change(endpoint.id, Changes(rotate=True, enabled=False), who="ana").previous == endpoint.secret
+    assert endpoints.change(endpoint.id, EndpointChanges(rotate=True, enabled=False), who="ana").previous == endpoint.secret
     failed = Progress(5, 1, 7, 9, "500")
     assert not outboxes[0].settle(endpoints.get(endpoint.id), owner, far_us, failed, [])  # paused
     assert outboxes[0].mark_alerted(endpoint)
@@ -578,7 +578,7 @@ def test_webhooks_announce_each_change_of_a_case_once(open_office):
     clock = count(system_clock(), 1000).__next__
     cases = Cases(offices[0], clock=clock)
     endpoints = Endpoints(offices[0], clock=clock)
-    endpoints.add("https://shop.example/", Changes(types=["penstock.case.*"]), who="ana")
+    endpoints.add("https://shop.example/", EndpointChanges(types=["penstock.case.*"]), who="ana")
     outboxes = [Outbox(office, Endpoints(office, clock=clock), clock) for office in offices]
     cases.follow("log", 1, [new(1)])
     case = cases.take_next("ana")

@@ -84,9 +84,11 @@ class KafkaTap:
     def __init__(self, url: str, topic: str, partition: int) -> None:
         from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-        from penstock.adapters.kafka.address import Address
+        from penstock.adapters.kafka.address import KafkaAddress
 
-        settings = Address.of(url).client(group_id=uuid.uuid4().hex, isolation_level="read_committed", enable_auto_commit=False)
+        settings = KafkaAddress.of(url).client(
+            group_id=uuid.uuid4().hex, isolation_level="read_committed", enable_auto_commit=False
+        )
         self._consumer = Consumer(settings)
         self._partition = TopicPartition(topic, partition, OFFSET_BEGINNING)
         self._found: list[bytes] = []

@@ -3,17 +3,17 @@
 import numpy as np
 
 from penstock.codes import text_codes
-from penstock.ledger import Field
+from penstock.ledger import ArchiveField
 from penstock.messages import Record
 
 HOUR_US = 3_600_000_000
 BEGIN_US = 1_767_225_600_000_000  # 2026-01-01
 
 LAYOUT = {
-    "x": [Field("amount"), Field("night", "boolean"), Field("seen_at", "time"), Field("")],
-    "scores": [Field("fraud_probability"), Field("score_forest")],
-    "action": [Field("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
-    "text:city": [Field("city", "text")],
+    "x": [ArchiveField("amount"), ArchiveField("night", "boolean"), ArchiveField("seen_at", "time"), ArchiveField("")],
+    "scores": [ArchiveField("fraud_probability"), ArchiveField("score_forest")],
+    "action": [ArchiveField("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
+    "text:city": [ArchiveField("city", "text")],
 }
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from penstock import Detector, Entity, Label, LogisticRegression, Policy, Rule, XGBoost, derive
 from penstock.clock import to_us
-from penstock.expressions import Member, Members
+from penstock.expressions import ListMember, Members
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY_S = 86_400
@@ -99,8 +99,8 @@ listed = Detector(
     time="at",
     features=[sender.count("1h").named("recent")],
     lists={
-        "stolen": Members.of([Member("a1"), Member("a2", until_us=MIDDLE_US), Member("a3", since_us=MIDDLE_US)]),
-        "watched": Members.of([Member(f"a{k}") for k in range(5, 12)] + [Member("a0", until_us=NEVER)]),
+        "stolen": Members.of([ListMember("a1"), ListMember("a2", until_us=MIDDLE_US), ListMember("a3", since_us=MIDDLE_US)]),
+        "watched": Members.of([ListMember(f"a{k}") for k in range(5, 12)] + [ListMember("a0", until_us=NEVER)]),
     },
     rules=[
         Rule("stolen", "sender IN list('stolen')", then="block", hard=True),

@@ -15,7 +15,7 @@ from penstock import Detector, Engine, Entity, Label, LogisticRegression
 from penstock.adapters.s3 import ArchiveSink, ObjectArchive
 from penstock.adapters.s3 import reading as archive_reading
 from penstock.adapters.s3.layout import Extent, file_of, file_path, that_count
-from penstock.adapters.s3.place import Place
+from penstock.adapters.s3.place import StoreLocation
 from penstock.cli import main
 from penstock.clock import to_us
 from penstock.config import Settings
@@ -116,7 +116,7 @@ def test_each_decision_is_an_object_of_its_own_where_that_is_wanted(url):
     odd = record(0, ids=["a/b", "..", "ü ?"])
     kept.write([(0, odd)])
     kept.close()
-    place = Place(url)
+    place = StoreLocation(url)
     paths = sorted(path for path in archive_reading.paths_of(place) if path.endswith(".json") and "json/" in path)
     folder = "detector=banking/date=2026-01-01/hour=00/json/"
     assert [path.removeprefix(folder) for path in paths] == ["%C3%BC%20%3F.json", "...json", "a%2Fb.json"]
@@ -434,7 +434,7 @@ def test_a_service_archives_beside_its_ledger_and_the_query_finds_it(url, tmp_pa
             engine.decide_many([{**event, "transaction_id": f"t{n}-{k}"} for k in range(3)])
     assert run("query", "SELECT count(*) AS n, min(customer_id) AS who FROM example", "--archive", url, "--json") == 0
     assert msgspec.json.decode(capsys.readouterr().out) == [{"n": 6, "who": "c"}]
-    path = next(path for path in archive_reading.paths_of(Place(url)) if path.endswith("t1-2.json"))
+    path = next(path for path in archive_reading.paths_of(StoreLocation(url)) if path.endswith("t1-2.json"))
     assert "detector=example/date=" in path
     assert to_us(FIRST) == BEGIN_US
 

@@ -15,7 +15,7 @@ from penstock.config import Settings
 from penstock.decision import TEXT
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, FolderInUse, LedgerError, SinkUnavailable
-from penstock.ledger import Field, Label, MemoryLedger
+from penstock.ledger import ArchiveField, LedgerLabel, MemoryLedger
 from penstock.stream.sinks import start_feeding
 from penstock.testing import SetClock, example_detector
 from penstock.wiring.engines import open_archive, open_engine, openers
@@ -165,7 +165,7 @@ def test_a_view_shows_rows_of_an_old_layout_under_the_names_of_today(url, ask):
 def test_who_reads_a_view_holds_nobody_up_and_it_follows_later(url, ask, monkeypatch):
     monkeypatch.setattr(layouts, "_AGAIN_S", 0.0)
     ledger = local_ledger()
-    ledger.register_layout("v2", {**LAYOUT, "x": [Field("worth"), *LAYOUT["x"][1:]]})
+    ledger.register_layout("v2", {**LAYOUT, "x": [ArchiveField("worth"), *LAYOUT["x"][1:]]})
     kept = PostgresSink(url, "banking", ledger)
     kept.begin(0)
     kept.write([(0, record(0))])
@@ -400,7 +400,7 @@ def test_a_sink_keeps_what_its_readers_need(url):
     kept.close()
     with PostgresLedger(url, log="banking", read_only=True) as reader:
         assert reader.layouts() == {"v1": {name: list(fields) for name, fields in LAYOUT.items()}}
-        assert reader.tables.label_of("banking", "tx0") == Label(
+        assert reader.tables.label_of("banking", "tx0") == LedgerLabel(
             "banking", "tx0", True, "chargeback", "bank", 9, int(labels.arrived_us[0]), 2
         )
 

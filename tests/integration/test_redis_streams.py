@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from penstock.adapters.redis_stream import RedisBroker
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.errors import BrokerError, BrokerUnavailable, ConfigurationError, Fenced
 from penstock.stream.port import Outgoing, Unit
 from tests.contract.test_brokers import bodies, read
@@ -77,11 +77,11 @@ def put(client, *events):
 )
 def test_an_address_that_says_something_else_is_refused(url, said):
     with pytest.raises(ConfigurationError, match=said):
-        Address.of(url)
+        RedisAddress.of(url)
 
 
 def test_valkey_is_spoken_to_as_redis_is():
-    assert Address.of("valkeys://a/1?ssl_ca_certs=/ca.pem").url == "rediss://a/1?ssl_ca_certs=%2Fca.pem"
+    assert RedisAddress.of("valkeys://a/1?ssl_ca_certs=/ca.pem").url == "rediss://a/1?ssl_ca_certs=%2Fca.pem"
 
 
 def test_a_stream_has_one_shard(broker):

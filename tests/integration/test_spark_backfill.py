@@ -17,7 +17,7 @@ from tests.integration import spark_world as world
 pytest.importorskip("pyspark")
 from penstock.adapters.spark.backfill import backfill
 from penstock.adapters.spark.session import check_spark
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,8 +28,8 @@ SMALL = 128
 """Events of a slice, so that a few thousand make many."""
 
 
-def source(name: str, models: Path | None = None) -> Source:
-    return Source(f"{world.__file__}:{name}", load_detector, str(models) if models else None)
+def source(name: str, models: Path | None = None) -> DetectorSource:
+    return DetectorSource(f"{world.__file__}:{name}", load_detector, str(models) if models else None)
 
 
 def filled(spark, source, files, folder, **options):
@@ -159,6 +159,6 @@ def test_every_detector_of_the_package(name, spark, tmp_path):
     profile = importlib.import_module(f"penstock.detectors.{name}.profile").profile
     frame = simulate(profile, events=30_000, seed=12, fraud_rate=0.02, late_share=0.02)
     frame.write_parquet(tmp_path / "events.parquet")
-    rows, _ = filled(spark, Source(name, load_detector), [tmp_path / "events.parquet"], tmp_path, slice_rows=1_000)
+    rows, _ = filled(spark, DetectorSource(name, load_detector), [tmp_path / "events.parquet"], tmp_path, slice_rows=1_000)
     assert_equal(rows, replay(load_detector(name), frame))
     shutil.rmtree(tmp_path / "out")

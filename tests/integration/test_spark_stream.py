@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from penstock import Engine
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.errors import ConfigurationError
 from penstock.ledger import MemoryLedger
 from penstock.offline.simulate import simulate, submitted
@@ -26,7 +26,7 @@ from tests.integration.behind import Behind, embedded, essence
 from tests.integration.spark_servers import JARS, jars, lacking
 
 pytest.importorskip("pyspark")
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.adapters.spark.stream import Cluster, start
 from tests.waiting import wait_until
 
@@ -55,7 +55,7 @@ def environment() -> dict[str, str]:
 
 
 def cluster(behind) -> Cluster:
-    address = Address.of(behind.url)
+    address = KafkaAddress.of(behind.url)
     return Cluster(address.servers, address.topics, address.client())
 
 
@@ -64,7 +64,7 @@ class Running:
 
     def __init__(self, spark, behind, checkpoint, reference=DETECTOR, models=None, **options):
         self.done = []
-        source = Source(reference, load_detector, models)
+        source = DetectorSource(reference, load_detector, models)
         self.query = start(spark, source, cluster(behind), checkpoint, on_done=self.done.append, **options)
 
     def __enter__(self):

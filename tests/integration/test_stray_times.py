@@ -10,7 +10,7 @@ from penstock import Detector, Engine, Entity, Rule
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.ledger.archive import Archive
-from penstock.models.reference import Column, Reference
+from penstock.models.reference import Reference, ReferenceColumn
 from penstock.offline.backtest import backtest
 from penstock.offline.backtest.fires import fires
 from penstock.offline.drift.watch import Watch
@@ -42,7 +42,7 @@ DETECTOR = Detector(
 )
 
 
-REFERENCE = Reference("paid", [], (0.0, 0.0), [Column("amount", "number", [50.0])])
+REFERENCE = Reference("paid", [], (0.0, 0.0), [ReferenceColumn("amount", "number", [50.0])])
 
 
 class Ticking:

@@ -8,7 +8,7 @@ from penstock.audit import AuditLog
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.governance.rules import RuleBody
-from penstock.wiring.governance import open_rule_store
+from penstock.wiring.governance import open_rule_administration
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until
@@ -28,9 +28,9 @@ def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_
     events = crash_worker.events(80_000)
     try:
         wait_until(lambda: process.owns)
-        with open_rule_store(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
-            book.add("everything", RuleBody(when="amount > 0", then="block"), who="ann")
-            book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
+        with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as office:
+            office.rules.add("everything", RuleBody(when="amount > 0", then="block"), who="ann")
+            office.rules.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
         sent = 0
         with open_office(tmp_path / "w") as office:
             log = AuditLog(office)

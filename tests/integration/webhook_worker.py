@@ -11,8 +11,8 @@ from pathlib import Path
 
 from penstock.config import Settings
 from penstock.testing import example_detector
-from penstock.webhooks.delivery import Timing
-from penstock.webhooks.endpoints import Changes
+from penstock.webhooks.delivery import DeliveryTiming
+from penstock.webhooks.endpoints import EndpointChanges
 from penstock.wiring.service_parts import served_parts
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -29,10 +29,10 @@ def main(folder: Path, url: str, count: int) -> None:
     settings = Settings(data=folder, webhook_private=True)
     with served_parts({"example": example_detector()}, settings) as parts:
         webhooks = parts.webhooks
-        webhooks.timing = Timing(first_wait_s=0.01, longest_wait_s=0.1, poll_s=0.01)
+        webhooks.timing = DeliveryTiming(first_wait_s=0.01, longest_wait_s=0.1, poll_s=0.01)
         if not webhooks.endpoints.all():
             types = ["penstock.decision.made", "penstock.case.opened"]
-            webhooks.endpoints.add(url, Changes(types=types), who="test")
+            webhooks.endpoints.add(url, EndpointChanges(types=types), who="test")
         with parts.openers["example"]() as engine:
             for number in range(engine.stats()["total"], count):
                 engine.decide(event(number))

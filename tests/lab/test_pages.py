@@ -9,14 +9,14 @@ import msgspec
 import polars as pl
 import pytest
 
-from penstock.lab.api import Service, ServiceAway, ServiceRefused
+from penstock.lab.api import ServiceAway, ServiceClient, ServiceRefused
 from penstock.lab.bench import Bench
 from penstock.lab.controls import service as looked_at
 from penstock.lab.options import LabOptions
 from penstock.lab.pages import found
 from penstock.lab.pages.stream import Watched, refresh
 from penstock.lab.play import play
-from penstock.lab.source import File, World
+from penstock.lab.source import RecordedFile, SimulatedEvents
 from penstock.models import load_champion, metrics
 from penstock.offline import thresholds
 from penstock.offline.replay import replay
@@ -72,7 +72,7 @@ def test_every_page_is_found_and_has_a_place_of_its_own():
 @pytest.fixture
 def busy(service):
     """A client of the service, after some traffic."""
-    client = Service(service)
+    client = ServiceClient(service)
     answer = client.stream(StreamRequest("banking", "simulator", 60))
     wait_until(lambda: all(client.transaction(name) is not None for name in answer.transaction_ids[-1:]))
     return client
@@ -112,7 +112,7 @@ def test_results_that_others_have_pushed_out_of_the_newest_are_asked_for_by_id(b
     known = [decision.transaction_id for decision in busy.transactions(10)][::-1]
     watched = Watched("banking", "simulator", known)
 
-    class Few(Service):
+    class Few(ServiceClient):
         def results(self, k, detector=None):
             return super().results(1, detector)
 
@@ -161,10 +161,10 @@ def other():
 
 def test_what_is_no_service_and_what_asks_for_a_key_are_told_apart(other):
     with pytest.raises(ServiceRefused, match="PENSTOCK_KEY"):
-        Service(other).detectors()
+        ServiceClient(other).detectors()
     with pytest.raises(ServiceAway, match="no service of this version"):
-        Service(other).overview()
-    assert Service(other, "psk_mine").detectors() == ["banking"]
+        ServiceClient(other).overview()
+    assert ServiceClient(other, "psk_mine").detectors() == ["banking"]
 
 
 def test_the_key_is_taken_from_the_settings(lab, other, monkeypatch):
@@ -213,12 +213,12 @@ def test_a_file_that_is_not_there_or_does_not_fit_is_said(page, history, tmp_pat
 
 def test_a_file_that_changes_is_read_again(bench, tmp_path):
     path = tmp_path / "events.parquet"
-    simulation = bench.simulated("banking", World(events=50))
+    simulation = bench.simulated("banking", SimulatedEvents(events=50))
     simulation.head(20).write_parquet(path)
-    first = bench.source("banking", File.at(str(path)))
+    first = bench.source("banking", RecordedFile.at(str(path)))
     assert len(bench.recorded(first).frame) == 20
     simulation.write_parquet(path)
-    assert len(bench.recorded(bench.source("banking", File.at(str(path)))).frame) == 50
+    assert len(bench.recorded(bench.source("banking", RecordedFile.at(str(path)))).frame) == 50
 
 
 MINE = """
@@ -288,7 +288,7 @@ def test_thresholds_come_to_what_they_would_have_done(page, history, tested):
 def test_the_least_cost_is_what_training_would_have_chosen(page, history, tested, bench, champion):
     shown = page("thresholds", file=str(history))
     next(each for each in shown.button if each.label == "Least cost").click().run()
-    source = bench.source("banking", File.at(str(history)))
+    source = bench.source("banking", RecordedFile.at(str(history)))
     since_us = int(tested["timestamp"].min().timestamp() * 1e6)
     best = thresholds.choose(thresholds.ByCost(), bench.judged(source, champion.version, since_us).scored)
     review, block = (each.value for each in done(shown).slider[:2])
@@ -334,7 +334,7 @@ def test_errors_are_the_decisions_that_were_wrong_and_have_reasons(page, history
 
 
 def test_a_simulation_is_decided_as_a_replay_decides_it(bench, champion):
-    source = bench.source("banking", World(events=2000, days=20.0, fraud_rate=0.05, seed=3))
+    source = bench.source("banking", SimulatedEvents(events=2000, days=20.0, fraud_rate=0.05, seed=3))
     events = [each for portion in play(bench, source, champion.version, 7) for each in portion]
     decided = bench.decided(source, champion.version)
     assert [each.id for each in events] == decided["transaction_id"].to_list()
@@ -343,7 +343,7 @@ def test_a_simulation_is_decided_as_a_replay_decides_it(bench, champion):
 
 
 def test_a_simulation_is_handed_out_in_portions(bench, champion):
-    source = bench.source("banking", World(events=1000, seed=3))
+    source = bench.source("banking", SimulatedEvents(events=1000, seed=3))
     assert [len(portion) for portion in play(bench, source, champion.version, 4)] == [250] * 4
 
 
@@ -351,7 +351,7 @@ def test_the_simulate_page_counts_what_the_simulator_knows(page, bench):
     shown = page("simulate", attacks=["card_testing", "velocity_burst"], rate=5.0)
     shown.button[0].click().run()
     found = tiles(done(shown))
-    world = bench.simulated("banking", World(1200, 30.0, 0.05, ("card_testing", "velocity_burst"), 9))
+    world = bench.simulated("banking", SimulatedEvents(1200, 30.0, 0.05, ("card_testing", "velocity_burst"), 9))
     assert found["Decided"] == "1,200"
     assert found["Frauds"] == f"{world['is_fraud'].sum():,}"
     attacks = shown.dataframe[-1].value.set_index("attack")

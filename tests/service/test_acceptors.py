@@ -12,14 +12,14 @@ import pytest
 from tests.waiting import wait_until
 from websockets.sync.client import connect
 
-from penstock.acceptor.connection import Limits
+from penstock.acceptor.connection import ConnectionLimits
 from penstock.acceptor.frames import STOP, Frames, pack, split_request
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
 from penstock.service.http import acceptors as writers_end
 from penstock.service.server import Server, acceptors_of, bind
 
-LIMITS = Limits(head_timeout_s=30, body_timeout_s=30, keep_alive_s=60, max_body_bytes=10_000, connections=100)
+LIMITS = ConnectionLimits(head_timeout_s=30, body_timeout_s=30, keep_alive_s=60, max_body_bytes=10_000, connections=100)
 REQUEST = b"POST /predict HTTP/1.1\r\nHost: p\r\nContent-Length: 2\r\n\r\n{}"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

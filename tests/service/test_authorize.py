@@ -19,11 +19,11 @@ from penstock.database import SqliteDatabase
 from penstock.identity.keys import Keys
 from penstock.identity.roles import ANYBODY, ROLES, Right
 from penstock.identity.users import Users
-from penstock.service import MicroBatcher, Traffic, create_app
+from penstock.service import MicroBatcher, TrafficSender, create_app
 from penstock.service.access.authorize import Access, Rights, cookie, cookie_named, declared
 from penstock.service.access.credentials import REFRESH_S
 from penstock.service.app import ServiceParts
-from penstock.service.http.rate_limit import Bucket
+from penstock.service.http.rate_limit import TokenBucket
 from penstock.service.http.requests import ACTOR
 from penstock.service.routes import ROUTES, TABLE
 from penstock.wiring.health import ServiceHealth
@@ -47,7 +47,7 @@ def guarded(office, client_for, engine):
     async def open_client(*, exposed=False, clock=system_clock, **settings):
         settings = Settings(**settings)
         access = Access(office, settings, exposed=exposed, clock=clock)
-        traffic = Traffic("fake", iter(()), 1.0, attacks={"x": lambda: None})
+        traffic = TrafficSender("fake", iter(()), 1.0, attacks={"x": lambda: None})
         async with client_for(engine, settings=settings, access=access, traffic=traffic) as client:
             client.access = access
             yield client
@@ -116,7 +116,7 @@ def with_every_route(app):
 
 
 def test_every_route_of_the_service_is_in_the_table_and_nothing_else_is(engine):
-    traffic = Traffic("fake", iter(()), 1.0, attacks={})
+    traffic = TrafficSender("fake", iter(()), 1.0, attacks={})
     app = with_every_route(
         create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings(), ServiceParts(traffic=traffic)).app
     )
@@ -128,7 +128,7 @@ def test_a_service_with_every_part_has_every_route(mine, office, tmp_path):
     settings = Settings(data=tmp_path)
     with served_parts({mine.name: mine}, settings) as parts:
         given = ServiceParts(
-            traffic=Traffic(mine.name, iter(()), 1.0, attacks={}),
+            traffic=TrafficSender(mine.name, iter(()), 1.0, attacks={}),
             access=Access(office, settings, exposed=False),
             cases=parts.cases,
             webhooks=parts.webhooks,
@@ -456,7 +456,7 @@ def test_every_answer_to_a_key_says_what_is_left_of_its_rate_limit(run, guarded,
 
 
 def test_a_bucket_fills_with_time_up_to_its_burst_and_not_when_the_clock_goes_back():
-    bucket = Bucket(per_s=10.0, burst=2)
+    bucket = TokenBucket(per_s=10.0, burst=2)
     assert [bucket.wait_s(0) for _ in range(3)] == [0.0, 0.0, pytest.approx(0.1)]
     assert bucket.wait_s(-5_000_000) > 0
     assert [bucket.wait_s(60_000_000) > 0 for _ in range(3)] == [False, False, True]

@@ -11,7 +11,7 @@ from penstock.cases.case import case_id
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
-from penstock.rules import Share
+from penstock.rules import KeyShare
 from penstock.service import MicroBatcher, create_app
 from penstock.service.app import ServiceParts
 from penstock.stream.cases import case_by_hand
@@ -30,7 +30,7 @@ class Sale(msgspec.Struct):
     is_fraud: bool | None = None
 
 
-WATCHED = Rule("watched", "amount > 77", then="block", share=Share())
+WATCHED = Rule("watched", "amount > 77", then="block", share=KeyShare())
 
 detector = Detector(
     name="sales",

@@ -348,11 +348,11 @@ def test_an_office_of_version_0_1_opens_and_its_cases_have_no_currency(tmp_path)
     from penstock.cases.store import Cases
     from penstock.cases.tables import SCHEMA
     from penstock.database import SqliteDatabase
-    from penstock.database.sqlite import Schema
+    from penstock.database.sqlite import TableSchema
 
     path = tmp_path / "office.sqlite"
     database = SqliteDatabase(path)
-    database.prepare(Schema("cases", SCHEMA.steps[:2]))
+    database.prepare(TableSchema("cases", SCHEMA.steps[:2]))
     database.close()
     with sqlite3.connect(path) as old:
         names = "id, detector, transaction_id, origin, propensity, queue, decision, amount, expected_loss, event_us, opened_us"

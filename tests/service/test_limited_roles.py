@@ -330,7 +330,7 @@ def test_a_viewer_of_a_stream_whose_detectors_change_is_disconnected(service):
         assert asking.post("/session", json={"name": "ana", "password": "correct horse battery"}).status_code == 200
         with asking.stream("GET", "/live") as answer:
             assert answer.status_code == 200
-            people.set_roles("ana", ["viewer:zebra"], who="test")
+            people.change("ana", roles=["viewer:zebra"], who="test")
             assert list(answer.iter_lines()), "the stream ends"
 
 

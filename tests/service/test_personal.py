@@ -28,14 +28,14 @@ from penstock.ingest import PREFIX, masked_event
 from penstock.ledger import Quarantined
 from penstock.privacy.vault import Vault
 from penstock.privacy.vault_writer import VaultWriter
-from penstock.service import MicroBatcher, Traffic, create_app
+from penstock.service import MicroBatcher, TrafficSender, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.app import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
 from penstock.service.routes import TABLE
 from penstock.stream.cases import CaseSink
 from penstock.webhooks.delivery import Answer, Webhooks
-from penstock.webhooks.endpoints import Changes
+from penstock.webhooks.endpoints import EndpointChanges
 from penstock.wiring.governance import rule_administration, trial_work
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
@@ -113,7 +113,7 @@ def guarded(place, client_for):
     async def open_client():
         settings = Settings(data=place.folder)
         access = Access(place.office, settings, exposed=False)
-        traffic = Traffic("shop", iter(()), 1.0, attacks={"x": lambda: None})
+        traffic = TrafficSender("shop", iter(()), 1.0, attacks={"x": lambda: None})
         traffic.example = payment(9)
         personal = Unmasking(place.office, place.vault)
         admin = rule_administration(place.office, place.engine.detector, settings)
@@ -474,7 +474,7 @@ detector = Detector(name="shop", event=Payment, id="transaction_id", time="times
 
 def test_webhooks_carry_tokens(place):
     webhooks = Webhooks(place.office, lambda *_: Answer(200, "200 OK"))
-    webhooks.endpoints.add("https://shop.example/", Changes(), who="test")
+    webhooks.endpoints.add("https://shop.example/", EndpointChanges(), who="test")
     cases = Cases(place.office)
     sink = CaseSink(cases, "another", lambda _name: place.engine, sample=0.0, webhooks=webhooks)
     sink.write(list(place.engine.ledger.read()))

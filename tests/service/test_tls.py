@@ -14,7 +14,7 @@ from tests.service import patient
 from tests.waiting import wait_until
 from websockets.sync.client import connect as open_socket
 
-from penstock.adapters.http import Address, Unreachable
+from penstock.adapters.http import ServiceAddress, Unreachable
 from penstock.adapters.load import fetch, measure
 from penstock.adapters.traffic import Item, send
 from penstock.config import Settings
@@ -243,7 +243,7 @@ def test_a_stop_waits_for_answers_and_not_for_idle_connections(secured, made, en
 def test_commands_call_a_service_over_tls(secured, made, payment, trusting):
     own = Settings(tls_cert=made.client.cert, tls_key=made.client.key)
     with secured(tls_client_ca=made.authority) as (url, _):
-        address = Address.of(url, own)
+        address = ServiceAddress.of(url, own)
         assert fetch(address, "/ready")[0] == 200
         assert send(address, [Item("/predict", payment(number)) for number in range(3)]).accepted == 3
         from penstock.adapters.http import request
@@ -251,18 +251,18 @@ def test_commands_call_a_service_over_tls(secured, made, payment, trusting):
         measured = measure(address, lambda n: request(address, "POST", "/predict", payment(n)), requests=50, concurrency=4)
         assert (measured.requests, measured.errors) == (50, 0)
         with pytest.raises(Unreachable, match="--tls-cert"):
-            fetch(Address.of(url), "/ready")
+            fetch(ServiceAddress.of(url), "/ready")
 
 
 def test_a_service_that_nobody_vouches_for_is_not_spoken_to(secured, made):
     with secured() as (url, _), pytest.raises(Unreachable, match=r"certificate of https://.* is not accepted.*SSL_CERT_FILE"):
-        fetch(Address.of(url), "/ready")
+        fetch(ServiceAddress.of(url), "/ready")
 
 
 def test_plain_http_where_tls_was_expected_is_said(engine, serve_in_thread, trusting):
     app = create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings())
     with serve_in_thread(app) as url, pytest.raises(Unreachable, match="does it speak plain HTTP"):
-        fetch(Address.of(url.replace("http:", "https:")), "/ready")
+        fetch(ServiceAddress.of(url.replace("http:", "https:")), "/ready")
 
 
 # ---------------------------------------------------------------- files that cannot be used

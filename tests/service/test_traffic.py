@@ -8,7 +8,7 @@ import time
 from tests.waiting import wait_until_async
 
 from penstock.config import Settings
-from penstock.service import MicroBatcher, Traffic
+from penstock.service import MicroBatcher, TrafficSender
 
 
 async def counted(batcher, least):
@@ -19,7 +19,7 @@ async def counted(batcher, least):
 def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
     async def scene():
         batcher = MicroBatcher.of(engine, Settings())
-        traffic = Traffic("fake", map(payment, itertools.count()), tps=400)
+        traffic = TrafficSender("fake", map(payment, itertools.count()), tps=400)
         start = time.perf_counter()
         task = asyncio.create_task(traffic.run(batcher))
         await counted(batcher, 400)
@@ -34,7 +34,7 @@ def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
 def test_traffic_ends_with_its_source(engine, payment, run):
     async def scene():
         batcher = MicroBatcher.of(engine, Settings())
-        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000).run(batcher)
+        await TrafficSender("fake", iter([payment(1), payment(2)]), tps=1000).run(batcher)
         return batcher.feed.count
 
     assert run(scene()) == 2
@@ -44,7 +44,7 @@ def test_traffic_that_is_turned_away_goes_on_later(engine, payment, run):
     async def scene():
         batcher = MicroBatcher.of(engine, Settings())
         engine.ready = "not yet"
-        task = asyncio.create_task(Traffic("fake", map(payment, itertools.count()), tps=200).run(batcher))
+        task = asyncio.create_task(TrafficSender("fake", map(payment, itertools.count()), tps=200).run(batcher))
         await asyncio.sleep(0.2)
         assert batcher.feed.count == 0
         engine.ready = None
@@ -55,7 +55,7 @@ def test_traffic_that_is_turned_away_goes_on_later(engine, payment, run):
 
 
 def test_attacks_can_be_started_only_where_there_is_simulated_traffic(client_for, engine, run):
-    traffic = Traffic("fake", iter([]), tps=1, attacks={"card_testing": lambda: ["tx7", "tx9"]})
+    traffic = TrafficSender("fake", iter([]), tps=1, attacks={"card_testing": lambda: ["tx7", "tx9"]})
 
     async def scene(**options):
         async with client_for(engine, **options) as client:
@@ -78,7 +78,9 @@ def test_labels_of_simulated_traffic_reach_the_same_detector(engine, payment, ru
     known.put(b'{"transaction_id": "tx2", "fraud": false}')
 
     async def scene():
-        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000, labels=known).run(MicroBatcher.of(engine, Settings()))
+        await TrafficSender("fake", iter([payment(1), payment(2)]), tps=1000, labels=known).run(
+            MicroBatcher.of(engine, Settings())
+        )
 
     run(scene())
     assert [label["transaction_id"] for label in engine.labels] == ["tx1", "tx2"]

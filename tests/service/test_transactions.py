@@ -11,7 +11,7 @@ from tests.waiting import wait_until_async
 
 from penstock import Engine
 from penstock.config import Settings
-from penstock.ledger import Answered
+from penstock.ledger import FallbackAnswer
 from penstock.service import MicroBatcher, create_app
 from penstock.service.decide import waiters
 from penstock.service.decide.broker_client import BrokerClient
@@ -196,7 +196,7 @@ def test_several_detectors_are_asked_together_or_one_alone(scene, make_engine, p
 
 
 def test_what_a_caller_was_told_stands_beside_the_decision(scene, engine, payment):
-    engine.told["tx1"] = Answered("fake", "tx1", "REVIEW", "no answer within 100 ms", 1_000_000)
+    engine.told["tx1"] = FallbackAnswer("fake", "tx1", "REVIEW", "no answer within 100 ms", 1_000_000)
 
     async def work(client):
         await client.post("/predict", content=payment(1))

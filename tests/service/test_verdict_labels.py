@@ -14,7 +14,7 @@ from penstock.database import SqliteDatabase
 from penstock.ledger import MemoryLedger
 from penstock.service import MicroBatcher
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.investigate.verdicts import VerdictSubmission
 from penstock.stream.cases import CaseSink
 from penstock.testing import SetClock
 
@@ -60,7 +60,7 @@ class Shop:
         self.clock, self.ledger = SetClock(START), MemoryLedger()
         self.engine = Engine(detector(), ledger=self.ledger, clock=self.clock)
         self.cases = Cases(SqliteDatabase(), clock=self.clock)
-        self.verdicts = Verdicts(self.cases, DetectorRouter({"shop": MicroBatcher.of(self.engine, Settings())}))
+        self.verdicts = VerdictSubmission(self.cases, DetectorRouter({"shop": MicroBatcher.of(self.engine, Settings())}))
         self.sink = CaseSink(self.cases, "log", {"shop": self.engine}.get, sample=0.0)
 
     def decide(self, number):

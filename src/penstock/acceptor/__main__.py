@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import uvloop
 
-from penstock.acceptor.connection import Connection, Limits, Process
+from penstock.acceptor.connection import ClientConnection, ConnectionLimits, Process
 from penstock.acceptor.frames import STOP, Frames, FrameWriter, pack, pack_request
 from penstock.acceptor.tls import TlsFiles
 from penstock.tls import Buffered, read_buffer
@@ -32,7 +32,7 @@ class Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._frames, self._numbers = Frames(), itertools.count(1)
-        self._asking: dict[int, Connection] = {}
+        self._asking: dict[int, ClientConnection] = {}
         self._out = cast("FrameWriter", None)
         self.stopping, self.lost = asyncio.Event(), asyncio.Event()
 
@@ -45,7 +45,7 @@ class Link(asyncio.Protocol):
         self.lost.set()
         self.stopping.set()
 
-    def ask(self, connection: Connection, request: bytes, head: int) -> None:
+    def ask(self, connection: ClientConnection, request: bytes, head: int) -> None:
         """See `Process.ask`."""
         number = next(self._numbers) % (1 << 32) or next(self._numbers) % (1 << 32)
         self._asking[number] = connection
@@ -69,7 +69,7 @@ class Link(asyncio.Protocol):
 
 
 async def accept(
-    listening: socket.socket, link: socket.socket, writer: str, limits: Limits, tls: ssl.SSLContext | None
+    listening: socket.socket, link: socket.socket, writer: str, limits: ConnectionLimits, tls: ssl.SSLContext | None
 ) -> None:
     """Accept connections until the writer says stop, or ends; answer what was asked."""
     loop = asyncio.get_running_loop()
@@ -79,11 +79,11 @@ async def accept(
     process = Process(limits, to_writer.ask, writer)
     given: dict[str, Any] = {"sock": listening, "backlog": _BACKLOG}
     if tls is None:
-        server = await loop.create_server(lambda: Connection(process), **given)
+        server = await loop.create_server(lambda: ClientConnection(process), **given)
     else:
         buffer = read_buffer()
         given |= {"ssl": tls, "ssl_handshake_timeout": limits.head_timeout_s, "ssl_shutdown_timeout": _END_TLS_S}
-        server = await loop.create_server(lambda: Buffered(Connection(process), buffer), **given)
+        server = await loop.create_server(lambda: Buffered(ClientConnection(process), buffer), **given)
     await to_writer.stopping.wait()
     server.close()
     for connection in list(process.connections):
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> None:
     """Run with one argument, a JSON object."""
     given: dict[str, Any] = json.loads(arguments[0])
     listening, link = (socket.socket(fileno=given.pop(name)) for name in ("listening", "link"))
-    limits = Limits(*given["limits"])
+    limits = ConnectionLimits(*given["limits"])
     limits = limits._replace(connections=min(limits.connections, _room()))
     uvloop.run(accept(listening, link, given["writer"], limits, TlsFiles(*given["tls"]).context()))
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import httptools
 
-from penstock.acceptor.heads import Head
+from penstock.acceptor.heads import RequestHead
 
 _LINES = b"POST /predict HTTP/1.1\r\n", b"POST /v1/predict HTTP/1.1\r\n"
 _HEAD_END = b"\r\n\r\n"
@@ -24,7 +24,7 @@ PREFACE = b"penstock-acceptor"
 """The first word of a connection that is passed through, before the client's address, its port and its scheme."""
 
 
-class Limits(NamedTuple):
+class ConnectionLimits(NamedTuple):
     """What connections may take: settings. keep_alive_s: how long one may be silent after an answer. connections: above this
     number, a new one is passed through at once.
     """
@@ -46,10 +46,10 @@ class Process:
         writer: the path of the Unix socket on which the writer takes connections that are passed through.
     """
 
-    limits: Limits
-    ask: "Callable[[Connection, bytes, int], None]"
+    limits: ConnectionLimits
+    ask: "Callable[[ClientConnection, bytes, int], None]"
     writer: str
-    connections: "set[Connection]" = field(default_factory=set)
+    connections: "set[ClientConnection]" = field(default_factory=set)
     heads: dict[bytes, int] = field(default_factory=dict)
     """Heads that were parsed, with the length of their body; -1 if they are passed through."""
 
@@ -69,7 +69,7 @@ class Process:
 def _body_length(data: bytes) -> int:
     """What the head of a request says, if it is complete, correct and plain; else -1."""
     try:
-        head = Head(data)
+        head = RequestHead(data)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return -1
     plain = head.keeps_alive and not _SPECIAL & {name for name, _ in head.headers}
@@ -77,7 +77,7 @@ def _body_length(data: bytes) -> int:
     return int(lengths[0]) if plain and len(lengths) == 1 and lengths[0].isdigit() else -1
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     def __init__(self, process: Process) -> None:
@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
 class Pipe(asyncio.Protocol):
     """The writer's end of a connection that is passed through. first: what it gets first."""
 
-    def __init__(self, client: Connection, first: bytes) -> None:
+    def __init__(self, client: ClientConnection, first: bytes) -> None:
         self._client, self._first = client, first
         self._transport: asyncio.Transport | None = None
         self._ended = self._closed = False  # one side has sent all; the client has left

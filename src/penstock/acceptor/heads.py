@@ -3,13 +3,13 @@
 import httptools
 
 
-class Head:
+class RequestHead:
     r"""The head of a request. headers: names in lower case, and values. keeps_alive: whether its connection goes on after it.
 
     Raises:
         httptools.HttpParserError, httptools.HttpParserUpgrade: it is malformed, or asks for another protocol.
 
-    >>> head = Head(b"POST /predict HTTP/1.1\r\nHost: h\r\n\r\n")
+    >>> head = RequestHead(b"POST /predict HTTP/1.1\r\nHost: h\r\n\r\n")
     >>> head.headers, head.keeps_alive
     ([(b'host', b'h')], True)
     """

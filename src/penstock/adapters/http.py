@@ -29,11 +29,11 @@ class Unreachable(PenstockError):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServiceAddress:
     """Where a service is, the key that opens it, and the TLS context to call it with, if it speaks TLS.
 
-    >>> Address.of("http://127.0.0.1:8000/", Settings(key="psk_0123abcd_..."))
-    Address(host='127.0.0.1', port=8000)
+    >>> ServiceAddress.of("http://127.0.0.1:8000/", Settings(key="psk_0123abcd_..."))
+    ServiceAddress(host='127.0.0.1', port=8000)
     """
 
     host: str
@@ -45,14 +45,14 @@ class Address:
     def url(self) -> str:
         """The address as a URL.
 
-        >>> Address("::1", 80).url
+        >>> ServiceAddress("::1", 80).url
         'http://[::1]:80'
         """
         scheme = "http" if self.tls is None else "https"
         return f"{scheme}://[{self.host}]:{self.port}" if ":" in self.host else f"{scheme}://{self.host}:{self.port}"
 
     @classmethod
-    def of(cls, url: str, settings: Settings = _DEFAULT) -> "Address":
+    def of(cls, url: str, settings: Settings = _DEFAULT) -> "ServiceAddress":
         """The address in an http or https URL. settings: the key, and the certificate to show.
 
         Raises:
@@ -73,7 +73,9 @@ class Address:
         return cls(parts.hostname, port, key, client_context(settings) if parts.scheme == "https" else None)
 
 
-def request(address: Address, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+def request(
+    address: ServiceAddress, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
+) -> bytes:
     """The bytes of one request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n"
     if address.key is not None:
@@ -83,7 +85,7 @@ def request(address: Address, method: str, path: str, body: bytes = b"", content
     return head.encode() + b"\r\n" + body
 
 
-class Connection(asyncio.BufferedProtocol):
+class PooledConnection(asyncio.BufferedProtocol):
     """One kept connection with at most one request on its way.
 
     It reads into its own buffer: without one, a loop takes and frees 256 KB for each read of TLS.
@@ -164,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
             on_answer(status, body)
 
 
-async def connect(address: Address) -> Connection:
+async def connect(address: ServiceAddress) -> PooledConnection:
     """Open one connection.
 
     Raises:
@@ -172,7 +174,7 @@ async def connect(address: Address) -> Connection:
     """
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
-            Connection, address.host, address.port, ssl=address.tls
+            PooledConnection, address.host, address.port, ssl=address.tls
         )
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(
@@ -189,7 +191,7 @@ async def connect(address: Address) -> Connection:
     return connection
 
 
-async def ask(connection: Connection, data: bytes) -> tuple[int, bytes]:
+async def ask(connection: PooledConnection, data: bytes) -> tuple[int, bytes]:
     """Send one request and wait for status and body.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from penstock.adapters.http import Address, ask, connect, request
+from penstock.adapters.http import ServiceAddress, ask, connect, request
 from penstock.adapters.traffic import CHUNK, NotAccepted
 from penstock.decoding import prepared
 from penstock.ingest.label_rows import read_label_rows
@@ -15,15 +15,15 @@ Refused = tuple[int, str]
 """The number of a row, the first below the names of the columns being 1, and why it was refused."""
 
 
-class _Answer(msgspec.Struct):
+class _LabelResponse(msgspec.Struct):
     accepted: bool = False
     detail: str = ""
 
 
-_answers = msgspec.json.Decoder(prepared(list[_Answer]))
+_answers = msgspec.json.Decoder(prepared(list[_LabelResponse]))
 
 
-def post_labels(address: Address, table: bytes, advance: Callable[[float], None]) -> tuple[int, list[Refused]]:
+def post_labels(address: ServiceAddress, table: bytes, advance: Callable[[float], None]) -> tuple[int, list[Refused]]:
     """Post a CSV table of labels; returns the number accepted, and the refused rows.
 
     Raises:
@@ -34,7 +34,9 @@ def post_labels(address: Address, table: bytes, advance: Callable[[float], None]
     return asyncio.run(_post(address, read_label_rows(table), advance))
 
 
-async def _post(address: Address, rows: list[bytes | Refusal], advance: Callable[[float], None]) -> tuple[int, list[Refused]]:
+async def _post(
+    address: ServiceAddress, rows: list[bytes | Refusal], advance: Callable[[float], None]
+) -> tuple[int, list[Refused]]:
     refused = [(number, row.detail) for number, row in enumerate(rows, 1) if isinstance(row, Refusal)]
     labels = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, bytes)]
     connection = await connect(address)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.adapters.http import Address, Connection, Unreachable, ask, connect, request
+from penstock.adapters.http import PooledConnection, ServiceAddress, Unreachable, ask, connect, request
 
 Request = Callable[[int], bytes]
 """The bytes of the n-th request."""
@@ -60,7 +60,7 @@ class Measured:
         }
 
 
-def measure(address: Address, make: Request, *, requests: int, concurrency: int, rate: float | None = None) -> Measured:
+def measure(address: ServiceAddress, make: Request, *, requests: int, concurrency: int, rate: float | None = None) -> Measured:
     """Send a number of requests over several connections and measure them.
 
     Raises:
@@ -71,7 +71,7 @@ def measure(address: Address, make: Request, *, requests: int, concurrency: int,
         return runner.run(_measure(address, make, requests, concurrency, rate))
 
 
-def fetch(address: Address, path: str, *, within_s: float = SILENT_S) -> tuple[int, bytes]:
+def fetch(address: ServiceAddress, path: str, *, within_s: float = SILENT_S) -> tuple[int, bytes]:
     """One GET: status and body.
 
     Raises:
@@ -100,7 +100,7 @@ def _runner() -> "asyncio.Runner":
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-async def _measure(address: Address, make: Request, requests: int, concurrency: int, rate: float | None) -> Measured:
+async def _measure(address: ServiceAddress, make: Request, requests: int, concurrency: int, rate: float | None) -> Measured:
     connections = [await connect(address) for _ in range(min(concurrency, requests))]
     run = _Run(address, make, requests, connections)
     gc.collect()
@@ -123,7 +123,7 @@ async def _measure(address: Address, make: Request, requests: int, concurrency: 
 class _Run:
     """One load test under way. Everything but `keep_rate` runs in the event loop."""
 
-    def __init__(self, address: Address, make: Request, requests: int, connections: list[Connection]) -> None:
+    def __init__(self, address: ServiceAddress, make: Request, requests: int, connections: list[PooledConnection]) -> None:
         self.connections = connections
         self.measured = Measured()
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -178,13 +178,13 @@ class _Run:
         while self._idle and self._sent < self._total and (self._closed_loop or self._due_ns):
             self._send(self._idle.pop())
 
-    def _send(self, connection: Connection) -> None:
+    def _send(self, connection: PooledConnection) -> None:
         since_ns = time.perf_counter_ns() if self._closed_loop else self._due_ns.popleft()
         number = self._sent
         self._sent += 1
         connection.send(self._make(number), partial(self._on_answer, connection, since_ns))
 
-    def _on_answer(self, connection: Connection, since_ns: int, status: int, _body: bytes) -> None:
+    def _on_answer(self, connection: PooledConnection, since_ns: int, status: int, _body: bytes) -> None:
         self.measured.statuses[status] += 1
         if 200 <= status < 300:
             self.measured.latencies_ms.append((time.perf_counter_ns() - since_ns) / 1e6)
@@ -199,7 +199,7 @@ class _Run:
             self._reconnecting.add(task)
             task.add_done_callback(self._reconnecting.discard)
 
-    async def _replace(self, broken: Connection) -> None:
+    async def _replace(self, broken: PooledConnection) -> None:
         """Open a connection in the place of one that broke; where that fails the service is gone."""
         try:
             new = await connect(self._address)

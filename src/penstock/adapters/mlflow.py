@@ -27,7 +27,7 @@ from penstock.errors import BundleError, MissingExtra, RegistryError, did_you_me
 from penstock.models import Ensemble, load_bundle, save_bundle
 from penstock.models.bundle import MANIFEST
 from penstock.models.bundle_store import Alias, Change, Why
-from penstock.offline.registry import Entry
+from penstock.offline.registry import RegistryEntry
 
 VERSION, CREATED, DETECTOR, HISTORY = "penstock.version", "penstock.created_at", "penstock.detector", "penstock.history"
 """Tags."""
@@ -89,7 +89,7 @@ class MlflowRegistry:
         with self._asking():
             return sorted(model.name for model in self.client.search_registered_models() if DETECTOR in model.tags)
 
-    def entries(self, detector: str) -> list[Entry]:
+    def entries(self, detector: str) -> list[RegistryEntry]:
         """Every version, oldest first."""
         model = self._model(detector)
         if model is None:
@@ -230,7 +230,7 @@ class MlflowRegistry:
             self._versions[detector, number] = tags[VERSION]
         return self._versions[detector, number]
 
-    def _known(self, detector: str, version: str) -> Entry:
+    def _known(self, detector: str, version: str) -> RegistryEntry:
         entries = self.entries(detector)
         for entry in entries:
             if entry.version == version:
@@ -238,12 +238,12 @@ class MlflowRegistry:
         known = did_you_mean(version, [entry.version for entry in entries])
         raise BundleError(f"detector {detector!r} has no model version {version!r} at {self.uri}.{known}")
 
-    def _entry(self, model: Any, found: Any) -> Entry:
+    def _entry(self, model: Any, found: Any) -> RegistryEntry:
         number = int(found.version)
         aliases = tuple(sorted(name for name, of in model.aliases.items() if int(of) == number))
         figures = self.client.get_run(found.run_id).data.metrics if found.run_id else {}
         own = {name: value for name, value in figures.items() if "/" not in name}
-        return Entry(found.name, found.tags[VERSION], found.tags.get(CREATED, ""), aliases, number, own)
+        return RegistryEntry(found.name, found.tags[VERSION], found.tags.get(CREATED, ""), aliases, number, own)
 
     def _experiment(self, detector: str) -> str:
         name = f"penstock-{detector}"

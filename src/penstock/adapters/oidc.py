@@ -32,7 +32,7 @@ _LEEWAY_S = 60
 _MOST_BYTES = 1 << 20
 
 
-class Endpoints(msgspec.Struct):
+class ProviderEndpoints(msgspec.Struct):
     """The fields read from a provider's discovery document."""
 
     issuer: str
@@ -71,7 +71,7 @@ class OidcProvider:
         self._audience = audience or client_id
         self._scopes = scopes
         self._again_s = again_s
-        self._known: tuple[float, Endpoints, jwt.PyJWKClient] | None = None
+        self._known: tuple[float, ProviderEndpoints, jwt.PyJWKClient] | None = None
         _check(issuer, ConfigurationError)
 
     def begin(self, redirect_uri: str) -> Begun:
@@ -144,7 +144,7 @@ class OidcProvider:
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         return headers
 
-    def _discovered(self) -> tuple[Endpoints, jwt.PyJWKClient]:
+    def _discovered(self) -> tuple[ProviderEndpoints, jwt.PyJWKClient]:
         """The provider's discovery document, refreshed periodically."""
         if self._known is None or time.monotonic() - self._known[0] > _KEPT_S:
             endpoints = self._described()
@@ -152,11 +152,11 @@ class OidcProvider:
             self._known = time.monotonic(), endpoints, keys
         return self._known[1], self._known[2]
 
-    def _described(self) -> Endpoints:
+    def _described(self) -> ProviderEndpoints:
         status, body = _asked("GET", self.issuer.rstrip("/") + _DISCOVERY, None, {"Accept": "application/json"})
         if status != 200:
             raise ProviderUnavailable(f"{self.issuer}{_DISCOVERY} answers {status}; is it the address of an issuer?")
-        found: Endpoints = _decoded(body, Endpoints)
+        found: ProviderEndpoints = _decoded(body, ProviderEndpoints)
         if found.issuer != self.issuer:
             raise ProviderUnavailable(f"{self.issuer} calls itself {found.issuer!r}; set oidc_issuer to exactly that")
         for url in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):

@@ -8,7 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from penstock.adapters.traffic import CHUNK, Item, Sent
+from penstock.adapters.traffic import CHUNK, Item, SentCounts
 from penstock.errors import BrokerError
 from penstock.stream.port import Outlet
 
@@ -26,9 +26,9 @@ def produce(
     *,
     key: str | None = None,
     tps: float | None = None,
-    on_sent: Callable[[Sent], None] = lambda _: None,
+    on_sent: Callable[[SentCounts], None] = lambda _: None,
     trace: Callable[[], bytes] = bytes,
-) -> Sent:
+) -> SentCounts:
     """Send all items to their topics, and return when the broker has confirmed them.
 
     Args:
@@ -83,7 +83,7 @@ class _Delivery:
     """Counts of sent and confirmed messages; confirmations arrive in another thread."""
 
     def __init__(self, outlet: Outlet) -> None:
-        self.sent = Sent()
+        self.sent = SentCounts()
         self._outlet = outlet
         self._lock = threading.Lock()
         self._put = 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock.adapters.http import Address, Connection, ask, connect, request
+from penstock.adapters.http import PooledConnection, ServiceAddress, ask, connect, request
 from penstock.decoding import prepared
 from penstock.errors import PenstockError
 
@@ -33,7 +33,7 @@ class NotAccepted(PenstockError):
 
 
 @dataclass
-class Sent:
+class SentCounts:
     """Counts of sent items. accepted: events. labels: labels that were accepted."""
 
     decisions: Counter[str] = field(default_factory=Counter)
@@ -48,7 +48,7 @@ class Sent:
         return self.accepted + self.labels + self.refused
 
 
-class _Answer(msgspec.Struct):
+class _Response(msgspec.Struct):
     """The fields read from a response: a decision, a problem, or an acknowledgement."""
 
     decision: str | None = None
@@ -56,12 +56,16 @@ class _Answer(msgspec.Struct):
     detail: str | None = None
 
 
-_answer = msgspec.json.Decoder(prepared(_Answer))
+_answer = msgspec.json.Decoder(prepared(_Response))
 
 
 def send(
-    address: Address, items: Iterable[Item], *, tps: float | None = None, on_sent: Callable[[Sent], None] = lambda _: None
-) -> Sent:
+    address: ServiceAddress,
+    items: Iterable[Item],
+    *,
+    tps: float | None = None,
+    on_sent: Callable[[SentCounts], None] = lambda _: None,
+) -> SentCounts:
     """Send everything over one connection, in order.
 
     Args:
@@ -77,9 +81,11 @@ def send(
     return asyncio.run(_send(address, iter(items), tps, on_sent))
 
 
-async def _send(address: Address, items: Iterator[Item], tps: float | None, on_sent: Callable[[Sent], None]) -> Sent:
+async def _send(
+    address: ServiceAddress, items: Iterator[Item], tps: float | None, on_sent: Callable[[SentCounts], None]
+) -> SentCounts:
     connection = await connect(address)
-    sent = Sent()
+    sent = SentCounts()
     began, taken = time.perf_counter(), 0
     try:
         while True:
@@ -97,7 +103,9 @@ async def _send(address: Address, items: Iterator[Item], tps: float | None, on_s
         connection.close()
 
 
-async def _post(connection: Connection, address: Address, path: str, bodies: list[bytes], sent: Sent) -> None:
+async def _post(
+    connection: PooledConnection, address: ServiceAddress, path: str, bodies: list[bytes], sent: SentCounts
+) -> None:
     """One request with all of these; several travel as NDJSON, labels as an array."""
     if len(bodies) == 1:
         data = request(address, "POST", path, bodies[0])
@@ -113,7 +121,7 @@ async def _post(connection: Connection, address: Address, path: str, bodies: lis
     _count(path, status, body, len(bodies), sent)
 
 
-def _count(path: str, status: int, body: bytes, number: int, sent: Sent) -> None:
+def _count(path: str, status: int, body: bytes, number: int, sent: SentCounts) -> None:
     if path == "/labels" and status < 300:
         sent.labels += number
     elif path != "/predict" and status < 300:
@@ -124,7 +132,7 @@ def _count(path: str, status: int, body: bytes, number: int, sent: Sent) -> None
         raise NotAccepted(f"the service answered {status} to {number} posted to {path}: {_detail(body)}")
 
 
-def _count_answers(body: bytes, sent: Sent) -> None:
+def _count_answers(body: bytes, sent: SentCounts) -> None:
     for line in body.splitlines():
         answer = _answer.decode(line)
         if answer.decision is not None:

@@ -38,7 +38,7 @@ OnLabel = Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
-class Place:
+class WorldProgress:
     """The progress of a town: its seed, the instant reached, and when its history began, as ISO 8601.
 
     began: None for towns of version 0.1, which had no decided history.
@@ -82,9 +82,9 @@ class LiveWorld:
         return pl.concat(frames).filter(pl.col("arrived_at") < now)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> WorldProgress:
         """Up to now."""
-        return Place(_SEED, iso(self._clock()))
+        return WorldProgress(_SEED, iso(self._clock()))
 
     def bodies(self, on_label: OnLabel, *, at_once: int = 16) -> Iterator[bytes]:
         """Events as JSON, without end, made so many at once: an attack that is begun shows after those."""

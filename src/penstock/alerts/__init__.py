@@ -9,10 +9,10 @@ throttle   cool-downs and hourly limits         gauges           figures of the 
 
 from penstock.alerts.alert import SEVERITIES, Alert, Severity, alert_json, alert_of, sample
 from penstock.alerts.channel import Channel, Undelivered
-from penstock.alerts.declared import DEFAULTS, Declared, read_alerts
+from penstock.alerts.declared import DEFAULTS, AlertDeclarations, read_alerts
 from penstock.alerts.delivery_queue import DeliveryQueue
 from penstock.alerts.evaluator import LIMIT, Evaluator, evaluators
-from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, rule_of
+from penstock.alerts.rule import Burst, Condition, Gauge, Kind, RateRule, rule_of
 from penstock.alerts.sink import AlertSink
 
 __all__ = [
@@ -20,16 +20,16 @@ __all__ = [
     "LIMIT",
     "SEVERITIES",
     "Alert",
+    "AlertDeclarations",
     "AlertSink",
     "Burst",
     "Channel",
     "Condition",
-    "Declared",
     "DeliveryQueue",
     "Evaluator",
     "Gauge",
     "Kind",
-    "Rate",
+    "RateRule",
     "Severity",
     "Undelivered",
     "alert_json",

@@ -14,7 +14,7 @@ from penstock.decision.record import TEXT, explanations_of
 from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.expressions import Expression, assemble, parse
-from penstock.ledger import Field
+from penstock.ledger import ArchiveField
 from penstock.messages import Action, Batch, Explanation, Layout, Record, Type
 from penstock.wording import Value
 
@@ -22,7 +22,7 @@ ACTIONS = tuple(action.name for action in Action)
 _OF_DECISIONS = {"decision": Type.TEXT, "fraud_probability": Type.NUMBER, "degraded": Type.BOOLEAN}
 _explanation = msgspec.json.Decoder(prepared(Explanation))
 
-Layouts = Callable[[], Mapping[str, Mapping[str, Sequence[Field]]]]
+Layouts = Callable[[], Mapping[str, Mapping[str, Sequence[ArchiveField]]]]
 """Returns the layouts that a ledger knows."""
 
 
@@ -45,7 +45,7 @@ class Vocabulary:
         return self.aliases.get(name) or name
 
 
-class Columns:
+class RecordColumns:
     """The rows of one record. Missing columns are null."""
 
     def __init__(self, record: Record, places: Mapping[str, int], vocabulary: Vocabulary) -> None:
@@ -168,7 +168,7 @@ class Conditions:
         """The columns that the condition of a rule reads, sorted by name."""
         return sorted(self.expressions[name].names) if name in self.expressions else []
 
-    def rows(self, columns: Columns) -> dict[str, NDArray[np.intp]]:
+    def rows(self, columns: RecordColumns) -> dict[str, NDArray[np.intp]]:
         """For each rule, the rows for which its condition is true (null is not)."""
         if self._program is None:
             return {}

@@ -39,7 +39,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class AlertDeclarations:
     """The content of a file of alerts. channels: their tables by name, with variables filled in. file: its name."""
 
     rules: tuple[Kind, ...] = ()
@@ -48,7 +48,9 @@ class Declared:
     file: str = DEFAULTS
 
 
-def read_alerts(path: Path, folders: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None) -> Declared:
+def read_alerts(
+    path: Path, folders: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None
+) -> AlertDeclarations:
     """Read a file of alerts, with the default rules if it includes them.
 
     Args:
@@ -61,7 +63,7 @@ def read_alerts(path: Path, folders: Sequence[Path | None] = (), environment: Ma
         DeclarationError: a rule is invalid.
     """
     if str(path) == DEFAULTS:
-        return Declared(tuple(_merged([], _defaults(folders))))
+        return AlertDeclarations(tuple(_merged([], _defaults(folders))))
     said = _table(path)
     _check_keys(said, (*TABLES, *(said if path.name == "penstock.toml" else ())), str(path))
     overall = said.get("alerting", {})
@@ -73,7 +75,7 @@ def read_alerts(path: Path, folders: Sequence[Path | None] = (), environment: Ma
         raise ConfigurationError(f"{path}: defaults = {defaults!r} is not understood; write true or false")
     rules = _rules(said, str(path))
     variables = os.environ if environment is None else environment
-    return Declared(
+    return AlertDeclarations(
         tuple(_merged(rules, _defaults(folders)) if defaults else rules),
         _channels(said.get("channels", {}), path, variables),
         limit,

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from penstock.alerts.alert import Alert, AlertValue
-from penstock.alerts.columns import Columns, Conditions, Layouts, Places, Vocabulary
-from penstock.alerts.findings import Bursts, EachDecision, Finder, Finding, Shifts, said_key
-from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, fields_of
+from penstock.alerts.columns import Conditions, Layouts, Places, RecordColumns, Vocabulary
+from penstock.alerts.findings import AlertMatch, Bursts, EachDecision, Finder, Shifts, said_key
+from penstock.alerts.rule import Burst, Condition, Gauge, Kind, RateRule, fields_of
 from penstock.alerts.sentence import Sentence
 from penstock.alerts.throttle import Hourly, Throttle
 from penstock.alerts.windows import Level
@@ -78,9 +78,9 @@ class Evaluator:
             Throttle(rule.us("cooldown"), rule.limit, self._overall),
         )
 
-    def _check_fields(self, rule: Condition | Burst | Rate) -> None:
+    def _check_fields(self, rule: Condition | Burst | RateRule) -> None:
         scope = self._vocabulary.scope
-        per = () if isinstance(rule, Rate) else fields_of(rule.per)
+        per = () if isinstance(rule, RateRule) else fields_of(rule.per)
         for name in (*per, *([rule.distinct] if isinstance(rule, Burst) and rule.distinct else [])):
             if name not in scope:
                 raise DeclarationError(
@@ -93,7 +93,7 @@ class Evaluator:
         """The alerts that a record raises; pass records in the order of the log. Other kinds of records raise nothing."""
         if record.kind != "decisions" or record.detector != self.detector or not len(record) or not self._watches:
             return []
-        columns = Columns(record, self._places.of(record), self._vocabulary)
+        columns = RecordColumns(record, self._places.of(record), self._vocabulary)
         matching = self._conditions.rows(columns)
         time_us = np.minimum(record.time_us, record.arrived_us)
         now_us = int(record.meta["decided_us"])
@@ -102,11 +102,11 @@ class Evaluator:
         for watch in self._watches:
             if watch.finder is not None:
                 rows = matching.get(watch.rule.name, everything)
-                if len(rows) or isinstance(watch.rule, Rate):
+                if len(rows) or isinstance(watch.rule, RateRule):
                     alerts += self._raised(watch, columns, watch.finder.find(columns, rows, time_us), now_us)
         return alerts
 
-    def _raised(self, watch: _Watch, columns: Columns, findings: Iterable[Finding], now_us: int) -> list[Alert]:
+    def _raised(self, watch: _Watch, columns: RecordColumns, findings: Iterable[AlertMatch], now_us: int) -> list[Alert]:
         """The alerts to send for a rule's findings."""
         first_seq, restraint = columns.record.first_seq, watch.restraint
         alerts: list[Alert] = []
@@ -118,7 +118,7 @@ class Evaluator:
         return alerts
 
     def _about_decision(
-        self, watch: _Watch, columns: Columns, finding: Finding, like: str, now_us: int, suppressed: int
+        self, watch: _Watch, columns: RecordColumns, finding: AlertMatch, like: str, now_us: int, suppressed: int
     ) -> Alert:
         rule, row, record = watch.rule, finding.row, columns.record
         values: dict[str, Any] = {name: columns.value(name, row) for name in watch.sentence.names} | finding.figures
@@ -214,7 +214,7 @@ def _finder(rule: Kind) -> Finder | None:
         return EachDecision(rule)
     if isinstance(rule, Burst):
         return Bursts(rule)
-    return Shifts(rule) if isinstance(rule, Rate) else None
+    return Shifts(rule) if isinstance(rule, RateRule) else None
 
 
 def _fingerprint(rule: Kind) -> str:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.alerts.alert import AlertValue
-from penstock.alerts.columns import Columns
-from penstock.alerts.rule import Burst, Condition, Rate, fields_of
-from penstock.alerts.windows import Groups, Shares, Times, Values
+from penstock.alerts.columns import RecordColumns
+from penstock.alerts.rule import Burst, Condition, RateRule, fields_of
+from penstock.alerts.windows import DistinctWindow, Groups, MatchWindow, Shares
 from penstock.wording import plain
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AlertMatch:
     """A match of a rule. row: the one that raised it. about: the entity's key. figures: what the rule counted."""
 
     row: int
@@ -31,7 +31,7 @@ class Finder(Protocol):
     def per(self) -> tuple[str, ...]:
         """The fields of the entity."""
 
-    def find(self, columns: Columns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[Finding]:
+    def find(self, columns: RecordColumns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[AlertMatch]:
         """The findings among the rows for which the rule's condition is true; time_us: of all rows."""
 
     def state(self) -> Any:
@@ -49,12 +49,12 @@ class EachDecision:
     def __init__(self, rule: Condition) -> None:
         self.per = fields_of(rule.per)
 
-    def find(self, columns: Columns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[Finding]:  # noqa: ARG002
+    def find(self, columns: RecordColumns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[AlertMatch]:  # noqa: ARG002
         """One finding for each row."""
         chosen = rows.tolist()
         keys = columns.keys(self.per, chosen) if self.per else [()] * len(chosen)
         for row, key in zip(chosen, keys, strict=True):
-            yield Finding(row, key)
+            yield AlertMatch(row, key)
 
     def state(self) -> Any:
         """None: it has no state."""
@@ -72,9 +72,9 @@ class Bursts:
     def __init__(self, rule: Burst) -> None:
         self.per = fields_of(rule.per)
         self._distinct = rule.distinct
-        self._groups = Groups(Values if rule.distinct else Times, rule.us("within"), rule.more_than)
+        self._groups = Groups(DistinctWindow if rule.distinct else MatchWindow, rule.us("within"), rule.more_than)
 
-    def find(self, columns: Columns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[Finding]:
+    def find(self, columns: RecordColumns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[AlertMatch]:
         """A finding for each row after which there are more than the limit."""
         chosen = rows.tolist()
         keys = columns.keys(self.per, chosen) if self.per else [()] * len(chosen)
@@ -84,7 +84,7 @@ class Bursts:
         add = self._groups.add
         for row, key, time, value in zip(chosen, keys, time_us[rows].tolist(), values, strict=True):
             if None not in key and add(key, time, value):
-                yield Finding(row, key)
+                yield AlertMatch(row, key)
 
     def state(self) -> Any:
         """The windows."""
@@ -100,11 +100,11 @@ class Shifts:
 
     per: tuple[str, ...] = ()
 
-    def __init__(self, rule: Rate) -> None:
+    def __init__(self, rule: RateRule) -> None:
         self._rule = rule
         self._shares = Shares(rule.us("within"), rule.us("reference"))
 
-    def find(self, columns: Columns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[Finding]:  # noqa: ARG002
+    def find(self, columns: RecordColumns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[AlertMatch]:  # noqa: ARG002
         """A finding for each matching row after which the share is too high."""
         if not len(time_us):
             return
@@ -116,7 +116,7 @@ class Shifts:
             yield from self._stretch(pane, start, stop, chosen[first:last])
             first = last
 
-    def _stretch(self, pane: int, start: int, stop: int, chosen: Sequence[int]) -> Iterator[Finding]:
+    def _stretch(self, pane: int, start: int, stop: int, chosen: Sequence[int]) -> Iterator[AlertMatch]:
         """Count the rows of one pane, up to each match and then to the end."""
         shares, counted = self._shares, start
         shares.advance(pane)
@@ -126,7 +126,7 @@ class Shifts:
                 counted = row + 1
                 found = self._too_high()
                 if found is not None:
-                    yield Finding(row, (), found)
+                    yield AlertMatch(row, (), found)
             chosen = ()
         shares.add(pane, total=stop - counted, hits=len(chosen))
 

@@ -98,7 +98,7 @@ class Burst(AlertRule, frozen=True, kw_only=True, tag="burst"):
     durations: ClassVar[tuple[str, ...]] = ("cooldown", "within")
 
 
-class Rate(AlertRule, frozen=True, kw_only=True, tag="rate"):
+class RateRule(AlertRule, frozen=True, kw_only=True, tag="rate"):
     """The share of decisions for which `when` is true, within a window: above `times` its share in the `reference` window
     before that, or above a fixed share. At least `least` such decisions.
     """
@@ -138,8 +138,8 @@ class Gauge(AlertRule, frozen=True, kw_only=True, tag="gauge"):
             raise DeclarationError(f"{self.place}: within = {self.within!r} is no length of time; write 5m or 1h")
 
 
-Kind = Condition | Burst | Rate | Gauge
-_KINDS: dict[str, type[Kind]] = {str(kind.__struct_config__.tag): kind for kind in (Condition, Burst, Rate, Gauge)}
+Kind = Condition | Burst | RateRule | Gauge
+_KINDS: dict[str, type[Kind]] = {str(kind.__struct_config__.tag): kind for kind in (Condition, Burst, RateRule, Gauge)}
 
 
 def rule_of(table: Any, file: str = "") -> Kind:

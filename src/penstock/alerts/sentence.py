@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate
+from penstock.alerts.rule import Burst, Condition, Gauge, Kind, RateRule
 from penstock.messages import Type
 from penstock.wording import Template, Value, plain
 
 _FIGURES: dict[type[Kind], dict[str, Type]] = {
     Condition: {},
     Burst: {},
-    Rate: dict.fromkeys(("share", "usual_share", "count", "of"), Type.NUMBER),
+    RateRule: dict.fromkeys(("share", "usual_share", "count", "of"), Type.NUMBER),
     Gauge: {"value": Type.NUMBER},
 }
 
@@ -50,7 +50,7 @@ def _made(rule: Kind, values: Mapping[str, Value], about: str, names: Sequence[s
         what = f"different {rule.distinct}" if rule.distinct else "decisions"
         which = f" with {rule.when}" if rule.when else ""
         return f"{name}: more than {rule.more_than} {what}{whose} within {rule.within}{which}"
-    if isinstance(rule, Rate):
+    if isinstance(rule, RateRule):
         said = f"{_percent(values['share'])} of {plain(values['of'])} decisions within {rule.within} are {rule.when}"
         return f"{name}: {said}" if rule.times is None else f"{name}: {said}, usually {_percent(values['usual_share'])}"
     grew = f"grew by {plain(values['value'])} within {rule.within}" if rule.within else f"is {plain(values['value'])}"

@@ -25,7 +25,7 @@ class Window(Protocol):
         """The state for a snapshot."""
 
 
-class Times:
+class MatchWindow:
     """Detects more than `limit` matches within a window, from the newest `limit + 1` times."""
 
     __slots__ = ("_limit", "_times", "_window_us")
@@ -52,7 +52,7 @@ class Times:
         return self._times
 
 
-class Values:
+class DistinctWindow:
     """Detects more than `limit` distinct values within a window, from the newest time of `limit + 1` values."""
 
     __slots__ = ("_limit", "_newest", "_window_us")
@@ -83,7 +83,9 @@ class Values:
 class Groups:
     """A window for each entity, in two generations: entities not seen while the newer one fills are dropped."""
 
-    def __init__(self, kind: type[Times] | type[Values], window_us: int, limit: int, most: int = MOST_GROUPS) -> None:
+    def __init__(
+        self, kind: type[MatchWindow] | type[DistinctWindow], window_us: int, limit: int, most: int = MOST_GROUPS
+    ) -> None:
         self._kind, self._window_us, self._limit = kind, window_us, limit
         self._half = max(1, most // 2)
         self._newer: dict[Key, Window] = {}
@@ -210,11 +212,6 @@ class Level:
         if self._above_since is None:
             self._above_since = now_us
         return counts if now_us - self._above_since >= self._lasting_us else None
-
-    @property
-    def above_since(self) -> int:
-        """Since when the limit has been exceeded."""
-        return self._above_since or 0
 
     def _growth(self, value: float, now_us: int, within_us: int) -> float:
         if self._newest is not None:

@@ -144,7 +144,7 @@ class Case(msgspec.Struct, frozen=True):
     subject: EntityKey | None = None
 
 
-class Member(msgspec.Struct, frozen=True):
+class CaseMember(msgspec.Struct, frozen=True):
     """One transaction of a case, with its own verdict. own: the verdict was given to it alone, not to the case."""
 
     transaction_id: str

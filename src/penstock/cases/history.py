@@ -10,7 +10,7 @@ from penstock.cases.case import Case
 from penstock.cases.mentions import mention
 from penstock.cases.tables import COLUMNS, read_case
 from penstock.clock import iso
-from penstock.database.sqlite import Database, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction
 from penstock.errors import Conflict, MalformedEvent, NotFound
 
 UNLOCKED: Mapping[str, Any] = {"owner": None, "locked_until_us": None}
@@ -19,7 +19,7 @@ UNLOCKED: Mapping[str, Any] = {"owner": None, "locked_until_us": None}
 _LONGEST_NOTE = 10_000
 
 
-def find(where: Database | Transaction, case_id: str, now: int) -> Case:
+def find(where: Database | DatabaseTransaction, case_id: str, now: int) -> Case:
     """One case.
 
     Raises:
@@ -70,7 +70,13 @@ def role_of(asked: str) -> str | None:
 
 
 def change(
-    transaction: Transaction, case: Case, who: str, action: str, now: int, details: dict[str, Any], changes: Mapping[str, Any]
+    transaction: DatabaseTransaction,
+    case: Case,
+    who: str,
+    action: str,
+    now: int,
+    details: dict[str, Any],
+    changes: Mapping[str, Any],
 ) -> Case:
     """Change a case if nobody has changed it since it was read; returns the new case."""
     names = ", ".join(f"{name} = :{name}" for name in changes)
@@ -84,14 +90,14 @@ def change(
     return read_case(rows[0])
 
 
-def record(transaction: Transaction, case_id: str, who: str, action: str, now: int, details: dict[str, Any]) -> None:
+def record(transaction: DatabaseTransaction, case_id: str, who: str, action: str, now: int, details: dict[str, Any]) -> None:
     """Add an act of a person to the history and to the audit log; whom its note mentions finds the case."""
     happened(transaction, case_id, who, action, now, details)
     mention(transaction, case_id, details.get("text") or details.get("note") or "")
     audit.note(transaction, who=who, action=f"cases.{action}", subject=f"cases/{case_id}", details=details, at_us=now)
 
 
-def happened(transaction: Transaction, case_id: str, who: str, action: str, now: int, details: dict[str, Any]) -> None:
+def happened(transaction: DatabaseTransaction, case_id: str, who: str, action: str, now: int, details: dict[str, Any]) -> None:
     """Add a line to the history alone."""
     [(n,)] = transaction.run("UPDATE cases SET changes = changes + 1 WHERE id = :id RETURNING changes", {"id": case_id})
     transaction.run(

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.cases.case import MANUAL, REVIEW, Case, Known, Member, NewCase, case_id
+from penstock.cases.case import MANUAL, REVIEW, Case, CaseMember, Known, NewCase, case_id
 from penstock.cases.history import UNLOCKED, change, happened, optional
 from penstock.cases.tables import COLUMNS, MEMBER, read_case, read_member
-from penstock.database.sqlite import Database, Row, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row
 from penstock.errors import Conflict, NotFound, did_you_mean
 
 MOST_MEMBERS = 200
@@ -23,7 +23,7 @@ _UNDO_US = 10 * 60_000_000
 _VERDICT = ("verdict", "reason_code", "decided_by", "decided_us")
 
 
-def members(database: Database, case_id: str) -> list[Member]:
+def members(database: Database, case_id: str) -> list[CaseMember]:
     """The transactions of a case, the first one first."""
     rows = database.read(f"SELECT {MEMBER} FROM case_members WHERE case_id = :id ORDER BY n", {"id": case_id})  # noqa: S608 - names of columns
     return [read_member(row) for row in rows]
@@ -37,7 +37,7 @@ class Placed(NamedTuple):
     opened: bool
 
 
-def place(transaction: Transaction, new: NewCase, now: int, who: str = "penstock") -> Placed | None:
+def place(transaction: DatabaseTransaction, new: NewCase, now: int, who: str = "penstock") -> Placed | None:
     """Put a decision into the open case of its subject, or open one; None if the decision is in a case already.
 
     A transaction has one case, however often it is passed.
@@ -58,7 +58,7 @@ def place(transaction: Transaction, new: NewCase, now: int, who: str = "penstock
     return Placed(new, case, opened=found is None)
 
 
-def case_of(where: Database | Transaction, detector: str, transaction_id: str) -> str | None:
+def case_of(where: Database | DatabaseTransaction, detector: str, transaction_id: str) -> str | None:
     """The id of the case that a transaction is in; None if it is in none."""
     ask = where.run if hasattr(where, "run") else where.read
     sql = "SELECT case_id FROM case_members WHERE detector = :detector AND transaction_id = :transaction_id"
@@ -66,14 +66,14 @@ def case_of(where: Database | Transaction, detector: str, transaction_id: str) -
     return rows[0][0] if rows else None
 
 
-def member_of(database: Database, detector: str, transaction_id: str) -> Member | None:
+def member_of(database: Database, detector: str, transaction_id: str) -> CaseMember | None:
     """A transaction as its case has it; None if it is in none."""
     sql = f"SELECT {MEMBER} FROM case_members WHERE detector = :detector AND transaction_id = :transaction_id"  # noqa: S608 - names of columns
     rows = database.read(sql, {"detector": detector, "transaction_id": transaction_id})
     return read_member(rows[0]) if rows else None
 
 
-def _open_case_of(transaction: Transaction, new: NewCase, now: int) -> Case | None:
+def _open_case_of(transaction: DatabaseTransaction, new: NewCase, now: int) -> Case | None:
     if new.subject is None:
         return None
     sql = (
@@ -106,12 +106,12 @@ def _described(new: NewCase) -> dict[str, Any]:
     return values | {"named": msgspec.json.encode(new.named).decode()}
 
 
-def _insert(transaction: Transaction, table: str, values: dict[str, Any]) -> None:
+def _insert(transaction: DatabaseTransaction, table: str, values: dict[str, Any]) -> None:
     names = ", ".join(values)
     transaction.run(f"INSERT INTO {table} ({names}) VALUES ({', '.join(':' + name for name in values)})", values)  # noqa: S608 - names of columns
 
 
-def _opened(transaction: Transaction, new: NewCase, now: int, who: str) -> Case:
+def _opened(transaction: DatabaseTransaction, new: NewCase, now: int, who: str) -> Case:
     queue = REVIEW if new.origin == MANUAL else new.origin
     values = _described(new) | {
         "id": case_id(new.detector, new.transaction_id),
@@ -128,7 +128,7 @@ def _opened(transaction: Transaction, new: NewCase, now: int, who: str) -> Case:
     return read_case(transaction.run(sql, {"id": values["id"], "now": now})[0])
 
 
-def _grow(transaction: Transaction, case: Case, new: NewCase) -> None:
+def _grow(transaction: DatabaseTransaction, case: Case, new: NewCase) -> None:
     """Add a transaction to the figures of its case; the score, decision and reason are those of the highest score."""
     amount = case.amount if new.amount is None else (case.amount or 0.0) + new.amount
     loss = case.expected_loss + new.expected_loss
@@ -143,7 +143,7 @@ def _grow(transaction: Transaction, case: Case, new: NewCase) -> None:
     )
 
 
-def due_us(transaction: Transaction, queue: str, now: int) -> int | None:
+def due_us(transaction: DatabaseTransaction, queue: str, now: int) -> int | None:
     """When a case that comes into a queue now is due; None if the queue has no due time."""
     rows = transaction.run("SELECT due_minutes FROM case_queues WHERE queue = :queue", {"queue": queue})
     return None if not rows or rows[0][0] is None else now + int(rows[0][0]) * 60_000_000
@@ -153,7 +153,7 @@ def due_us(transaction: Transaction, queue: str, now: int) -> int | None:
 
 
 def give(
-    transaction: Transaction,
+    transaction: DatabaseTransaction,
     case: Case,
     who: str,
     verdict: str,
@@ -196,7 +196,7 @@ def give(
     return change(transaction, case, who, "verdict", now, details, changes)
 
 
-def undo(transaction: Transaction, case: Case, who: str, now: int) -> Case:
+def undo(transaction: DatabaseTransaction, case: Case, who: str, now: int) -> Case:
     """Take back one's own last verdict on a case: its transactions have the verdicts of before, as new labels.
 
     A label that was submitted and had none before it stands until the next verdict, whose label supersedes it.
@@ -229,13 +229,13 @@ def _before(case: Case) -> dict[str, Any]:
     return {name: getattr(case, name) for name in _VERDICT}
 
 
-def _verdicts(transaction: Transaction, case_id: str) -> dict[str, Row]:
+def _verdicts(transaction: DatabaseTransaction, case_id: str) -> dict[str, Row]:
     """By transaction the columns of its verdict, and whether it is separate from that of the case."""
     sql = f"SELECT transaction_id, {', '.join(_VERDICT)}, own FROM case_members WHERE case_id = :id ORDER BY n"  # noqa: S608 - names of columns
     return {row[0]: row[1:] for row in transaction.run(sql, {"id": case_id})}
 
 
-def _tell(transaction: Transaction, detector: str, transaction_id: str, said: dict[str, Any]) -> None:
+def _tell(transaction: DatabaseTransaction, detector: str, transaction_id: str, said: dict[str, Any]) -> None:
     """Store the verdict on one transaction; fraud and good wait to be submitted as a label."""
     names = ", ".join(f"{name} = :{name}" for name in said)
     values = said | {"detector": detector, "transaction_id": transaction_id}
@@ -257,7 +257,7 @@ def _summary(rows: Sequence[Row] | Any) -> tuple[str, str | None] | None:
     return verdict, reasons.pop() if len(reasons) == 1 else None
 
 
-def learn(transaction: Transaction, known: Known) -> None:
+def learn(transaction: DatabaseTransaction, known: Known) -> None:
     """Store an external outcome of a transaction; the latest counts. One fraud makes its case known as fraud."""
     values = {"detector": known.detector, "transaction_id": known.transaction_id, "source": known.source, "us": known.known_us}
     rows = transaction.run(

@@ -2,7 +2,7 @@
 
 import re
 
-from penstock.database.sqlite import Transaction
+from penstock.database.sqlite import DatabaseTransaction
 
 _MENTION = re.compile(r"(?<![\w@])@([\w](?:[\w.@+-]*\w)?)")
 _MOST = 20
@@ -17,7 +17,7 @@ def mentioned(text: str) -> list[str]:
     return list(dict.fromkeys(_MENTION.findall(text)))[:_MOST]
 
 
-def mention(transaction: Transaction, case_id: str, text: str) -> None:
+def mention(transaction: DatabaseTransaction, case_id: str, text: str) -> None:
     """Store the mentions of a note on a case."""
     for name in mentioned(text):
         transaction.run(

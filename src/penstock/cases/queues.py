@@ -12,7 +12,7 @@ from penstock.cases.members import give
 from penstock.cases.policy import priority_place
 from penstock.cases.store import Cases
 from penstock.cases.tables import COLUMNS, FREE, STATE, read_case
-from penstock.database.sqlite import Row, Transaction
+from penstock.database.sqlite import DatabaseTransaction, Row
 from penstock.errors import Conflict, MalformedEvent, did_you_mean
 
 MOST_AT_ONCE = 1000
@@ -250,7 +250,7 @@ def sweep(
 
 
 def _meant(
-    cases: Cases, transaction: Transaction, ids: Sequence[str] | None, chosen: Filter, now: int
+    cases: Cases, transaction: DatabaseTransaction, ids: Sequence[str] | None, chosen: Filter, now: int
 ) -> tuple[list[Case], list[Skipped], bool]:
     if ids is None:
         where, values = _conditions(cases, chosen, now)
@@ -338,7 +338,7 @@ def _cursor(text: str, parts: int) -> list[float | str]:
     raise MalformedEvent(f"before={text[:60]!r} is not understood: the `next` of the page before is expected", "before")
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class WaitingCases(msgspec.Struct, frozen=True):
     """Undecided cases. oldest_us: None if nothing waits.
 
     amount: None if no event has an amount, or for several currencies; expected_loss: None for several currencies.
@@ -352,7 +352,7 @@ class Waiting(msgspec.Struct, frozen=True):
     amounts: list[CurrencySum]
 
 
-def waiting(cases: Cases, detectors: Sequence[str]) -> Waiting:
+def waiting(cases: Cases, detectors: Sequence[str]) -> WaitingCases:
     """Every case of these detectors without a verdict, locked or not."""
     names = {f"d{place}": name for place, name in enumerate(detectors)}
     sql = (
@@ -363,4 +363,6 @@ def waiting(cases: Cases, detectors: Sequence[str]) -> Waiting:
     amounts = [CurrencySum(currency, float(amount)) for currency, _, amount, _, _ in rows if amount is not None]
     losses = [CurrencySum(currency, float(loss)) for currency, _, _, loss, _ in rows]
     oldest = min((row[4] for row in rows), default=None)
-    return Waiting(sum(int(row[1]) for row in rows), one_sum(amounts) if amounts else None, one_sum(losses), oldest, amounts)
+    return WaitingCases(
+        sum(int(row[1]) for row in rows), one_sum(amounts) if amounts else None, one_sum(losses), oldest, amounts
+    )

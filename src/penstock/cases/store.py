@@ -19,7 +19,7 @@ from penstock.cases.history import UNLOCKED, change, check_free, check_note, che
 from penstock.cases.members import Placed, case_of, due_us, give, learn, place, undo
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction
 from penstock.errors import Conflict, MalformedEvent
 
 _MINUTE_US = 60_000_000
@@ -66,7 +66,7 @@ class Cases:
         names = {f"visible{place}": name for place, name in enumerate(sorted(among))}
         return f"{column} IN ({', '.join(f':{name}' for name in names)})", names
 
-    def find(self, where: Database | Transaction, case_id: str, now: int) -> Case:
+    def find(self, where: Database | DatabaseTransaction, case_id: str, now: int) -> Case:
         """One case that the reader may see.
 
         Raises:
@@ -96,7 +96,7 @@ class Cases:
         opened: Sequence[NewCase],
         known: Sequence[Known] = (),
         checksum: int | None = None,
-        also: Callable[[Transaction, list[Placed], int], None] = lambda _transaction, _new, _now: None,
+        also: Callable[[DatabaseTransaction, list[Placed], int], None] = lambda _transaction, _new, _now: None,
     ) -> int:
         """Open or extend cases and store external outcomes, together with the followed position of the ledger.
 
@@ -193,7 +193,7 @@ class Cases:
             check_free(case, who)
             return self._taken(transaction, case, who, now)
 
-    def _taken(self, transaction: Transaction, case: Case, who: str, now: int) -> Case:
+    def _taken(self, transaction: DatabaseTransaction, case: Case, who: str, now: int) -> Case:
         return change(transaction, case, who, "take", now, {}, {"owner": who, "locked_until_us": now + self._lock_us})
 
     def release(self, case_id: str, who: str) -> Case:

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from penstock.cases.case import Case, EntityKey, Member
+from penstock.cases.case import Case, CaseMember, EntityKey
 from penstock.cases.policy import NORMAL
-from penstock.database.sqlite import Row, Schema
+from penstock.database.sqlite import Row, TableSchema
 from penstock.decoding import prepared
 from penstock.messages import NamedField
 
@@ -62,7 +62,7 @@ _ADDED = (
     "undo_until_us BIGINT",
 )
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "cases",
     [
         [
@@ -136,14 +136,14 @@ def read_case(row: Row) -> Case:
     )
 
 
-MEMBER = ", ".join(Member.__struct_fields__)
+MEMBER = ", ".join(CaseMember.__struct_fields__)
 """The columns of `case.Member`, in its order."""
 
 
-def read_member(row: Row) -> Member:
+def read_member(row: Row) -> CaseMember:
     """A member from `MEMBER`."""
     *columns, named = row
-    member = Member(*columns)
+    member = CaseMember(*columns)
     known = None if member.known_fraud is None else bool(member.known_fraud)
     return msgspec.structs.replace(member, own=bool(member.own), known_fraud=known, named=_named(named))
 

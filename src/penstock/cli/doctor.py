@@ -22,7 +22,7 @@ PARTS = ("numba", "numpy", "polars", "duckdb", "msgspec", "sqlglot", "uvicorn")
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of one check; remedy is None if all is well."""
 
     what: str
@@ -54,7 +54,7 @@ def command(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> N
         raise click.exceptions.Exit(1)
 
 
-def examine(flags: dict[str, str | None], detectors: Sequence[str] = ()) -> Iterator[Finding]:
+def examine(flags: dict[str, str | None], detectors: Sequence[str] = ()) -> Iterator[CheckResult]:
     """All checks that need no running service. detectors: to check, besides the installed ones."""
     yield _python()
     yield from map(_part, PARTS)
@@ -64,45 +64,45 @@ def examine(flags: dict[str, str | None], detectors: Sequence[str] = ()) -> Iter
     try:
         chosen = settings_from(**flags)
     except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
-        yield Finding("settings", "cannot be read", str(error))
+        yield CheckResult("settings", "cannot be read", str(error))
         return
-    yield Finding("settings", "readable")
+    yield CheckResult("settings", "readable")
     yield from _misspelt_variables()
     yield _folder(chosen.data)
     yield _port(chosen.host, chosen.port)
     yield from _detectors(chosen, detectors)
 
 
-def _python() -> Finding:
+def _python() -> CheckResult:
     found = sys.version.split()[0]
-    return Finding("python", found, None if sys.version_info >= (3, 11) else "install Python 3.11 or later")
+    return CheckResult("python", found, None if sys.version_info >= (3, 11) else "install Python 3.11 or later")
 
 
-def _part(name: str) -> Finding:
+def _part(name: str) -> CheckResult:
     try:
-        return Finding(name, metadata.version(name))
+        return CheckResult(name, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Finding(name, "not installed", f"pip install {name}")
+        return CheckResult(name, "not installed", f"pip install {name}")
 
 
-def _extras() -> Finding:
+def _extras() -> CheckResult:
     """The optional parts; one that is missing is no fault before something needs it."""
     from penstock.extras import MODULES, missing
 
     lacking = missing(MODULES)
     there = [name for name in MODULES if name not in lacking]
     without = f"; without {', '.join(lacking)} (pip install 'penstock[NAME]')" if lacking else ""
-    return Finding("extras", f"{', '.join(there) or 'none'}{without}")
+    return CheckResult("extras", f"{', '.join(there) or 'none'}{without}")
 
 
-def _console() -> Finding:
+def _console() -> CheckResult:
     import penstock
 
     built = (Path(penstock.__file__).parent / "service" / "static" / "console" / "index.html").is_file()
-    return Finding("console", "built" if built else "not built: run `make console-build` in a checkout, or install a wheel")
+    return CheckResult("console", "built" if built else "not built: run `make console-build` in a checkout, or install a wheel")
 
 
-def _compiled() -> Finding:
+def _compiled() -> CheckResult:
     from penstock.compilation import cache_folder
 
     folder = cache_folder()
@@ -111,18 +111,18 @@ def _compiled() -> Finding:
     )
 
 
-def _folder(data: Path) -> Finding:
+def _folder(data: Path) -> CheckResult:
     return _writable("data folder", data, f"make {data} writable, or name another: --data DIR")
 
 
-def _writable(what: str, folder: Path, remedy: str) -> Finding:
+def _writable(what: str, folder: Path, remedy: str) -> CheckResult:
     existing = next(found for found in (folder, *folder.absolute().parents) if found.exists())
     good = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     new = "" if existing == folder else " (not there yet)"
-    return Finding(what, f"{folder}{new}" if good else f"{folder} cannot be written", None if good else remedy)
+    return CheckResult(what, f"{folder}{new}" if good else f"{folder} cannot be written", None if good else remedy)
 
 
-def _port(host: str, port: int) -> Finding:
+def _port(host: str, port: int) -> CheckResult:
     what = f"port {port}"
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,11 +132,11 @@ def _port(host: str, port: int) -> Finding:
             remedy = (
                 f"choose another: --port {port + 1}" if error.errno == errno.EADDRINUSE else "choose another: --host 127.0.0.1"
             )
-            return Finding(what, os.strerror(error.errno or 0).lower(), remedy)
-    return Finding(what, "free")
+            return CheckResult(what, os.strerror(error.errno or 0).lower(), remedy)
+    return CheckResult(what, "free")
 
 
-def _misspelt_variables() -> Iterator[Finding]:
+def _misspelt_variables() -> Iterator[CheckResult]:
     """Environment variables that resemble settings and are not."""
     from penstock.config import PREFIX, describe
 
@@ -144,13 +144,13 @@ def _misspelt_variables() -> Iterator[Finding]:
     for name in sorted(set(os.environ) - known):
         meant = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE) if name.startswith(PREFIX) else []
         if meant:
-            yield Finding(name, "no setting of this name", f"write {meant[0]}, or unset it")
+            yield CheckResult(name, "no setting of this name", f"write {meant[0]}, or unset it")
 
 
 _ALIKE = 0.85  # similarity by difflib: one or two letters
 
 
-def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
+def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[CheckResult]:
     from penstock.detector.order_check import no_longer_lowering
     from penstock.wiring.detectors import installed, load_detector
     from penstock.wiring.governance import with_stored_rules
@@ -159,11 +159,11 @@ def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
         try:
             detector = with_stored_rules(load_detector(name), settings)
         except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
-            yield Finding(f"detector {name}", "does not load", str(error))
+            yield CheckResult(f"detector {name}", "does not load", str(error))
         else:
-            yield Finding(f"detector {name}", "loads")
+            yield CheckResult(f"detector {name}", "loads")
             for sentence in no_longer_lowering(detector, _suggested(detector.name, settings)):
-                yield Finding(f"detector {name}", sentence)
+                yield CheckResult(f"detector {name}", sentence)
 
 
 def _suggested(detector: str, settings: "Settings") -> dict[str, float] | None:

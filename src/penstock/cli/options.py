@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from penstock.adapters.traffic import Sent
+    from penstock.adapters.traffic import SentCounts
     from penstock.config import Settings
     from penstock.decision import Guard
     from penstock.offline.datasets import Recorded
@@ -219,12 +219,12 @@ class ProgressLines:
 
 
 @contextmanager
-def sending(events: int | None) -> Iterator[Callable[["Sent"], None]]:
+def sending(events: int | None) -> Iterator[Callable[["SentCounts"], None]]:
     """A progress bar for events sent to a service, and a closing line with the results."""
-    last: list[Sent] = []
+    last: list[SentCounts] = []
     with progress("sending") as advance:
 
-        def on_sent(sent: "Sent") -> None:
+        def on_sent(sent: "SentCounts") -> None:
             last[:] = [sent]
             advance(min(1.0, (sent.total - sent.labels) / events) if events else 0.0)
 
@@ -235,7 +235,7 @@ def sending(events: int | None) -> Iterator[Callable[["Sent"], None]]:
                 say(_outcome(last[0]))
 
 
-def _outcome(sent: "Sent") -> str:
+def _outcome(sent: "SentCounts") -> str:
     decided = ", ".join(f"{count:,} {decision.lower()}" for decision, count in sent.decisions.most_common())
     refused = f"; {sent.refused:,} refused, the first: {sent.first_refusal}" if sent.refused else ""
     labels = f" and {sent.labels:,} labels" if sent.labels else ""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penstock.database.sqlite import Database, Schema, SqliteDatabase
+from penstock.database.sqlite import Database, SqliteDatabase, TableSchema
 from penstock.private_files import keep_private, make_data_folder
 
-__all__ = ["Database", "Schema", "SqliteDatabase", "open_office"]
+__all__ = ["Database", "SqliteDatabase", "TableSchema", "open_office"]
 """The port, its embedded implementation, and the declaration of tables."""
 
 FILE = "office.sqlite"

@@ -23,14 +23,14 @@ _CACHE_KB = 32_768  # holds the pages of a long list during its import
 _VERSIONS = "CREATE TABLE IF NOT EXISTS office_schema (drawer TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
-class Schema(NamedTuple):
+class TableSchema(NamedTuple):
     """The tables of one namespace. steps: the n-th migrates from version n to n + 1; only append."""
 
     namespace: str
     steps: Sequence[Sequence[str]]
 
 
-class Transaction(Protocol):
+class DatabaseTransaction(Protocol):
     """A transaction of the office database."""
 
     def run(self, sql: str, values: Values = ...) -> list[Row]:
@@ -50,10 +50,10 @@ class Database(Protocol):
         """Run a query and return its rows."""
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Iterator[DatabaseTransaction]:
         """Open a transaction. It commits when the block ends and rolls back when the block raises. Others wait meanwhile."""
 
-    def prepare(self, schema: Schema) -> None:
+    def prepare(self, schema: TableSchema) -> None:
         """Create or migrate the tables of a namespace. Processes may call it concurrently."""
 
     def scrub(self, *tables: str) -> None:
@@ -63,7 +63,7 @@ class Database(Protocol):
         """Close; idempotent."""
 
 
-def migrate(transaction: Transaction, schema: Schema) -> None:
+def migrate(transaction: DatabaseTransaction, schema: TableSchema) -> None:
     """Apply the pending migrations of a namespace.
 
     Raises:
@@ -90,7 +90,7 @@ class SqliteDatabase:
     """`Database` in an SQLite file, or in memory if `path` is None.
 
     >>> database = SqliteDatabase()
-    >>> database.prepare(Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]]))
+    >>> database.prepare(TableSchema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]]))
     >>> with database.write() as transaction:
     ...     _ = transaction.run("INSERT INTO notes VALUES (:id, :text)", {"id": "a", "text": "first"})
     >>> database.read("SELECT text FROM notes WHERE id = :id", {"id": "a"})
@@ -116,7 +116,7 @@ class SqliteDatabase:
             return self.connection.execute(sql, values or {}).fetchall()
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Iterator[DatabaseTransaction]:
         """See `Database.write`."""
         with self._lock, self._explained():
             self.connection.execute("BEGIN IMMEDIATE")
@@ -133,7 +133,7 @@ class SqliteDatabase:
         with self._lock, self._explained():
             self.connection.executescript(sql)
 
-    def prepare(self, schema: Schema) -> None:
+    def prepare(self, schema: TableSchema) -> None:
         """See `Database.prepare`."""
         with self.write() as transaction:
             migrate(transaction, schema)

@@ -6,7 +6,7 @@ answers = Renderer(name, layout, versions, rules, features).render(record)
 """
 
 from penstock.decision.guard import GUARDS, Guard
-from penstock.decision.judge import NO_ACTION, Judge, Verdicts
+from penstock.decision.judge import NO_ACTION, BatchDecisions, Judge
 from penstock.decision.policy import Policy, Thresholds
 from penstock.decision.record import TEXT, as_list, compose, contributions_of, versions_of
 from penstock.decision.render import Renderer, conflicting, decision_of
@@ -16,13 +16,13 @@ __all__ = [
     "GUARDS",
     "NO_ACTION",
     "TEXT",
+    "BatchDecisions",
     "Guard",
     "Judge",
     "Policy",
     "Renderer",
     "SplitRenderer",
     "Thresholds",
-    "Verdicts",
     "as_list",
     "compose",
     "conflicting",

@@ -15,7 +15,7 @@ EXPLANATION, DEGRADED = range(2)
 """The pieces that rows out of the ordinary bring along."""
 
 
-class Form:
+class JsonTemplate:
     """The template of a JSON: fixed text and slots, in order; see `penstock.decision.writer` for their kinds.
 
     texts: the text columns that are written after the transaction ids, in their order. row_bytes: an upper bound

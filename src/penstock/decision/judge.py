@@ -37,7 +37,7 @@ class Judged(Protocol):
 
 
 @dataclass(slots=True)
-class Verdicts:
+class BatchDecisions:
     """The decisions about a micro-batch.
 
     action: uint8 (n,), values of `messages.Action`. by: int16 (n,): the index of the rule that decided, or
@@ -78,7 +78,9 @@ class Judge:
         self._levels = np.array([levels.challenge_at, levels.review_at, levels.block_at])
         self._on_failure = Action.named(policy.on_failure).value
 
-    def decide(self, x: NDArray[np.float64], scores: NDArray[np.float64], failed: NDArray[np.bool_] | None = None) -> Verdicts:
+    def decide(
+        self, x: NDArray[np.float64], scores: NDArray[np.float64], failed: NDArray[np.bool_] | None = None
+    ) -> BatchDecisions:
         """Decide every row of x (n, width), in which the columns of rules are filled.
 
         scores: (n, 1 + m), the probability first; NaN if absent. failed: (n,), where that is because something
@@ -90,7 +92,7 @@ class Judge:
         failed = _NOTHING if failed is None else failed
         given = x, self._columns, self._ranks, scores, self._levels, failed, self._on_failure
         count = kernel.judge(*given, action, by, lowered, unusual)
-        return Verdicts(action, by, unusual[:count], lowered if self.lowers else None)
+        return BatchDecisions(action, by, unusual[:count], lowered if self.lowers else None)
 
 
 _NOTHING = np.empty(0, np.bool_)

@@ -33,7 +33,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision.judge import Verdicts
+from penstock.decision.judge import BatchDecisions
 from penstock.decoding import prepared
 from penstock.messages import Batch, Record, Versions
 
@@ -51,7 +51,7 @@ _NONE_KEPT = [b"", b"", b""]
 def compose(
     batch: Batch,
     codes: NDArray[np.int64],
-    verdicts: Verdicts,
+    verdicts: BatchDecisions,
     scores: NDArray[np.float64],
     *,
     detector: str,

@@ -62,7 +62,7 @@ class Renderer:
     ) -> None:
         self.versions = versions
         self._layout = layout
-        self._form = form.Form(detector, layout, features, members, versions)
+        self._form = form.JsonTemplate(detector, layout, features, members, versions)
         self._rule_columns = np.array([rule.index for rule in rules], np.int64)
         said = usual or {}, words or {}
         self._narrator = Narrator(layout, rules, model_features, *said, thresholds or Thresholds(), base)

@@ -10,7 +10,7 @@ from penstock.detector.plan import SCORE, Plan, Step, fingerprint, scope
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, assemble, parse
 from penstock.features import Aggregate, Derived, Entity
-from penstock.features.link_plan import EntityLinks, EntityRing, compile_links, compile_ring, linked_role
+from penstock.features.link_plan import EntityLinks, EntityRingPlan, compile_links, compile_ring, linked_role
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan, Stream, compile_entity
@@ -159,7 +159,7 @@ class Compiler:
         stream = self._stream()
         return [compile_entity(entity, features, self.layout, stream) for entity, features in groups.values()]
 
-    def _links(self, linked: Sequence[Aggregate]) -> list[EntityLinks | EntityRing]:
+    def _links(self, linked: Sequence[Aggregate]) -> list[EntityLinks | EntityRingPlan]:
         """The plans of linked aggregates: one for each entity and role whose keys are linked, and one for each ring."""
         groups: dict[tuple[object, ...], list[Aggregate]] = {}
         for feature in linked:

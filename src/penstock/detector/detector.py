@@ -28,7 +28,7 @@ from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
 from penstock.features.kernel.words import STATE_FORMAT
 from penstock.features.ratio import Ratio
-from penstock.features.vocabulary import KINDS, Kind
+from penstock.features.vocabulary import KINDS, AggregateKind
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type
 from penstock.models import Model
@@ -385,7 +385,7 @@ def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> lis
     return found
 
 
-def _holds_value(kind: Kind) -> bool:
+def _holds_value(kind: AggregateKind) -> bool:
     """Whether an aggregate of this kind reads the values of a field, including that of the event."""
     return kind.looks in ("window", "session") and (kind.field == "numbers" or kind.gives_field)
 

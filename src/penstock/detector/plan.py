@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from penstock.expressions import Members, Program
 from penstock.features import Aggregate, Derived
-from penstock.features.link_plan import EntityLinks, EntityRing
+from penstock.features.link_plan import EntityLinks, EntityRingPlan
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan
@@ -66,7 +66,7 @@ class Plan:
     rules: RuleSet
     remembered: dict[str, list[Column]]
     fingerprints: dict[str, str]
-    links: Sequence[EntityLinks | EntityRing] = ()
+    links: Sequence[EntityLinks | EntityRingPlan] = ()
     score: Column | None = None
     compiled: CompiledRules = field(default_factory=CompiledRules, repr=False, compare=False)
 

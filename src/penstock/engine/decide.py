@@ -18,7 +18,7 @@ from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.deduplication import Deduplicator, Duplicates, IdCollision
 from penstock.engine.pipeline import BatchResult, UpdatedState
 from penstock.errors import NotReady
-from penstock.ingest import Read
+from penstock.ingest import ReadEvents
 from penstock.ingest.selection import alone, chosen, take
 from penstock.ledger import Claims, Ledger
 from penstock.messages import Action, Batch, Record, Refusal
@@ -44,7 +44,7 @@ class DecisionObserver(Protocol):
 class EventObserver(Protocol):
     """Receives events that entered state without a decision."""
 
-    def applied(self, read: Read, kind: str, first_seq: int) -> None:
+    def applied(self, read: ReadEvents, kind: str, first_seq: int) -> None:
         """New events were handed to the ledger. kind: of their record, `informing` or `loaded`."""
 
 
@@ -68,7 +68,7 @@ class BatchDecider:
 
     def decide(
         self,
-        read: Read,
+        read: ReadEvents,
         n: int,
         *,
         dry_run: bool = False,
@@ -114,7 +114,7 @@ class BatchDecider:
             answers[int(read.rows[row])] = answer
         return answers  # type: ignore[return-value]  # every place is filled
 
-    def _one_by_one(self, read: Read, n: int, *, dry_run: bool, on_durable: OnDurable | None) -> Answers:
+    def _one_by_one(self, read: ReadEvents, n: int, *, dry_run: bool, on_durable: OnDurable | None) -> Answers:
         """Decide each event as a separate batch."""
         answers = _refusals(read, n)
         for row, position in enumerate(read.rows.tolist()):
@@ -182,7 +182,7 @@ class BatchDecider:
         records.keep_closed(record, judged.entered.closed)
         return record
 
-    def apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
+    def apply(self, read: ReadEvents, kind: str, on_durable: OnDurable | None) -> int:
         """Update the state with events that need no decision; returns the number of new ones."""
         records.keep_unknown(read)
         first_seq = self._ledger.next_seq
@@ -237,7 +237,7 @@ class BatchDecider:
             self._ledger.when_durable(on_durable)
 
 
-def _refusals(read: Read, n: int) -> list[bytes | Refusal | None]:
+def _refusals(read: ReadEvents, n: int) -> list[bytes | Refusal | None]:
     """The answers to those of `n` events that were refused while they were read."""
     refused = dict(read.refused)
     return [refused.get(row) for row in range(n)]

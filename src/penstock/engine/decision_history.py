@@ -17,11 +17,11 @@ from penstock.detector import Detector
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.labels.outcomes import LabelOutcomes
 from penstock.engine.queries import KeyRows, RecordQueries
-from penstock.engine.recent_decisions import Chunk, RecentDecisions, joined
+from penstock.engine.recent_decisions import DecisionChunk, RecentDecisions, joined
 from penstock.engine.records import rule_of
 from penstock.engine.summaries import SummaryReader
 from penstock.errors import MalformedEvent
-from penstock.ledger import Answered, Label, Ledger
+from penstock.ledger import FallbackAnswer, Ledger, LedgerLabel
 from penstock.messages import Action, Record, Type
 
 _ORIGINS, _DESTINATIONS = ("origin", "nameOrig"), ("destination", "nameDest")
@@ -43,16 +43,16 @@ Scanned = tuple[int, Record, int]
 """How many decisions were passed, this one included; its record, and its row."""
 
 
-class DecisionFields(msgspec.Struct):
+class HistoryFields(msgspec.Struct):
     """The fields read from a decision's JSON."""
 
     decided_at: str
     decision: str
     fraud_probability: float | None
-    explanation: "_Explained"
+    explanation: "_HistoryExplanation"
 
 
-class _Explained(msgspec.Struct):
+class _HistoryExplanation(msgspec.Struct):
     reasons: list[dict[str, Any]]
 
 
@@ -71,7 +71,7 @@ class DecisionHistory:
         if found is None:
             return None
         record, row = found
-        decision = msgspec.json.decode(self._queries.render(record, [row])[0], type=prepared(DecisionFields))
+        decision = msgspec.json.decode(self._queries.render(record, [row])[0], type=prepared(HistoryFields))
         score = None if decision.fraud_probability is None else round(100 * decision.fraud_probability, 2)
         return {
             "transaction_id": transaction_id,
@@ -206,7 +206,7 @@ class DecisionHistory:
     def _summaries(self) -> SummaryReader:
         return SummaryReader(self._active.detector, self._queries)
 
-    def answered(self, transaction_id: str) -> Answered | None:
+    def answered(self, transaction_id: str) -> FallbackAnswer | None:
         """The fallback decision that a caller got because the decision was late; None if there was none."""
         return self._ledger.tables.answer_of(self._name, transaction_id)
 
@@ -270,7 +270,7 @@ def facts_of(detector: Detector) -> dict[str, str]:
     return {fact: field for fact, field in facts.items() if field is not None}
 
 
-def summed(chunk: Chunk) -> dict[str, Any]:
+def summed(chunk: DecisionChunk) -> dict[str, Any]:
     """Counts by action, the highest score, and when the first and the last of these events took place."""
     counts = np.bincount(chunk.action, minlength=len(Action))
     highest = float(np.fmax.reduce(chunk.scores)) if len(chunk) else math.nan
@@ -283,7 +283,7 @@ def summed(chunk: Chunk) -> dict[str, Any]:
     }
 
 
-def _shown(label: Label) -> dict[str, Any]:
+def _shown(label: LedgerLabel) -> dict[str, Any]:
     return {
         "transaction_id": label.transaction_id,
         "fraud": label.fraud,

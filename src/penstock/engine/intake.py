@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock
     from penstock.engine.decide import BatchDecider, OnDurable
     from penstock.engine.labels.store import LabelStore
     from penstock.engine.quarantine import QuarantineWriter
-    from penstock.ingest import Read, Reader
+    from penstock.ingest import Reader, ReadEvents
     from penstock.ledger import Ledger, Quarantined
     from penstock.messages import Decision, Refusal
 
@@ -94,7 +94,7 @@ class Intake:
             self.ledger.flush()
         return decisions
 
-    def _read_objects(self, events: Sequence[Any]) -> Read:
+    def _read_objects(self, events: Sequence[Any]) -> ReadEvents:
         """Read Python objects; dicts are read as JSON, at a quarter of the cost of reading each value."""
         if set(map(type, events)) == {dict}:
             with suppress(TypeError, ValueError, msgspec.MsgspecError):  # a value that JSON cannot express
@@ -163,7 +163,7 @@ class Intake:
         self.decider.apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
         return answers
 
-    def not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
+    def not_informing(self, read: ReadEvents) -> list[tuple[int, Refusal]]:
         """Refusals for those that are transactions."""
         import numpy as np
 
@@ -173,7 +173,7 @@ class Intake:
         text = f"this is a transaction, which is decided by POST /predict; informing events carry a type, one of: {names}"
         return [(int(read.rows[row]), Refusal(422, text, (("type", text),))) for row in np.flatnonzero(read.batch.kinds == 0)]
 
-    def load(self, read: Read) -> int:
+    def load(self, read: ReadEvents) -> int:
         """Warm the state with recorded history: no decisions, no answers. Returns the number of new events."""
         return self.decider.apply(read, "loaded", None)
 

@@ -7,7 +7,7 @@ from penstock.decision import TEXT
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.pipeline import BatchResult
 from penstock.errors import DeclarationError, did_you_mean
-from penstock.ingest import PREFIX, Read, Reader
+from penstock.ingest import PREFIX, Reader, ReadEvents
 from penstock.ledger import Ledger
 from penstock.messages import Batch, Record
 
@@ -59,7 +59,7 @@ class Personal:
         """Export the values of decided events."""
         self.keep(result.batch)
 
-    def applied(self, read: Read, _kind: str, _first_seq: int) -> None:
+    def applied(self, read: ReadEvents, _kind: str, _first_seq: int) -> None:
         """Export the values of events that get no decision."""
         self.keep(read.batch)
 

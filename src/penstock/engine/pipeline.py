@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision import NO_ACTION, Judge, Thresholds, Verdicts
+from penstock.decision import NO_ACTION, BatchDecisions, Judge, Thresholds
 from penstock.detector import Detector
 from penstock.engine.labels.queue import LabelQueue
 from penstock.engine.trials.challenger import Challenger, check_together
-from penstock.engine.trials.control_share import Control
+from penstock.engine.trials.control_share import ControlShare
 from penstock.engine.trials.shadow import ShadowEvaluator, ShadowResult, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.features.kernel.words import ALL_KEYS
@@ -60,7 +60,7 @@ class BatchResult:
 
     batch: Batch
     scores: NDArray[np.float64]
-    verdicts: Verdicts
+    verdicts: BatchDecisions
     explained: NDArray[np.int32]
     contributions: NDArray[np.float64]
     degraded: str | None = None
@@ -129,7 +129,7 @@ class Pipeline:
         """Rebuild rules, judge and shadow evaluation for the current versions."""
         policy, rules = self.detector.policy, self.plan.rules
         self.judge = Judge(policy, list(rules), thresholds)
-        self.control = Control.of(policy, rules)
+        self.control = ControlShare.of(policy, rules)
         self.trying = ShadowEvaluator.of(self.detector, self.ensemble, thresholds, self.challengers)
 
     @property
@@ -314,7 +314,7 @@ class Pipeline:
         return np.full((len(batch), 1 + (len(self.ensemble.names) if self.ensemble is not None else 0)), np.nan)
 
     def _explain(
-        self, batch: Batch, verdicts: Verdicts, tried: ShadowResult | None, refused: NDArray[np.bool_] | None
+        self, batch: Batch, verdicts: BatchDecisions, tried: ShadowResult | None, refused: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The scored rows that are not approved, and their contributions."""
         if self.ensemble is None or self._inputs is None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from penstock.clock import Clock
 from penstock.engine.statistics.totals import Totals
 from penstock.errors import LedgerError
-from penstock.ingest import Read, is_masked, masked_event
+from penstock.ingest import ReadEvents, is_masked, masked_event
 from penstock.ingest.schema import Schema
 from penstock.ledger import Ledger, Quarantined, Tables
 from penstock.messages import Refusal
@@ -25,7 +25,7 @@ PAUSE_S = 0.5
 """Pause between two writes, in seconds; it bounds the cost of a flood of invalid events."""
 
 
-class _Waiting(NamedTuple):
+class _WaitingRefusal(NamedTuple):
     """A refused event to store."""
 
     detector: str
@@ -44,13 +44,13 @@ class QuarantineWriter:
         self.kept = kept
         self._detector, self._schema = detector, schema
         self._ledger, self._totals, self._clock = ledger, totals, clock
-        self.waiting: deque[_Waiting] = deque()
+        self.waiting: deque[_WaitingRefusal] = deque()
         self.waiting_bytes, self._untrimmed = 0, kept  # what an earlier start has left is trimmed with the first write
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def keep(self, bodies: Sequence[bytes], read: Read) -> None:
+    def keep(self, bodies: Sequence[bytes], read: ReadEvents) -> None:
         """Store the refused events among these bodies."""
         if read.refused:
             self.put((bodies[row], refusal) for row, refusal in read.refused)
@@ -64,22 +64,22 @@ class QuarantineWriter:
                 if len(self.waiting) >= MOST_WAITING or self.waiting_bytes >= MOST_WAITING_BYTES:
                     totals.quarantine_lost += 1
                     continue
-                self.waiting.append(_Waiting(name, body[:LONGEST], refusal, now))
+                self.waiting.append(_WaitingRefusal(name, body[:LONGEST], refusal, now))
                 self.waiting_bytes += min(len(body), LONGEST)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="penstock-quarantine", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
-    def of(self, bodies: Sequence[bytes], read: Read) -> list[Quarantined]:
+    def of(self, bodies: Sequence[bytes], read: ReadEvents) -> list[Quarantined]:
         """The refused events among these bodies, masked as in the quarantine."""
         if not read.refused:
             return []
         self._totals.quarantined += len(read.refused)
         name, now = self._detector, self._clock()
-        return [self._as_kept(_Waiting(name, bodies[row], refusal, now)) for row, refusal in read.refused]
+        return [self._as_kept(_WaitingRefusal(name, bodies[row], refusal, now)) for row, refusal in read.refused]
 
-    def _as_kept(self, waiting: _Waiting) -> Quarantined:
+    def _as_kept(self, waiting: _WaitingRefusal) -> Quarantined:
         refusal = waiting.refusal
         where = refusal.errors[0][0] if refusal.errors else None
         body = masked_event(waiting.body, self._schema)
@@ -95,7 +95,7 @@ class QuarantineWriter:
             self._write(taken)
             self._closed.wait(PAUSE_S)
 
-    def _write(self, taken: Iterable[_Waiting]) -> None:
+    def _write(self, taken: Iterable[_WaitingRefusal]) -> None:
         events = [self._as_kept(each) for each in taken]
         try:
             self.store(events)

@@ -12,7 +12,7 @@ from penstock.decision import TEXT, Renderer, SplitRenderer, versions_of
 from penstock.engine import records
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.record_reader import RecordReader
-from penstock.ledger import Claims, Label, Ledger
+from penstock.ledger import Claims, Ledger, LedgerLabel
 from penstock.messages import Layout, Record, Type
 
 if TYPE_CHECKING:
@@ -73,15 +73,15 @@ class RecordQueries(RecordReader):
                 found[place] = find(transaction_id, until_us=known_us[place]) or at
         return found
 
-    def label(self, record: Record, row: int) -> Label | None:
+    def label(self, record: Record, row: int) -> LedgerLabel | None:
         """The label that counts about one event, whose id others may have had before and after it; durable ones alone."""
         return self.labels_of([(record, row)]).get(record.first_seq + row)
 
-    def labels_of(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
+    def labels_of(self, events: Sequence[tuple[Record, int]]) -> dict[int, LedgerLabel]:
         """The labels that count about events, by sequence number."""
         ids = [record.ids[row] for record, row in events]
         counting = {each.transaction_id: each for each in self._ledger.tables.labels_of(self._active.name, ids)}
-        found: dict[int, Label] = {}
+        found: dict[int, LedgerLabel] = {}
         for (record, row), transaction_id in zip(events, ids, strict=True):
             label, seq = counting.get(transaction_id), record.first_seq + row
             if label is not None and not self._is_about(label, seq):
@@ -90,12 +90,12 @@ class RecordQueries(RecordReader):
                 found[seq] = label
         return found
 
-    def labels(self, record: Record, row: int) -> list[Label]:
+    def labels(self, record: Record, row: int) -> list[LedgerLabel]:
         """Every statement about one event, oldest first."""
         said = self._ledger.tables.label_history(self._active.name, record.ids[row])
         return [each for each in said if self._is_about(each, record.first_seq + row)]
 
-    def _is_about(self, label: Label, seq: int) -> bool:
+    def _is_about(self, label: LedgerLabel, seq: int) -> bool:
         """Whether a label is about the event with this sequence number, and not about another one with its id."""
         find = partial(self._ledger.find, label.detector, label.transaction_id, LABELLED)
         found = find(until_us=label.known_us) or find()

@@ -31,7 +31,7 @@ _TOGETHER, _ROWS_TOGETHER = 256, 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class DecisionChunk:
     """Decisions that follow one another, the oldest first. keys: by entity, (n, roles), 0 if absent."""
 
     seqs: NDArray[np.int64]
@@ -45,9 +45,9 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.seqs)
 
-    def take(self, rows: "NDArray[np.int64] | slice") -> "Chunk":
+    def take(self, rows: "NDArray[np.int64] | slice") -> "DecisionChunk":
         """Some of them."""
-        return Chunk(
+        return DecisionChunk(
             self.seqs[rows],
             self.decided_us[rows],
             self.time_us[rows],
@@ -62,7 +62,7 @@ class Chunk:
 class RecentWindow:
     """The newest decisions, the oldest first. complete: there are no others; since_us: none before is among them."""
 
-    chunks: Sequence[Chunk]
+    chunks: Sequence[DecisionChunk]
     complete: bool
     since_us: int | None
 
@@ -71,7 +71,7 @@ class RecentWindow:
         """How many."""
         return sum(map(len, self.chunks))
 
-    def about(self, entity: str, codes: Sequence[int] | NDArray[np.int64]) -> Chunk:
+    def about(self, entity: str, codes: Sequence[int] | NDArray[np.int64]) -> DecisionChunk:
         """Those about any of these keys of an entity, in any role."""
         wanted = np.asarray(codes, np.int64)
         wanted = wanted[wanted != NULL]  # what has no key is about nobody
@@ -92,7 +92,7 @@ class RecentDecisions:
         self._filling = threading.Lock()
         self._pending: list[tuple[Record, Batch]] = []
         self._rows = 0
-        self._chunks: deque[Chunk] = deque()
+        self._chunks: deque[DecisionChunk] = deque()
         self._first_seq = 2**62
         self._exhausted = False
 
@@ -155,14 +155,14 @@ class RecentDecisions:
             kept -= len(self._chunks.popleft())
             self._exhausted = False
 
-    def _chunk(self, pairs: Sequence[tuple[Record, Batch]]) -> Chunk:
+    def _chunk(self, pairs: Sequence[tuple[Record, Batch]]) -> DecisionChunk:
         batches, sizes = [batch for _, batch in pairs], [len(r) for r, _ in pairs]
         starts = np.array([r.first_seq for r, _ in pairs], np.int64)
         detector = self._active.detector
         worth = detector.plan.layout.get(self._amount) if self._amount is not None else None
         plans = [plan for plan in detector.plan.entities if all(_has(batches[0], each) for role in plan.keys for each in role)]
         whole = _whole(batches, [column for plan in plans for role in plan.keys for column in role])
-        return Chunk(
+        return DecisionChunk(
             seqs=np.repeat(starts - np.cumsum([0, *sizes[:-1]]), sizes) + np.arange(len(whole)),
             decided_us=np.repeat([r.meta["decided_us"] for r, _ in pairs], sizes),
             time_us=whole.time_us,
@@ -229,13 +229,13 @@ def _whole(batches: Sequence[Batch], read: Sequence[Column]) -> Batch:
     )
 
 
-def joined(chunks: Sequence[Chunk]) -> Chunk:
+def joined(chunks: Sequence[DecisionChunk]) -> DecisionChunk:
     """Chunks as one; those that do not know an entity have none of its keys."""
     if not chunks:
         none = np.empty(0, np.int64)
-        return Chunk(none, none, none, none.astype(np.uint8), none.astype(np.float64), none.astype(np.float64), {})
+        return DecisionChunk(none, none, none, none.astype(np.uint8), none.astype(np.float64), none.astype(np.float64), {})
     roles = {name: codes.shape[1] for chunk in chunks for name, codes in chunk.keys.items()}
-    return Chunk(
+    return DecisionChunk(
         np.concatenate([chunk.seqs for chunk in chunks]),
         np.concatenate([chunk.decided_us for chunk in chunks]),
         np.concatenate([chunk.time_us for chunk in chunks]),
@@ -246,5 +246,5 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
     )
 
 
-def _keys(chunk: Chunk, name: str, roles: int) -> NDArray[np.int64]:
+def _keys(chunk: DecisionChunk, name: str, roles: int) -> NDArray[np.int64]:
     return chunk.keys[name] if name in chunk.keys else np.zeros((len(chunk), roles), np.int64)

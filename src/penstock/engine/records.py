@@ -13,8 +13,8 @@ from penstock.decision.split_renderer import CONTRIBUTIONS, EXPLAINED
 from penstock.detector import Detector
 from penstock.engine.trials.shadow import ShadowEvaluator, ShadowResult
 from penstock.features.state import OPEN, Closed
-from penstock.ingest import Read
-from penstock.ledger import Field, Ledger
+from penstock.ingest import ReadEvents
+from penstock.ledger import ArchiveField, Ledger
 from penstock.messages import Batch, Layout, Record, Type
 
 _ACTIONS = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
@@ -42,38 +42,38 @@ def layout_fields(
     champion: str | None = None,
     lowers: bool = False,
     control: bool = False,
-) -> dict[str, list[Field]]:
+) -> dict[str, list[ArchiveField]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless.
 
     trying: what is tried next to the champion; it has separate columns. lowers: whether a rule can lower an outcome.
     control: whether some of what would be blocked is let through.
     """
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
-    x = [Field(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
+    x = [ArchiveField(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
     return {
         "x": x,
-        "kinds": [Field("")],
-        "scores": [Field("fraud_probability"), *(Field(f"score_{name}") for name in members)],
-        "action": [Field("decision", "text", _ACTIONS)],
-        "by": [Field("")],
-        **({"lowered": [Field("lowered_decision", "text", _ACTIONS)]} if lowers else {}),
-        **({"control": [Field("control_decision", "text", _ACTIONS)]} if control else {}),
+        "kinds": [ArchiveField("")],
+        "scores": [ArchiveField("fraud_probability"), *(ArchiveField(f"score_{name}") for name in members)],
+        "action": [ArchiveField("decision", "text", _ACTIONS)],
+        "by": [ArchiveField("")],
+        **({"lowered": [ArchiveField("lowered_decision", "text", _ACTIONS)]} if lowers else {}),
+        **({"control": [ArchiveField("control_decision", "text", _ACTIONS)]} if control else {}),
         **_tried_fields(trying, champion),
-        **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
-        **({TEXT + UNKNOWN: [Field(UNKNOWN, "text")]} if unknown else {}),
+        **{TEXT + c.name: [ArchiveField(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
+        **({TEXT + UNKNOWN: [ArchiveField(UNKNOWN, "text")]} if unknown else {}),
     }
 
 
-def _tried_fields(trying: ShadowEvaluator | None, champion: str | None) -> dict[str, list[Field]]:
+def _tried_fields(trying: ShadowEvaluator | None, champion: str | None) -> dict[str, list[ArchiveField]]:
     if trying is None:
         return {}
     names = ["champion_decision", *(would(name) for name in trying.names)]
     scores = ["champion_score", *(f"score_{name}" for name in trying.names[: len(trying.contenders)])]
     deciding = "" if trying.decider is None else trying.decider.challenger.version
     return {
-        "would": [Field(name, "text", _ACTIONS) for name in names],
-        "trial_scores": [Field(name) for name in scores],
-        DECIDED_BY: [Field("versions_model", "text", (champion or "", deciding))],
+        "would": [ArchiveField(name, "text", _ACTIONS) for name in names],
+        "trial_scores": [ArchiveField(name) for name in scores],
+        DECIDED_BY: [ArchiveField("versions_model", "text", (champion or "", deciding))],
     }
 
 
@@ -123,7 +123,7 @@ def revisions_of(record: Record) -> dict[str, int]:
     return {name: int(version.partition("-")[0]) for name, _, version in pairs}
 
 
-def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:
+def layout_of(fields: Mapping[str, Sequence[ArchiveField]]) -> Layout:
     """The layout that `layout_fields` described: where each column stood; rules and nameless ones are not found by name."""
     layout = Layout()
     for place, field in enumerate(fields["x"]):
@@ -135,7 +135,7 @@ def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:
     return layout
 
 
-def keep_unknown(read: Read) -> None:
+def keep_unknown(read: ReadEvents) -> None:
     """Add undeclared fields of events to the record."""
     if read.extras:
         read.batch.texts[UNKNOWN] = [None if extra is None else extra.decode() for extra in read.extras]

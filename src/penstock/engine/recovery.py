@@ -15,7 +15,7 @@ from penstock.engine.queries import RecordQueries
 from penstock.engine.statistics.totals import Totals
 from penstock.errors import LedgerError, PenstockError
 from penstock.features.state_copy import StateCopy
-from penstock.ingest import Read
+from penstock.ingest import ReadEvents
 from penstock.ledger import INDEXED, Claims, Ledger, snapshots
 from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
 from penstock.messages import Batch, Record
@@ -25,7 +25,7 @@ _EVENTS = 250_000
 """Minimum number of events between snapshots: about as many as recovery reads from the log in a second."""
 
 
-class Saved(NamedTuple):
+class LastSnapshot(NamedTuple):
     """The last snapshot: when it was written (None: not since the start), up to which row, and why a newer one failed."""
 
     at_us: int | None
@@ -152,15 +152,15 @@ class Recovery:
 
     # ---- saving
 
-    def saved(self) -> Saved | None:
+    def saved(self) -> LastSnapshot | None:
         """The newest snapshot; None without a data folder. Thread-safe."""
-        return None if self._folder is None else Saved(*self._written, self._trouble)
+        return None if self._folder is None else LastSnapshot(*self._written, self._trouble)
 
     def decided(self, _record: Record, _result: BatchResult, _rendered: list[bytes]) -> None:
         """Start a snapshot if one is due."""
         self.maybe_snapshot()
 
-    def applied(self, _read: Read, _kind: str, _first_seq: int) -> None:
+    def applied(self, _read: ReadEvents, _kind: str, _first_seq: int) -> None:
         """Start a snapshot if one is due."""
         self.maybe_snapshot()
 

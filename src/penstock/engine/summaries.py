@@ -49,7 +49,7 @@ class _Reason(msgspec.Struct):
     text: str
 
 
-class _Explained(msgspec.Struct):
+class _SummaryExplanation(msgspec.Struct):
     decision_reason: str
     reasons: list[_Reason]
 
@@ -63,7 +63,7 @@ class _Answered(msgspec.Struct):
     decided_at: str
     decision: str
     fraud_probability: float | None
-    explanation: _Explained
+    explanation: _SummaryExplanation
     degraded: Degraded | None
 
 

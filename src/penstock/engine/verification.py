@@ -30,7 +30,7 @@ from penstock.ledger import Ledger
 from penstock.ledger.port import DECISIONS
 from penstock.messages import Record, Versions
 from penstock.models import Ensemble, load_bundle
-from penstock.rules import Rule, Share
+from penstock.rules import KeyShare, Rule
 
 _TRIES = 50
 """Rows of the log that are looked at for each decision of a sample: others may be labels, or of another detector."""
@@ -315,7 +315,7 @@ def _challengers(folder: Path | None, detector: Detector, recorded: Record) -> l
         ensemble = _models(folder, detector, version or None)
         if ensemble is None:
             continue
-        share = Share(**trial) if trial and version == deciding else None
+        share = KeyShare(**trial) if trial and version == deciding else None
         if share is not None and failed & {version, model_trial(version)}:
             share = replace(share, end=share.begin)
         found.append(Challenger(ensemble, share))

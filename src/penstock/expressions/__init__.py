@@ -9,7 +9,7 @@ The language reference: docs/reference/expressions.md.
 
 from penstock.expressions.compiler import assemble, constant_of
 from penstock.expressions.expression import Expression, parse
-from penstock.expressions.members import Member, Members
+from penstock.expressions.members import ListMember, Members
 from penstock.expressions.program import Program
 
-__all__ = ["Expression", "Member", "Members", "Program", "assemble", "constant_of", "parse"]
+__all__ = ["Expression", "ListMember", "Members", "Program", "assemble", "constant_of", "parse"]

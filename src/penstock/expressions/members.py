@@ -13,7 +13,7 @@ ALWAYS_US = np.iinfo(np.int64).min
 NEVER_US = np.iinfo(np.int64).max
 
 
-class Member(NamedTuple):
+class ListMember(NamedTuple):
     """A value on a list, for events that arrive in [since_us, until_us)."""
 
     value: str
@@ -30,7 +30,7 @@ class Members:
     version: names this content, for the recomputation of a decision. values: texts, as often as each came, in the order of the
     table. table: how many there are, their codes in rising order, since when and until when each counts; int64, end to end.
 
-    >>> members = Members.of([Member("D1"), Member("D2", until_us=100)])
+    >>> members = Members.of([ListMember("D1"), ListMember("D2", until_us=100)])
     >>> sorted(members.at(50)), sorted(members.at(100))
     (['D1', 'D2'], ['D1'])
     """
@@ -40,7 +40,7 @@ class Members:
     table: NDArray[np.int64]
 
     @classmethod
-    def of(cls, members: Iterable[Member], revision: int | None = None) -> "Members":
+    def of(cls, members: Iterable[ListMember], revision: int | None = None) -> "Members":
         """A list of these; revision: counts the changes of a list that changes."""
         ordered = sorted(set(members))
         times = np.array([(member.since_us, member.until_us) for member in ordered], np.int64).reshape(-1, 2)
@@ -59,11 +59,11 @@ class Members:
         order = np.argsort(codes, kind="stable")
         return _made(_texts(values)[order], codes[order], since_us[order], until_us[order], revision)
 
-    def changed(self, removed: Collection[str], added: Collection[Member], revision: int) -> "Members":
+    def changed(self, removed: Collection[str], added: Collection[ListMember], revision: int) -> "Members":
         """The list without some of its values and with others: as `of` would make it, but without a look at the rest.
 
-        >>> before = Members.of([Member("a"), Member("b")], 1)
-        >>> before.changed(["a"], [Member("c")], 2).version == Members.of([Member("b"), Member("c")], 2).version
+        >>> before = Members.of([ListMember("a"), ListMember("b")], 1)
+        >>> before.changed(["a"], [ListMember("c")], 2).version == Members.of([ListMember("b"), ListMember("c")], 2).version
         True
         """
         codes, since_us, until_us = np.split(self.table[1:], 3)

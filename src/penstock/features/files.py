@@ -15,7 +15,7 @@ _READERS = {".csv": "csv", ".parquet": "parquet", ".xlsx": "excel", ".xls": "exc
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LookupTable:
     """A file's content. place: the declaration, for errors. fingerprint: SHA-256 of its bytes."""
 
     place: str
@@ -61,7 +61,7 @@ class Table:
         return not column.dtype.is_temporal() and column.cast(pl.Float64, strict=False).null_count() == column.null_count()
 
 
-def read_table(path: str | Path, folder: Path, place: str) -> Table:
+def read_table(path: str | Path, folder: Path, place: str) -> LookupTable:
     """Read a file; a relative path is looked for in the folder of the declaring file, then in the working directory.
 
     CSV is read as text: the type of a column follows from its use, so that 007 stays 007.
@@ -77,7 +77,7 @@ def read_table(path: str | Path, folder: Path, place: str) -> Table:
         frame = _read(found, kind)
     except Exception as error:
         raise DeclarationError(f"{place}: {found} cannot be read: {error}") from error
-    return Table(place, found, frame, hashlib.sha256(found.read_bytes()).hexdigest())
+    return LookupTable(place, found, frame, hashlib.sha256(found.read_bytes()).hexdigest())
 
 
 def _read(path: Path, kind: str) -> "pl.DataFrame":

@@ -33,7 +33,7 @@ class EntityLinks:
 
 
 @dataclass(slots=True)
-class EntityRing:
+class EntityRingPlan:
     """The kernel plan of one kind of ring of an entity's keys; the rest as of `EntityLinks`."""
 
     entity: Entity
@@ -51,10 +51,10 @@ def linked_role(feature: Aggregate) -> str | None:
 
 def compile_links(features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityLinks:
     """Compile the linked aggregates of one entity and role; their output columns are already in the layout."""
-    return _Compiler(features, layout, stream).compile()
+    return _LinkCompiler(features, layout, stream).compile()
 
 
-def compile_ring(features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityRing:
+def compile_ring(features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityRingPlan:
     """Compile the features of one ring of an entity and role; their output columns are already in the layout."""
     first, role = features[0], linked_role(features[0])
     asked = dict.fromkeys([role, *(feature.at or role for feature in features)])
@@ -84,7 +84,7 @@ def compile_ring(features: Sequence[Aggregate], layout: Layout, stream: Stream) 
         questions=_table(questions, c.QUESTION_WIDTH),
     )
     labelled = any(feature.kind == "ring_frauds" for feature in features)
-    return EntityRing(first.entity, role, by_role, plan, labelled)
+    return EntityRingPlan(first.entity, role, by_role, plan, labelled)
 
 
 def _key(entity: Entity, role: str | None, layout: Layout) -> list[Column]:
@@ -95,7 +95,7 @@ def _fields(columns: Sequence[Column], place: int) -> list[list[int]]:
     return [[place, column.type is Type.TEXT, column.index] for column in columns]
 
 
-class _Compiler:
+class _LinkCompiler:
     def __init__(self, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> None:
         self.features, self.layout, self.stream = features, layout, stream
         self.entity, self.role = features[0].entity, linked_role(features[0])

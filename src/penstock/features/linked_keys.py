@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from penstock.features.entity import Entity
 from penstock.features.kernel.handles import read_keys
 from penstock.features.kernel.words import NO_EVENT
-from penstock.features.link_plan import EntityLinks, EntityRing
+from penstock.features.link_plan import EntityLinks, EntityRingPlan
 from penstock.messages import Batch
 
-Plan = TypeVar("Plan", EntityLinks, EntityRing)
+Plan = TypeVar("Plan", EntityLinks, EntityRingPlan)
 
 
 class LinkedKeys(Generic[Plan]):

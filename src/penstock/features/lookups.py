@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from penstock.codes import NULL, declared_codes, number_codes
 from penstock.errors import DeclarationError, ExpressionError, did_you_mean
-from penstock.features.files import Table, read_table
+from penstock.features.files import LookupTable, read_table
 from penstock.messages import Batch, Column, Layout, Type
 
 _LOWER = frozenset({"lower", "start", "from", "first", "low", "begin"})
@@ -65,13 +65,13 @@ class Lookup:
         values = _values(table, value, index.order)
         return Loaded(self.name, layout.add(self.name, values.type), index, values, table.fingerprint)
 
-    def _ranges(self, table: Table, layout: Layout) -> "tuple[_Ranges, str]":
+    def _ranges(self, table: LookupTable, layout: Layout) -> "tuple[_Ranges, str]":
         lower = self.lower or _bound(table, _LOWER, "lower")
         upper = self.upper or _bound(table, _UPPER, "upper")
         value = self.value or _only_one_left(table, self.name, (lower, upper))
         return _Ranges.of(table, layout[self.keys[0]], lower, upper), value
 
-    def _keyed(self, table: Table, layout: Layout) -> "tuple[_Keyed, str]":
+    def _keyed(self, table: LookupTable, layout: Layout) -> "tuple[_Keyed, str]":
         columns, value = _key_columns(table, self)
         return _Keyed.of(table, [layout[key] for key in self.keys], columns), value
 
@@ -134,14 +134,14 @@ def lookups_of(features: Iterable[object]) -> dict[str, str]:
 # ---------------------------------------------------------------- which column is which
 
 
-def _bound(table: Table, words: frozenset[str], what: str) -> str:
+def _bound(table: LookupTable, words: frozenset[str], what: str) -> str:
     found = [name for name in table.frame.columns if words & set(name.lower().replace(" ", "_").split("_"))]
     if len(found) != 1:
         raise table.refuse(f"which column is the {what} end of a range is not certain; say {what}=...")
     return found[0]
 
 
-def _only_one_left(table: Table, name: str, taken: Iterable[str]) -> str:
+def _only_one_left(table: LookupTable, name: str, taken: Iterable[str]) -> str:
     left = [column for column in table.frame.columns if column not in set(taken)]
     if name in left:
         return name
@@ -150,7 +150,7 @@ def _only_one_left(table: Table, name: str, taken: Iterable[str]) -> str:
     return left[0]
 
 
-def _key_columns(table: Table, lookup: Lookup) -> tuple[tuple[str, ...], str]:
+def _key_columns(table: LookupTable, lookup: Lookup) -> tuple[tuple[str, ...], str]:
     """The columns of the keys, and of the value: by name, or as the only one left."""
     if lookup.key_columns is not None:
         return lookup.key_columns, lookup.value or _only_one_left(table, lookup.name, lookup.key_columns)
@@ -208,7 +208,7 @@ class _Values:
             batch.x[:, column.index] = self.numbers[positions]
 
 
-def _values(table: Table, name: str, order: NDArray[np.intp]) -> _Values:
+def _values(table: LookupTable, name: str, order: NDArray[np.intp]) -> _Values:
     if table.is_numeric(name):
         numbers = np.append(table.numbers(name).to_numpy()[order], np.nan)
         return _Values(Type.NUMBER, numbers, np.empty(0, np.int64), [])
@@ -229,7 +229,7 @@ class _Ranges:
     order: NDArray[np.intp]
 
     @classmethod
-    def of(cls, table: Table, key: Column, lower: str, upper: str) -> "_Ranges":
+    def of(cls, table: LookupTable, key: Column, lower: str, upper: str) -> "_Ranges":
         """Read and check the ends."""
         if key.type is Type.TIME:
             raise table.refuse(f"{key.name} is a time, which a lookup does not take; derive a number from it")
@@ -282,7 +282,7 @@ def _wider(upper: NDArray[np.float64]) -> NDArray[np.intp]:
     return wider
 
 
-def _ends(table: Table, name: str) -> NDArray[np.float64]:
+def _ends(table: LookupTable, name: str) -> NDArray[np.float64]:
     if table.is_numeric(name):
         return table.numbers(name).to_numpy().astype(np.float64)
     return np.array([ipv4_number(text) for text in table.texts(name)], np.float64)
@@ -313,7 +313,7 @@ class _Keyed:
     order: NDArray[np.intp]
 
     @classmethod
-    def of(cls, table: Table, keys: Sequence[Column], columns: Sequence[str]) -> "_Keyed":
+    def of(cls, table: LookupTable, keys: Sequence[Column], columns: Sequence[str]) -> "_Keyed":
         """Read the keys and make sure that each has one row."""
         combined, known = _combined([_codes_in(table, key, column) for key, column in zip(keys, columns, strict=True)])
         rows = np.flatnonzero(known)
@@ -343,7 +343,7 @@ def _codes_of(batch: Batch, key: Column) -> NDArray[np.int64]:
     return batch.codes[:, key.index] if key.type is Type.TEXT else number_codes(batch.x[:, key.index])
 
 
-def _codes_in(table: Table, key: Column, name: str) -> NDArray[np.int64]:
+def _codes_in(table: LookupTable, key: Column, name: str) -> NDArray[np.int64]:
     if key.type is Type.TIME:
         raise table.refuse(f"{key.name} is a time, which a lookup does not take; derive a number from it, such as its year")
     if key.type is Type.TEXT:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from penstock.clock import SECOND_US
 from penstock.codes import NULL, text_code, text_codes
 from penstock.errors import DeclarationError, did_you_mean
-from penstock.features.files import Table, read_table
+from penstock.features.files import LookupTable, read_table
 from penstock.messages import Batch, Column, Layout, Type
 
 _SPAN = np.int64(2**33)  # more seconds than there are between 1970 and 2100
@@ -115,7 +115,7 @@ def _field(layout: Layout, name: str, kind: Type, place: str) -> Column:
     return layout[name]
 
 
-def _schedule(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def _schedule(table: LookupTable) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """The currencies, and their rates by currency and day."""
     codes = text_codes(table.texts("currency"))
     rates = table.numbers("rate").fill_null(float("nan")).to_numpy()
@@ -135,7 +135,7 @@ def _schedule(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArr
     return currencies, keys[order], rates[there][order]
 
 
-def _seconds(table: Table) -> NDArray[np.int64]:
+def _seconds(table: LookupTable) -> NDArray[np.int64]:
     """The start of each row's day, in seconds since 1970."""
     import polars as pl
 

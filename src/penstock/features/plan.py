@@ -66,11 +66,11 @@ class EntityPlan:
 
 def compile_entity(entity: Entity, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityPlan:
     """Compile the aggregates of one entity; their output columns are already in the layout."""
-    return _Compiler(entity, features, layout, stream).compile()
+    return _PlanCompiler(entity, features, layout, stream).compile()
 
 
 @dataclass(slots=True)
-class _Rows:
+class _UniqueRows:
     """A table under construction, with equal rows stored once."""
 
     width: int
@@ -93,16 +93,16 @@ def _made_from_spans_first(row: list[int]) -> bool:
     return row[k.F_OP] > k.STD
 
 
-class _Compiler:
+class _PlanCompiler:
     def __init__(self, entity: Entity, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> None:
         self.entity, self.features, self.layout, self.stream = entity, features, layout, stream
-        self.channels = _Rows(k.C_WIDTH)
-        self.items = _Rows(k.I_WIDTH)
-        self.distincts = _Rows(k.D_WIDTH)
-        self.labels = _Rows(k.L_WIDTH)
-        self.counters = _Rows(k.K_WIDTH)
-        self.extremes = _Rows(2)
-        self.sessions = _Rows(k.Z_WIDTH)
+        self.channels = _UniqueRows(k.C_WIDTH)
+        self.items = _UniqueRows(k.I_WIDTH)
+        self.distincts = _UniqueRows(k.D_WIDTH)
+        self.labels = _UniqueRows(k.L_WIDTH)
+        self.counters = _UniqueRows(k.K_WIDTH)
+        self.extremes = _UniqueRows(2)
+        self.sessions = _UniqueRows(k.Z_WIDTH)
         self.scales: list[float] = []
         windows = [f for f in features if KINDS[f.kind].looks == "window"]
         bounds = {f.delay_us for f in windows if f.delay_us} | {
@@ -163,7 +163,7 @@ class _Compiler:
 
     def _spans(self, rows: list[list[int]]) -> NDArray[np.int64]:
         """The counted and summed spans: one channel within one window, shared by all features that need it."""
-        spans = _Rows(k.G_WIDTH)
+        spans = _UniqueRows(k.G_WIDTH)
         for row in rows:
             if row[k.F_OP] > k.LABEL_RATE:
                 continue

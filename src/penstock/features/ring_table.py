@@ -15,7 +15,7 @@ from penstock.features.kernel.components import words as k
 from penstock.features.kernel.components.epochs import apply_rings, nodes_touched, place_nodes, tell_ring
 from penstock.features.kernel.hash_tables import STRIDE, can_split
 from penstock.features.kernel.words import KEY_SHIFT, KEY_TOP, SALT, SLOTS, TABLE_USED, TOO_LATE
-from penstock.features.link_plan import EntityRing
+from penstock.features.link_plan import EntityRingPlan
 from penstock.features.linked_keys import LinkedKeys
 from penstock.features.memory import enlarged, roomy
 from penstock.messages import Batch
@@ -28,7 +28,7 @@ _COPIED_NODES = 4096
 class Epoch:
     """The components over what counts from an instant on."""
 
-    def __init__(self, plan: EntityRing, start_us: int = _NOT_BEGUN) -> None:
+    def __init__(self, plan: EntityRingPlan, start_us: int = _NOT_BEGUN) -> None:
         self._plan = plan.plan
         links = len(self._plan.values)
         meta = np.zeros(k.RING_META, np.int64)
@@ -81,10 +81,10 @@ class Epoch:
             self.enlarge()
 
 
-class RingTable(LinkedKeys[EntityRing]):
+class RingTable(LinkedKeys[EntityRingPlan]):
     """The rings of one entity's keys."""
 
-    def __init__(self, plan: EntityRing) -> None:
+    def __init__(self, plan: EntityRingPlan) -> None:
         super().__init__(plan)
         self.older, self.newer = Epoch(plan), Epoch(plan)
 

@@ -12,7 +12,7 @@ from penstock.codes import text_code
 from penstock.compilation import say_mismatch
 from penstock.errors import MalformedEvent
 from penstock.features.kernel.words import ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED
-from penstock.features.link_plan import EntityLinks, EntityRing
+from penstock.features.link_plan import EntityLinks, EntityRingPlan
 from penstock.features.plan import EntityPlan
 from penstock.messages import Batch, Column, Layout, Type
 
@@ -61,7 +61,7 @@ class FeatureState:
         plans: Sequence[EntityPlan],
         layout: Layout,
         *,
-        links: Sequence[EntityLinks | EntityRing] = (),
+        links: Sequence[EntityLinks | EntityRingPlan] = (),
         remembered: Mapping[str, Sequence[Column]],
         max_ahead_us: int,
         memory_limit: int | None = None,

@@ -7,7 +7,7 @@ from penstock.features.kernel import words as k
 from penstock.features.kernel.components import words as component_words
 
 
-class Kind(NamedTuple):
+class AggregateKind(NamedTuple):
     """A kind of aggregate.
 
     op: the kernel's opcode: of links one of `kernel.link_words`, of rings of `kernel.components.words`, else one of
@@ -26,37 +26,37 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "count": Kind(k.COUNT),
-    "sum": Kind(k.SUM, "numbers"),
-    "mean": Kind(k.MEAN, "numbers"),
-    "std": Kind(k.STD, "numbers"),
-    "min": Kind(k.MIN, "numbers"),
-    "max": Kind(k.MAX, "numbers"),
-    "median": Kind(k.QUANTILE, "numbers", whole=False),
-    "quantile": Kind(k.QUANTILE, "numbers", whole=False),
-    "approx_quantile": Kind(k.APPROX_QUANTILE, "numbers", whole=False),
-    "distinct": Kind(k.DISTINCT, "values"),
-    "mode": Kind(k.MODE, "values", whole=False, gives_field=True),
-    "share_of_top": Kind(k.SHARE_OF_TOP, "values", whole=False),
-    "entropy": Kind(k.ENTROPY, "values", whole=False),
-    "label_count": Kind(k.LABELS, labels=True),
-    "label_rate": Kind(k.LABEL_RATE, labels=True),
-    "session_count": Kind(k.SESSION_COUNT, looks="session", whole=False),
-    "session_sum": Kind(k.SESSION_SUM, "numbers", looks="session", whole=False),
-    "session_duration": Kind(k.SESSION_DURATION, looks="session", whole=False),
-    "last": Kind(k.LAST, "values", looks="within", gives_field=True),
-    "first": Kind(k.FIRST_VALUE, "values", looks="back", gives_field=True),
-    "since_last": Kind(k.SINCE_LAST, looks="within"),
-    "since_first": Kind(k.SINCE_FIRST, looks="back"),
-    "linked": Kind(link_words.OTHERS, looks="links"),
-    "linked_frauds": Kind(link_words.FRAUDS, looks="links", labels=True),
-    "linked_fraud_share": Kind(link_words.FRAUD_SHARE, looks="links", labels=True),
-    "linked_amount": Kind(link_words.TOTAL, "numbers", looks="links"),
-    "linked_hubs": Kind(link_words.HUBS, looks="links"),
-    "ring": Kind(component_words.SIZE, looks="ring", whole=False),
-    "ring_frauds": Kind(component_words.KNOWN_FRAUDS, looks="ring", whole=False, labels=True),
-    "ring_distinct": Kind(component_words.DISTINCT, "values", looks="ring", whole=False),
-    "ring_age": Kind(component_words.AGE, looks="ring", whole=False),
+    "count": AggregateKind(k.COUNT),
+    "sum": AggregateKind(k.SUM, "numbers"),
+    "mean": AggregateKind(k.MEAN, "numbers"),
+    "std": AggregateKind(k.STD, "numbers"),
+    "min": AggregateKind(k.MIN, "numbers"),
+    "max": AggregateKind(k.MAX, "numbers"),
+    "median": AggregateKind(k.QUANTILE, "numbers", whole=False),
+    "quantile": AggregateKind(k.QUANTILE, "numbers", whole=False),
+    "approx_quantile": AggregateKind(k.APPROX_QUANTILE, "numbers", whole=False),
+    "distinct": AggregateKind(k.DISTINCT, "values"),
+    "mode": AggregateKind(k.MODE, "values", whole=False, gives_field=True),
+    "share_of_top": AggregateKind(k.SHARE_OF_TOP, "values", whole=False),
+    "entropy": AggregateKind(k.ENTROPY, "values", whole=False),
+    "label_count": AggregateKind(k.LABELS, labels=True),
+    "label_rate": AggregateKind(k.LABEL_RATE, labels=True),
+    "session_count": AggregateKind(k.SESSION_COUNT, looks="session", whole=False),
+    "session_sum": AggregateKind(k.SESSION_SUM, "numbers", looks="session", whole=False),
+    "session_duration": AggregateKind(k.SESSION_DURATION, looks="session", whole=False),
+    "last": AggregateKind(k.LAST, "values", looks="within", gives_field=True),
+    "first": AggregateKind(k.FIRST_VALUE, "values", looks="back", gives_field=True),
+    "since_last": AggregateKind(k.SINCE_LAST, looks="within"),
+    "since_first": AggregateKind(k.SINCE_FIRST, looks="back"),
+    "linked": AggregateKind(link_words.OTHERS, looks="links"),
+    "linked_frauds": AggregateKind(link_words.FRAUDS, looks="links", labels=True),
+    "linked_fraud_share": AggregateKind(link_words.FRAUD_SHARE, looks="links", labels=True),
+    "linked_amount": AggregateKind(link_words.TOTAL, "numbers", looks="links"),
+    "linked_hubs": AggregateKind(link_words.HUBS, looks="links"),
+    "ring": AggregateKind(component_words.SIZE, looks="ring", whole=False),
+    "ring_frauds": AggregateKind(component_words.KNOWN_FRAUDS, looks="ring", whole=False, labels=True),
+    "ring_distinct": AggregateKind(component_words.DISTINCT, "values", looks="ring", whole=False),
+    "ring_age": AggregateKind(component_words.AGE, looks="ring", whole=False),
 }
 """In the order of the reference page."""
 REMEMBERED = tuple(name for name, kind in KINDS.items() if kind.looks in ("within", "back"))

@@ -19,7 +19,7 @@ from penstock.governance.snoozes import SNOOZED, Snooze, Snoozes, refuse_by_hand
 from penstock.governance.stored_detector import RuleChecker, adopt, list_store, rule_store, with_active_features
 from penstock.governance.versions import by_name
 from penstock.rules import NewerRules, RuleSetRevision
-from penstock.rules.checks import Finding, origin
+from penstock.rules.checks import RuleFinding, origin
 from penstock.rules.comparisons import Comparisons, comparisons_of
 from penstock.rules.lists import Listed, check_list_name, checked_value, read_listed, write_listed
 
@@ -35,7 +35,7 @@ class Checked(NamedTuple):
     condition: str
     reads: Sequence[str]
     lists: Sequence[str]
-    findings: Sequence[Finding]
+    findings: Sequence[RuleFinding]
     comparisons: Comparisons | None
 
 
@@ -66,7 +66,7 @@ class RuleAdministration:
         adopt(self.rules, self.lists, detector)
         self._lock = threading.Lock()
         self._now: tuple[int, Detector] | None = None
-        self._said: tuple[Detector, list[Finding]] | None = None
+        self._said: tuple[Detector, list[RuleFinding]] | None = None
 
     # ------------------------------------------------------------ the detector in force
 
@@ -80,7 +80,7 @@ class RuleAdministration:
                 self._now = revision, bare.with_rules(with_snoozes(self.rules.running(), held, bare), held)
             return self._now[1]
 
-    def findings(self, name: str) -> list[Finding]:
+    def findings(self, name: str) -> list[RuleFinding]:
         """Lint findings about the running versions of a rule."""
         detector = self.now()
         with self._lock:

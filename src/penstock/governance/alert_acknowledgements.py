@@ -6,9 +6,9 @@ import msgspec
 
 from penstock import audit
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Schema
+from penstock.database.sqlite import Database, TableSchema
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "alerts",
     [
         [

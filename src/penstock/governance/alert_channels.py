@@ -9,11 +9,11 @@ import msgspec
 from penstock import audit
 from penstock.alerts import Channel
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row, TableSchema
 from penstock.errors import ConfigurationError, Conflict, MalformedEvent, NotFound
 from penstock.webhooks.endpoints import checked_url, shown_url
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "alert_channels",
     [
         [
@@ -162,7 +162,7 @@ class AlertChannels:
 
     def _note(
         self,
-        transaction: Transaction,
+        transaction: DatabaseTransaction,
         who: str,
         action: str,
         of: StoredChannel,
@@ -189,7 +189,7 @@ def _shown(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return shown | {"url": shown_url(shown["url"])} if "url" in shown else shown
 
 
-def _locked(transaction: Transaction, name: str) -> StoredChannel:
+def _locked(transaction: DatabaseTransaction, name: str) -> StoredChannel:
     """The channel, which nobody else changes before the transaction ends."""
     rows = transaction.run(f"UPDATE alert_channels SET name = name WHERE name = :name RETURNING {_COLUMNS}", {"name": name})  # noqa: S608 - names of columns
     if not rows:

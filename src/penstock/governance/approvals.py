@@ -8,13 +8,13 @@ import msgspec
 
 from penstock.audit import AuditLog, note
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row, TableSchema
 from penstock.errors import Conflict, NotFound, did_you_mean
 
 Stage = Literal["pending", "approved", "rejected", "withdrawn"]
 STAGES = ("pending", "approved", "rejected", "withdrawn")
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "approvals",
     [
         [
@@ -96,7 +96,7 @@ class Approvals:
 
     def ask(
         self,
-        transaction: Transaction,
+        transaction: DatabaseTransaction,
         kind: str,
         name: str,
         action: str,
@@ -117,7 +117,7 @@ class Approvals:
         self._note(transaction, asked, who, "approval.request", {"action": action, "details": details, "note": why})
         return asked
 
-    def waiting(self, transaction: Transaction, id: str) -> Request:
+    def waiting(self, transaction: DatabaseTransaction, id: str) -> Request:
         """A pending request.
 
         Raises:
@@ -132,7 +132,7 @@ class Approvals:
             raise Conflict(f"request {id} was {found[0].stage} by {found[0].settled_by} before")
         return found[0]
 
-    def settle(self, transaction: Transaction, request: Request, stage: Stage, *, who: str, why: str = "") -> Request:
+    def settle(self, transaction: DatabaseTransaction, request: Request, stage: Stage, *, who: str, why: str = "") -> Request:
         """Set the outcome of a request.
 
         Raises:
@@ -157,11 +157,11 @@ class Approvals:
         with self._database.write() as transaction:
             return self.settle(transaction, self.waiting(transaction, id), "rejected", who=who, why=why)
 
-    def _in(self, transaction: Transaction, where: str, **values: Any) -> list[Request]:
+    def _in(self, transaction: DatabaseTransaction, where: str, **values: Any) -> list[Request]:
         sql = f"SELECT {_COLUMNS} FROM approvals WHERE detector = :detector AND {where}"  # noqa: S608  constants
         return [_request(row) for row in transaction.run(sql, {"detector": self._detector, **values})]
 
-    def _note(self, transaction: Transaction, request: Request, who: str, action: str, details: dict[str, Any]) -> None:
+    def _note(self, transaction: DatabaseTransaction, request: Request, who: str, action: str, details: dict[str, Any]) -> None:
         subject = f"{self._detector}/{request.kind}/{request.name}/{request.id}"
         note(transaction, who=who, action=action, subject=subject, details=details, at_us=self._clock())
 

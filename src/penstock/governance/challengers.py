@@ -22,9 +22,9 @@ from penstock.governance.model_trials import ModelTrial, ModelTrials
 from penstock.governance.stored_detector import with_active_features
 from penstock.models import Ensemble, load_bundle
 from penstock.models.bundle_store import way_back
-from penstock.offline.registry import Entry, Registry, find, fitting
+from penstock.offline.registry import Registry, RegistryEntry, find, fitting
 from penstock.offline.thresholds import rewrite
-from penstock.rules import Share
+from penstock.rules import KeyShare
 
 _AGAIN_S = 5.0
 """Seconds before a challenger that could not be loaded is retried; the end of its trial applies at once."""
@@ -61,7 +61,7 @@ class Challengers:
         self.trials = ModelTrials(database, detector.name, four_eyes=four_eyes)
         self._loaded: dict[str, Ensemble] = {}
 
-    def versions(self) -> list[Entry]:
+    def versions(self) -> list[RegistryEntry]:
         """All versions, oldest first, with aliases and test figures."""
         return self._registry.entries(self._detector.name)
 
@@ -254,7 +254,7 @@ class Challengers:
         detector = with_active_features(self._database, self._detector)
         ensemble = fitting(self._registry, detector, found)
         if share_of is not None:
-            check_keys(detector, Challenger(ensemble, Share(share_of, 0, 1)))
+            check_keys(detector, Challenger(ensemble, KeyShare(share_of, 0, 1)))
         return found
 
     def _check_thresholds(self, version: str, wanted: Mapping[str, float]) -> None:
@@ -297,11 +297,11 @@ def find_version(registry: Registry, version: str, detector: str) -> str:
         raise NotFound(str(error)) from error
 
 
-def share_of(detector: Detector, trial: ModelTrial) -> Share | None:
+def share_of(detector: Detector, trial: ModelTrial) -> KeyShare | None:
     """The keys that a trial's version decides for: the same ones for every version of a detector's models."""
     if trial.state != "rollout":
         return None
-    return Share(trial.share_of, 0.0, trial.percent, f"models of {detector.name}")
+    return KeyShare(trial.share_of, 0.0, trial.percent, f"models of {detector.name}")
 
 
 def _checked(guards: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:

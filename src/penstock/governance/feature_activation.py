@@ -39,7 +39,7 @@ SERVICE = "service"
 _log = logging.getLogger("penstock.engine")
 
 
-class Checks:
+class ActivationChecks:
     """Checks of feature changes against the detector's file, its running rules, and its models.
 
     Args:
@@ -52,7 +52,7 @@ class Checks:
         self._trials = ModelTrials(database, detector.name)
 
     def fit(self, versions: Sequence[StoredFeature]) -> None:
-        """See `penstock.governance.features.Checks`."""
+        """See `penstock.governance.features.ActivationChecks`."""
         try:
             changed = self._detector.with_rules([]).with_features(added_of(versions))
         except DeclarationError:
@@ -67,7 +67,7 @@ class Checks:
             check_fits(changed, ensemble)
 
     def readers(self, name: str, others: Sequence[StoredFeature]) -> Sequence[str]:
-        """See `penstock.governance.features.Checks`."""
+        """See `penstock.governance.features.ActivationChecks`."""
         features = [f"feature {each.name!r}" for each in others if name in _words(each)]
         rules = [f"rule {rule.name!r}" for rule in self._running() if _asks(rule, name)]
         models = [f"model {each.version or 'unsaved'}" for each in self._models() if name in each.features]
@@ -84,7 +84,7 @@ class Checks:
 
 def feature_store(database: Database, detector: Detector, settings: Settings) -> FeatureStore:
     """The feature store of a detector, with checks: an invalid change is refused with the reason, and rolled back."""
-    checks = Checks(database, detector, settings.models_folder)
+    checks = ActivationChecks(database, detector, settings.models_folder)
     return FeatureStore(database, detector.name, checks, four_eyes=settings.four_eyes)
 
 

@@ -14,15 +14,15 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Schema
+from penstock.database.sqlite import Database, TableSchema
 from penstock.errors import Conflict, NotFound
 from penstock.governance.approvals import Request
 from penstock.governance.rules import SCHEMA as RULES
-from penstock.governance.versions import Changes, Kind, Transition, VersionStore, in_state, previously_active
+from penstock.governance.versions import Transition, VersionChanges, VersionKind, VersionStore, in_state, previously_active
 
 FeatureState = Literal["draft", "filling", "active", "archived"]
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "features",
     [
         [
@@ -63,7 +63,7 @@ class StoredFeature(msgspec.Struct, frozen=True):
     trouble: str | None = None
 
 
-FEATURE = Kind(
+FEATURE = VersionKind(
     name="feature",
     struct=StoredFeature,
     table="feature_versions",
@@ -95,7 +95,7 @@ class Wanted(NamedTuple):
     versions: Sequence[StoredFeature]
 
 
-class Checks(Protocol):
+class FeatureChecks(Protocol):
     """Checks that need the detector."""
 
     def fit(self, versions: Sequence[StoredFeature]) -> None:
@@ -118,7 +118,7 @@ class FeatureStore(VersionStore[StoredFeature]):
     kind = FEATURE
 
     def __init__(
-        self, database: Database, detector: str, checks: Checks, clock: Clock = system_clock, *, four_eyes: bool = False
+        self, database: Database, detector: str, checks: FeatureChecks, clock: Clock = system_clock, *, four_eyes: bool = False
     ) -> None:
         super().__init__(database, detector, clock, four_eyes=four_eyes)
         self._checks = checks
@@ -255,11 +255,11 @@ class FeatureStore(VersionStore[StoredFeature]):
 
     # ------------------------------------------------------------ inside a transaction
 
-    def _ask_for(self, changes: Changes[StoredFeature], chosen: StoredFeature, who: str, why: str) -> Request:
+    def _ask_for(self, changes: VersionChanges[StoredFeature], chosen: StoredFeature, who: str, why: str) -> Request:
         details = {"version": chosen.version}
         return self._ask(changes, chosen.name, "activate", details, author=chosen.author, who=who, why=why)
 
-    def _fill(self, changes: Changes[StoredFeature], chosen: StoredFeature, who: str, why: str) -> StoredFeature:
+    def _fill(self, changes: VersionChanges[StoredFeature], chosen: StoredFeature, who: str, why: str) -> StoredFeature:
         """Start the backfill of a version: no shard has filled it yet."""
         changes.transaction.run(
             "DELETE FROM feature_shards WHERE detector = :detector AND name = :name AND version = :version",
@@ -271,7 +271,7 @@ class FeatureStore(VersionStore[StoredFeature]):
         return changed
 
     def _report(
-        self, changes: Changes[StoredFeature], version: StoredFeature, shard: int, reach: dict[str, Any]
+        self, changes: VersionChanges[StoredFeature], version: StoredFeature, shard: int, reach: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """Record that a shard has filled a version; returns the history covered by all shards that have."""
         changes.transaction.run(
@@ -297,7 +297,7 @@ def wanted(versions: Sequence[StoredFeature]) -> list[StoredFeature]:
     return [found[name] for name in sorted(found)]
 
 
-def _chosen(changes: Changes[StoredFeature], name: str, version: int | None) -> StoredFeature:
+def _chosen(changes: VersionChanges[StoredFeature], name: str, version: int | None) -> StoredFeature:
     """The version to backfill, by default the newest."""
     known = changes.known(name)
     chosen = next((each for each in reversed(known) if version in (None, each.version)), None)
@@ -307,5 +307,5 @@ def _chosen(changes: Changes[StoredFeature], name: str, version: int | None) -> 
     return chosen
 
 
-def _filling(changes: Changes[StoredFeature], name: str, version: int) -> StoredFeature | None:
+def _filling(changes: VersionChanges[StoredFeature], name: str, version: int) -> StoredFeature | None:
     return next((each for each in changes.known(name) if (each.version, each.state) == (version, "filling")), None)

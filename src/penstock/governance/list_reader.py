@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Schema
+from penstock.database.sqlite import Database, TableSchema
 from penstock.errors import MalformedEvent, did_you_mean
-from penstock.expressions import Member, Members
+from penstock.expressions import ListMember, Members
 from penstock.expressions.members import ALWAYS_US, NEVER_US
-from penstock.governance.versions import FILE, Kind, Read, Transition, VersionStore
+from penstock.governance.versions import FILE, Read, Transition, VersionKind, VersionStore
 
 TOKEN = "tok_"  # noqa: S105  what tokens begin with
 """Prefix of the token of a personal value; see `penstock.ingest.personal`."""
@@ -29,7 +29,7 @@ Purpose = Literal["block", "allow", "watch"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 """The purpose of a list, for people; the rules that read the list determine the outcome."""
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "lists",
     [
         [
@@ -80,7 +80,7 @@ class StoredList(msgspec.Struct, frozen=True):
         return "archived" if self.archived else "active"
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class ListEntry(msgspec.Struct, frozen=True, gc=False):
     """A value on a list, with author, reason and expiry. added_in, removed_in: revisions of the list."""
 
     value: str
@@ -107,7 +107,7 @@ class Counts(msgspec.Struct, frozen=True):
     expired: int = 0
 
 
-LIST = Kind(
+LIST = VersionKind(
     name="list",
     struct=StoredList,
     table="lists",
@@ -132,11 +132,11 @@ def names(read: Read, detector: str) -> list[str]:
     return sorted(str(row[0]) for row in rows)
 
 
-def read_entries(read: Read, detector: str, name: str, where: str = "", **values: Any) -> list[Entry]:
+def read_entries(read: Read, detector: str, name: str, where: str = "", **values: Any) -> list[ListEntry]:
     """Entries of a list, in order of addition."""
     sql = f"SELECT {ENTRY_COLUMNS} FROM list_entries WHERE detector = :detector AND list = :list"  # noqa: S608  constants
     rows = read(f"{sql} {where}", {"detector": detector, "list": name, **values})
-    return [Entry(*row) for row in rows]
+    return [ListEntry(*row) for row in rows]
 
 
 class ListReader(VersionStore[StoredList]):
@@ -188,7 +188,7 @@ class ListReader(VersionStore[StoredList]):
         as_sent: bool = True,
         limit: int = PAGE,
         before: str | None = None,
-    ) -> tuple[list[Entry], str | None]:
+    ) -> tuple[list[ListEntry], str | None]:
         """Entries of a list, newest first, and the value of `before` for the next page.
 
         state: in_force, expired, removed or all. search: a prefix of their values. as_sent: also search for the token of
@@ -215,12 +215,12 @@ class ListReader(VersionStore[StoredList]):
         page = found[:limit]
         return page, f"{page[-1].added_in}:{page[-1].value}" if len(found) > limit else None
 
-    def history(self, name: str) -> list[Entry]:
+    def history(self, name: str) -> list[ListEntry]:
         """All entries that were ever on a list, in order of their addition."""
         self.one(name)
         return read_entries(self.database.read, self.detector, name, "ORDER BY added_in, value")
 
-    def find(self, value: str, *, as_sent: bool = True) -> dict[str, list[Entry]]:
+    def find(self, value: str, *, as_sent: bool = True) -> dict[str, list[ListEntry]]:
         """The entries of a value by list, newest first. as_sent: see `entries`."""
         found = {}
         for kept in self.versions():
@@ -274,7 +274,7 @@ class ListReader(VersionStore[StoredList]):
         came = read(where="AND added_in > :since AND added_in <= :until")
         went = read(where="AND removed_in > :since AND removed_in <= :until")
         new = [
-            Member(each.value, ALWAYS_US, NEVER_US if each.expires_us is None else each.expires_us)
+            ListMember(each.value, ALWAYS_US, NEVER_US if each.expires_us is None else each.expires_us)
             for each in came
             if each.removed_in is None or each.removed_in > kept.revision
         ]
@@ -300,10 +300,12 @@ def _since_when(members: Members) -> dict[str, int]:
     return dict(zip(members.values.tolist(), np.split(members.table[1:], 3)[1].tolist(), strict=True))
 
 
-def _stay(entry: Entry, of_file_since: Mapping[str, int]) -> Member:
+def _stay(entry: ListEntry, of_file_since: Mapping[str, int]) -> ListMember:
     """The span of arrivals between an entry's addition and its end."""
     since = of_file_since.get(entry.value, ALWAYS_US) if entry.author == FILE else entry.added_us
-    return Member(entry.value, since, min(NEVER_US if time is None else time for time in (entry.expires_us, entry.removed_us)))
+    return ListMember(
+        entry.value, since, min(NEVER_US if time is None else time for time in (entry.expires_us, entry.removed_us))
+    )
 
 
 def _place(before: str) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from penstock.errors import Conflict, DeclarationError, MalformedEvent, did_you_
 from penstock.expressions import Members
 from penstock.expressions.members import NEVER_US
 from penstock.governance.approvals import Request
-from penstock.governance.list_reader import LIST, PURPOSES, Entry, ListReader, Purpose, StoredList, names, read_entries
+from penstock.governance.list_reader import LIST, PURPOSES, ListEntry, ListReader, Purpose, StoredList, names, read_entries
 from penstock.governance.rules import RULE, running
 from penstock.governance.rules import SCHEMA as RULES
-from penstock.governance.versions import FILE, Changes, known
+from penstock.governance.versions import FILE, VersionChanges, known
 from penstock.rules import Rule
 
 AUDITED_VALUES = 20
@@ -53,7 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
         return bool(self.added or self.replaced or self.removed)
 
 
-class ListChanges(Changes[StoredList]):
+class ListChanges(VersionChanges[StoredList]):
     """The lists of one detector, in one transaction."""
 
     def one(self, name: str) -> StoredList:
@@ -123,7 +123,7 @@ class ListChanges(Changes[StoredList]):
             self.remove(self.of(name)[0], removed, who=FILE)
         return made or bool(fresh or removed)
 
-    def _present(self, kept: StoredList, values: Collection[str]) -> dict[str, Entry]:
+    def _present(self, kept: StoredList, values: Collection[str]) -> dict[str, ListEntry]:
         """The entries of those of these values that are on a list, expired or not."""
         read = partial(read_entries, self.transaction.run, self.detector, kept.name)
         if len(values) <= _FEW:
@@ -174,11 +174,11 @@ _HELD = "AND removed_in IS NULL"
 _FEW = 1_000  # values looked up one by one; for more, the list is read once
 
 
-def _says(present: Entry | None, new: NewEntry) -> bool:
+def _says(present: ListEntry | None, new: NewEntry) -> bool:
     return present is not None and (present.reason, present.expires_us) == (new.reason, new.expires_us)
 
 
-def _peoples(entry: Entry | None) -> bool:
+def _peoples(entry: ListEntry | None) -> bool:
     """Whether a person has removed what the file added."""
     return entry is not None and entry.removed_by is not None and entry.removed_by != FILE
 

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from penstock.database.sqlite import Schema
+from penstock.database.sqlite import TableSchema
 from penstock.errors import Conflict, MalformedEvent
 from penstock.governance.approvals import Request
-from penstock.governance.versions import Changes, Kind, Transition, VersionStore, checked_percent
+from penstock.governance.versions import Transition, VersionChanges, VersionKind, VersionStore, checked_percent
 
 TrialState = Literal["shadow", "rollout", "promoted", "rolled_back", "withdrawn"]
 RUNNING = ("shadow", "rollout")
@@ -28,7 +28,7 @@ MOST = 4
 REGISTRY = "registry"
 """The author of trials of versions that became challenger by alias alone, as after a retraining."""
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "model_trials",
     [
         [
@@ -85,7 +85,7 @@ class ModelTrial(msgspec.Struct, frozen=True):
         return self.state in RUNNING
 
 
-MODEL = Kind(
+MODEL = VersionKind(
     name="model",
     struct=ModelTrial,
     table="model_trials",
@@ -255,7 +255,7 @@ class ModelTrials(VersionStore[ModelTrial]):
     # ------------------------------------------------------------ inside a transaction
 
     def _waits(
-        self, changes: Changes[ModelTrial], version: str, action: str, details: dict[str, Any], who: str, why: str
+        self, changes: VersionChanges[ModelTrial], version: str, action: str, details: dict[str, Any], who: str, why: str
     ) -> Request | None:
         """A request, if the actor may not make the change alone."""
         if not self.four_eyes or _author(changes, version, who) != who:
@@ -263,7 +263,7 @@ class ModelTrials(VersionStore[ModelTrial]):
         return self._ask_for(changes, version, action, details, who, why)
 
     def _ask_for(
-        self, changes: Changes[ModelTrial], version: str, action: str, details: dict[str, Any], who: str, why: str
+        self, changes: VersionChanges[ModelTrial], version: str, action: str, details: dict[str, Any], who: str, why: str
     ) -> Request:
         return self._ask(changes, version, action, details, author=_author(changes, version, who), who=who, why=why)
 
@@ -273,18 +273,18 @@ def running(trials: Sequence[ModelTrial]) -> list[ModelTrial]:
     return sorted((trial for trial in trials if trial.running), key=lambda trial: trial.at_us)
 
 
-def _of(changes: Changes[ModelTrial], version: str) -> ModelTrial | None:
+def _of(changes: VersionChanges[ModelTrial], version: str) -> ModelTrial | None:
     """The running trial of a version, if any."""
     return next((trial for trial in running(changes.versions) if trial.version == version), None)
 
 
-def _author(changes: Changes[ModelTrial], version: str, who: str) -> str:
+def _author(changes: VersionChanges[ModelTrial], version: str, who: str) -> str:
     """The person who must not approve: who began the trial, or the requester if no person did."""
     trial = _of(changes, version)
     return who if trial is None or trial.who == REGISTRY else trial.who
 
 
-def _begin(changes: Changes[ModelTrial], asked: Beginning) -> ModelTrial:
+def _begin(changes: VersionChanges[ModelTrial], asked: Beginning) -> ModelTrial:
     """Start a trial of a version, or change its kind.
 
     Raises:
@@ -304,7 +304,7 @@ def _begin(changes: Changes[ModelTrial], asked: Beginning) -> ModelTrial:
     return changed
 
 
-def _insert(changes: Changes[ModelTrial], asked: Beginning) -> ModelTrial:
+def _insert(changes: VersionChanges[ModelTrial], asked: Beginning) -> ModelTrial:
     """Insert a new trial."""
     guards = None if asked.guards is None else list(asked.guards)
     share = asked.state, asked.percent, asked.share_of
@@ -315,7 +315,7 @@ def _insert(changes: Changes[ModelTrial], asked: Beginning) -> ModelTrial:
     return trial
 
 
-def _make_champion(changes: Changes[ModelTrial], action: str, version: str, who: str, why: str) -> None:
+def _make_champion(changes: VersionChanges[ModelTrial], action: str, version: str, who: str, why: str) -> None:
     """Record that a version is the champion; its trial ends."""
     trial = _of(changes, version)
     if trial is not None:
@@ -325,7 +325,7 @@ def _make_champion(changes: Changes[ModelTrial], action: str, version: str, who:
     return None
 
 
-def _end(changes: Changes[ModelTrial], action: str, trial: ModelTrial, who: str, why: str) -> None:
+def _end(changes: VersionChanges[ModelTrial], action: str, trial: ModelTrial, who: str, why: str) -> None:
     details = _details(trial) | {"from": trial.state, "why": why}
     changes.apply(action, trial, who=who, details=details, ended_us=changes.clock(), ended_by=who, reason=why)
     changes.bump_revision()

@@ -11,10 +11,10 @@ import msgspec
 
 from penstock import audit
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema
+from penstock.database.sqlite import Database, Row, TableSchema
 from penstock.errors import Conflict
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "quarantine",
     [
         [

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Schema
+from penstock.database.sqlite import Database, TableSchema
 from penstock.decision import Guard
 from penstock.errors import Conflict, Forbidden, MalformedEvent, NotFound
 from penstock.governance import list_reader
@@ -22,20 +22,20 @@ from penstock.governance.approvals import Request
 from penstock.governance.versions import (
     CANDIDATE,
     FILE,
-    Changes,
-    Kind,
     Transition,
+    VersionChanges,
+    VersionKind,
     VersionStore,
     by_name,
     checked_percent,
     in_state,
     previously_active,
 )
-from penstock.rules import Rule, Share
+from penstock.rules import KeyShare, Rule
 
 RuleState = Literal["draft", "shadow", "rollout", "active", "paused", "archived"]
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "rules",
     [
         [
@@ -54,7 +54,7 @@ SCHEMA = Schema(
 )
 """Versions of rules; and for each detector a revision of its rules and lists."""
 
-GUARDS = Schema(
+GUARDS = TableSchema(
     "rule_guards",
     [
         [
@@ -81,7 +81,7 @@ class RuleBody(msgspec.Struct, frozen=True, kw_only=True):
         """The definition of a declared rule."""
         return cls(**{name: getattr(rule, name) for name in cls.__struct_fields__})
 
-    def rule(self, name: str, *, code: str = "", share: Share | None = None) -> Rule:
+    def rule(self, name: str, *, code: str = "", share: KeyShare | None = None) -> Rule:
         """A rule with this definition; code: its code in decisions, unless the definition names one."""
         return Rule(name, **msgspec.structs.asdict(self) | {"code": self.code or code}, share=share)
 
@@ -109,7 +109,7 @@ class StoredRule(msgspec.Struct, frozen=True):
 _IDLE, _RUNNING = ("draft", "paused", "archived"), (*CANDIDATE, "active")
 _WITHDRAW = dict.fromkeys(CANDIDATE, "withdraw")
 
-RULE = Kind(
+RULE = VersionKind(
     name="rule",
     struct=StoredRule,
     table="rule_versions",
@@ -344,7 +344,7 @@ class RuleStore(VersionStore[StoredRule]):
 
     def _apply(
         self,
-        changes: Changes[StoredRule],
+        changes: VersionChanges[StoredRule],
         action: str,
         chosen: StoredRule,
         who: str,
@@ -367,10 +367,10 @@ class RuleStore(VersionStore[StoredRule]):
         changes.bump_revision()
         return changed
 
-    def _compile(self, changes: Changes[StoredRule], rules: Sequence[Rule]) -> None:
+    def _compile(self, changes: VersionChanges[StoredRule], rules: Sequence[Rule]) -> None:
         self._check(rules, list_reader.names(changes.transaction.run, self.detector))
 
-    def _give_guards(self, changes: Changes[StoredRule], chosen: StoredRule, guards: Sequence[Any], who: str) -> None:
+    def _give_guards(self, changes: VersionChanges[StoredRule], chosen: StoredRule, guards: Sequence[Any], who: str) -> None:
         values = {"detector": self.detector, "name": chosen.name, "version": chosen.version}
         changes.transaction.run(
             "INSERT INTO rule_guards (detector, name, version, guards) VALUES (:detector, :name, :version, :guards)"
@@ -392,7 +392,7 @@ def running(versions: Sequence[StoredRule]) -> list[Rule]:
     for name in dict.fromkeys(each.name for each in versions):
         if name in active:
             other = tried.get(name)
-            rest = Share(other.share_of, other.percent, 100.0, name) if other is not None and other.percent else None
+            rest = KeyShare(other.share_of, other.percent, 100.0, name) if other is not None and other.percent else None
             found.append(active[name].body.rule(name, code=name, share=rest))
         if name in tried:
             found.append(candidate(tried[name], tried[name].percent, tried[name].share_of))
@@ -401,7 +401,7 @@ def running(versions: Sequence[StoredRule]) -> list[Rule]:
 
 def candidate(version: StoredRule, percent: float = 0.0, share_of: str | None = None) -> Rule:
     """A version as a rule that is tried on a share of the keys; only recorded unless a share is given."""
-    share = Share(share_of, 0.0, percent, version.name)
+    share = KeyShare(share_of, 0.0, percent, version.name)
     return version.body.rule(f"{version.name}_v{version.version}", code=version.name, share=share)
 
 
@@ -416,7 +416,7 @@ def difference(before: RuleBody | None, after: RuleBody) -> dict[str, tuple[Any,
     return {name: (old[name], new[name]) for name in new if old[name] != new[name]}
 
 
-def _chosen(changes: Changes[StoredRule], name: str, version: int | None) -> StoredRule:
+def _chosen(changes: VersionChanges[StoredRule], name: str, version: int | None) -> StoredRule:
     """The version with this number; the candidate unless a number is given."""
     known = changes.known(name)
     for each in known:
@@ -426,7 +426,7 @@ def _chosen(changes: Changes[StoredRule], name: str, version: int | None) -> Sto
     raise NotFound(f"rule {name!r} has no {'candidate' if version is None else f'version {version}'}; it has {shown}")
 
 
-def _insert(changes: Changes[StoredRule], name: str, body: RuleBody, who: str, why: str) -> StoredRule:
+def _insert(changes: VersionChanges[StoredRule], name: str, body: RuleBody, who: str, why: str) -> StoredRule:
     """Add a version, as a draft."""
     known, now = changes.of(name), changes.clock()
     number = max((each.version for each in known), default=0) + 1
@@ -435,7 +435,7 @@ def _insert(changes: Changes[StoredRule], name: str, body: RuleBody, who: str, w
     return changes.insert(added, who, "rule.add", details)
 
 
-def _adopt(changes: Changes[StoredRule], name: str, body: RuleBody) -> bool:
+def _adopt(changes: VersionChanges[StoredRule], name: str, body: RuleBody) -> bool:
     """Adopt a rule of the detector's file; returns whether it was new."""
     known = changes.of(name)
     of_file = [version for version in known if version.author == FILE]

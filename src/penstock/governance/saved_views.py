@@ -6,10 +6,10 @@ import msgspec
 
 from penstock import audit
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row, TableSchema
 from penstock.errors import Conflict, NotFound
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "views",
     [
         [
@@ -104,7 +104,7 @@ class SavedViews:
                 self._note(transaction, "views.remove", found, who)
         return found
 
-    def _note(self, transaction: Transaction, action: str, view: SavedView, who: str) -> None:
+    def _note(self, transaction: DatabaseTransaction, action: str, view: SavedView, who: str) -> None:
         details = {"page": view.page, "name": view.name, "owner": view.owner}
         audit.note(transaction, who=who, action=action, subject=f"views/{view.id}", details=details, at_us=self._clock())
 

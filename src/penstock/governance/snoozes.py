@@ -15,7 +15,7 @@ from penstock.clock import SECOND_US, duration_us
 from penstock.detector import Detector
 from penstock.errors import MalformedEvent, NotFound, did_you_mean
 from penstock.features import Entity
-from penstock.governance.list_reader import Entry
+from penstock.governance.list_reader import ListEntry
 from penstock.governance.lists import ListStore, NewEntry
 from penstock.messages import Type
 from penstock.rules import Rule
@@ -147,7 +147,7 @@ class Snoozes:
     def _names(self) -> set[str]:
         return {kept.name for kept in self._lists.versions() if not kept.archived}
 
-    def _entries(self, rule: str) -> Iterator[tuple[str, Entry]]:
+    def _entries(self, rule: str) -> Iterator[tuple[str, ListEntry]]:
         known = {kept.name for kept in self._lists.versions()}
         for entity in _single(self._detector):
             if (name := list_name(rule, entity.name)) in known:
@@ -164,6 +164,6 @@ class Snoozes:
         return known[name]
 
 
-def _snooze(rule: str, entity: str, entry: Entry) -> Snooze:
+def _snooze(rule: str, entity: str, entry: ListEntry) -> Snooze:
     until = entry.expires_us or 0
     return Snooze(rule, entity, entry.value, entry.author, entry.reason, entry.added_us, until)

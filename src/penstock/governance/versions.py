@@ -5,7 +5,7 @@
     model               shadow ──> rollout ──> promoted, rolled_back
     list                                       active ──> archived
 
-Each kind declares its tables and its transitions as data (`Kind`). A change runs in one transaction: it applies
+Each kind declares its tables and its transitions as data (`VersionKind`). A change runs in one transaction: it applies
 transitions, audits each, and bumps the revision that services and workers follow.
 """
 
@@ -17,7 +17,7 @@ import msgspec
 
 from penstock.audit import AuditLog, note
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row, TableSchema
 from penstock.decoding import prepared
 from penstock.errors import Conflict, MalformedEvent, NotFound, did_you_mean
 from penstock.governance.approvals import Approvals, Request
@@ -43,7 +43,7 @@ class Transition(NamedTuple):
     sets: Mapping[str, Any] = {}
 
 
-class Kind(NamedTuple):
+class VersionKind(NamedTuple):
     """A kind of versioned thing.
 
     name: in audit actions and requests. struct: a version; its fields are the columns. table: of the versions; key: the
@@ -63,7 +63,7 @@ class Kind(NamedTuple):
     json: Sequence[str]
     order: str
     revisions: Sequence[str]
-    schemas: Sequence[Schema]
+    schemas: Sequence[TableSchema]
     transitions: Mapping[str, Transition]
     whose: str = ""
 
@@ -86,13 +86,13 @@ class Kind(NamedTuple):
         return values | {name: msgspec.json.encode(values[name]).decode() for name in given}
 
 
-class Changes(Generic[V]):
+class VersionChanges(Generic[V]):
     """Changes of one kind of a detector's versions, in one transaction.
 
     versions: all of them, as changed so far.
     """
 
-    def __init__(self, kind: Kind, transaction: Transaction, detector: str, clock: Clock) -> None:
+    def __init__(self, kind: VersionKind, transaction: DatabaseTransaction, detector: str, clock: Clock) -> None:
         self.kind, self.transaction, self.detector, self.clock = kind, transaction, detector, clock
         self.versions: list[V] = kind.read(transaction.run, detector)
 
@@ -192,7 +192,7 @@ class VersionStore(Generic[V]):
         four_eyes: an author cannot activate their own version: their request waits for another person.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[VersionKind]
 
     def __init__(self, database: Database, detector: str, clock: Clock = system_clock, *, four_eyes: bool = False) -> None:
         self.database, self.detector, self.clock, self.four_eyes = database, detector, clock, four_eyes
@@ -221,18 +221,18 @@ class VersionStore(Generic[V]):
         return known(self.kind, self.versions(), name, self.detector)
 
     @contextmanager
-    def _changes(self) -> Iterator[Changes[V]]:
+    def _changes(self) -> Iterator[VersionChanges[V]]:
         with self.database.write() as transaction:
-            yield Changes(self.kind, transaction, self.detector, self.clock)
+            yield VersionChanges(self.kind, transaction, self.detector, self.clock)
 
     def _ask(
-        self, changes: Changes[V], name: str, action: str, details: dict[str, Any], *, author: str, who: str, why: str
+        self, changes: VersionChanges[V], name: str, action: str, details: dict[str, Any], *, author: str, who: str, why: str
     ) -> Request:
         """Store a request for another person's approval."""
         return self.approvals.ask(changes.transaction, self.kind.name, name, action, details, author=author, who=who, why=why)
 
 
-def known(kind: Kind, versions: Sequence[V], name: str, detector: str) -> list[V]:
+def known(kind: VersionKind, versions: Sequence[V], name: str, detector: str) -> list[V]:
     """The versions of one thing among these.
 
     Raises:

@@ -1,6 +1,6 @@
 """Protection of the last administrator, so that somebody can always grant access."""
 
-from penstock.database.sqlite import Transaction
+from penstock.database.sqlite import DatabaseTransaction
 from penstock.errors import Conflict
 
 _ADMINISTERS = "' ' || roles || ' ' LIKE '% administrator %'"
@@ -10,7 +10,7 @@ _STAYING = (
 )
 
 
-def keep_one(transaction: Transaction) -> None:
+def keep_one(transaction: DatabaseTransaction) -> None:
     """Refuse a change of users or keys that leaves no administrator; call it at the end of the transaction.
 
     A key that expires does not count: after its expiry nobody would be left. The tables of both exist if `Users` and

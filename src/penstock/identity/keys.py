@@ -8,12 +8,12 @@ import msgspec
 
 from penstock import audit
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema
+from penstock.database.sqlite import Database, Row, TableSchema
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.identity.roles import known_roles
 from penstock.identity.users import Check, check_name, digest
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "keys",
     [
         [
@@ -30,7 +30,7 @@ _FORM = re.compile(rf"{MARK}_([0-9a-f]{{8}})_[A-Za-z0-9_-]{{43}}")
 _COLUMNS = "id, name, roles, created_us, expires_us, used_us, revoked_us"
 
 
-class Key(msgspec.Struct, frozen=True):
+class ApiKey(msgspec.Struct, frozen=True):
     """A key without its secret. id: the letters after `psk_`, by which people recognise it."""
 
     id: str
@@ -66,7 +66,7 @@ class Keys:
         expires_us: int | None = None,
         who: str,
         check: Check = lambda _done: None,
-    ) -> tuple[str, Key]:
+    ) -> tuple[str, ApiKey]:
         """Create a key: returns the secret, shown this once, and the stored key.
 
         check: called with the transaction before it commits; its exception rolls it back.
@@ -78,7 +78,7 @@ class Keys:
         now = self._clock()
         if expires_us is not None and expires_us <= now:
             raise MalformedEvent("the key would have expired already; let it expire later", "expires")
-        key = Key(secrets.token_hex(4), name, sorted(known_roles(roles)), now, expires_us)
+        key = ApiKey(secrets.token_hex(4), name, sorted(known_roles(roles)), now, expires_us)
         secret = f"{MARK}_{key.id}_{secrets.token_urlsafe(32)}"
         values = {"id": key.id, "name": name, "digest": digest(secret), "roles": " ".join(key.roles), "now": now}
         with self._database.write() as transaction:
@@ -94,7 +94,7 @@ class Keys:
             check(transaction)
         return secret, key
 
-    def revoke(self, id: str, *, who: str, check: Check = lambda _done: None) -> Key:
+    def revoke(self, id: str, *, who: str, check: Check = lambda _done: None) -> ApiKey:
         """Revoke a key; returns the stored key. check: as with `add`.
 
         Raises:
@@ -112,11 +112,11 @@ class Keys:
             check(transaction)
         return revoked
 
-    def all(self) -> list[Key]:
+    def all(self) -> list[ApiKey]:
         """All keys, revoked and expired ones included, newest first."""
         return [_key(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM api_keys ORDER BY created_us DESC, id")]  # noqa: S608 - names of columns
 
-    def valid(self) -> list[tuple[Key, str]]:
+    def valid(self) -> list[tuple[ApiKey, str]]:
         """The keys that are neither revoked nor expired, each with the digest of its secret."""
         sql = f"SELECT {_COLUMNS}, digest FROM api_keys WHERE revoked_us IS NULL AND coalesce(expires_us, :now + 1) > :now"  # noqa: S608 - names of columns
         return [(_key(row[:-1]), row[-1]) for row in self._database.read(sql, {"now": self._clock()})]
@@ -138,6 +138,6 @@ def id_of(secret: str) -> str | None:
     return found[1] if found else None
 
 
-def _key(row: Row) -> Key:
+def _key(row: Row) -> ApiKey:
     key, name, roles, *times = row
-    return Key(key, name, roles.split(), *times)
+    return ApiKey(key, name, roles.split(), *times)

@@ -13,11 +13,11 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from penstock import audit
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row, TableSchema
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.identity.roles import is_reserved, known_roles
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "people",
     [
         [
@@ -39,7 +39,7 @@ SHORTEST, LONGEST = 12, 1024
 hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
 """argon2id with the parameters of RFC 9106 for machines with little memory to spare: 3 passes over 64 MiB, 4 lanes."""
 
-Check = Callable[[Transaction], None]
+Check = Callable[[DatabaseTransaction], None]
 """Checks the changes of a transaction, and raises to roll them back."""
 
 _COLUMNS = "name, roles, created_us, disabled_us"
@@ -55,7 +55,7 @@ class User(msgspec.Struct, frozen=True):
     disabled_us: int | None = None
 
 
-class Session(msgspec.Struct, frozen=True):
+class UserSession(msgspec.Struct, frozen=True):
     """The session of a signed-in user. digest: SHA-256 of the token that the browser keeps."""
 
     digest: str
@@ -114,14 +114,6 @@ class Users:
         """
         self.change(name, password=password, who=who)
 
-    def set_roles(self, name: str, roles: Iterable[str], *, who: str) -> None:
-        """Set a user's roles, also for running sessions.
-
-        Raises:
-            NotFound, MalformedEvent: no such user; no such role.
-        """
-        self.change(name, roles=roles, who=who)
-
     def disable(self, name: str, *, who: str) -> None:
         """Disable a user and end their sessions. The name stays taken.
 
@@ -162,7 +154,7 @@ class Users:
             check(transaction)
             return _person(transaction, name)
 
-    def _let_in(self, transaction: Transaction, before: User, who: str, *, disabled: bool) -> None:
+    def _let_in(self, transaction: DatabaseTransaction, before: User, who: str, *, disabled: bool) -> None:
         at_us = self._clock() if disabled else None
         sql = "UPDATE people SET disabled_us = :at_us WHERE name = :name"
         transaction.run(sql, {"at_us": at_us, "name": before.name})
@@ -238,7 +230,7 @@ class Users:
                 self._note(transaction, who, "sessions.end", name, {"sessions": ended})
         return ended
 
-    def sessions(self) -> list[Session]:
+    def sessions(self) -> list[UserSession]:
         """All active sessions of enabled users, with their current roles."""
         rows: list[Row] = self._database.read(
             "SELECT s.digest, s.person, coalesce(s.roles, p.roles), s.expires_us FROM people_sessions s "
@@ -246,17 +238,17 @@ class Users:
             "AND (s.roles IS NOT NULL OR (p.name IS NOT NULL AND p.disabled_us IS NULL))",
             {"now": self._clock()},
         )
-        return [Session(found, person, roles.split(), expires) for found, person, roles, expires in rows]
+        return [UserSession(found, person, roles.split(), expires) for found, person, roles, expires in rows]
 
     def _password_of(self, name: str) -> str | None:
         sql = "SELECT password FROM people WHERE name = :name AND disabled_us IS NULL"
         rows = self._database.read(sql, {"name": name})
         return str(rows[0][0]) if rows else None
 
-    def _end_all(self, transaction: Transaction, name: str) -> None:
+    def _end_all(self, transaction: DatabaseTransaction, name: str) -> None:
         transaction.run("DELETE FROM people_sessions WHERE person = :name", {"name": name})
 
-    def _note(self, transaction: Transaction, who: str, action: str, name: str, details: Mapping[str, Any]) -> None:
+    def _note(self, transaction: DatabaseTransaction, who: str, action: str, name: str, details: Mapping[str, Any]) -> None:
         audit.note(transaction, who=who, action=action, subject=f"users/{name}", details=details, at_us=self._clock())
 
 
@@ -272,7 +264,7 @@ def check_name(name: str) -> None:
         raise MalformedEvent(f"the name {name!r} is reserved: the program acts under it; choose another one", "name")
 
 
-def _person(transaction: Transaction, name: str) -> User:
+def _person(transaction: DatabaseTransaction, name: str) -> User:
     rows = transaction.run(f"SELECT {_COLUMNS} FROM people WHERE name = :name", {"name": name})  # noqa: S608 - names of columns
     if not rows:
         raise NotFound(f"there is no user {name[:100]!r}; `penstock users list` shows them")

@@ -2,7 +2,7 @@
 
 from penstock.ingest.personal import PREFIX, tokeniser
 from penstock.ingest.quarantine import is_masked, masked, masked_event
-from penstock.ingest.reader import Read, Reader
+from penstock.ingest.reader import Reader, ReadEvents
 from penstock.ingest.schema import EventType, Schema
 from penstock.ingest.steps import Steps
 from penstock.ingest.texts import SeriesTexts
@@ -10,7 +10,7 @@ from penstock.ingest.texts import SeriesTexts
 __all__ = [
     "PREFIX",
     "EventType",
-    "Read",
+    "ReadEvents",
     "Reader",
     "Schema",
     "SeriesTexts",

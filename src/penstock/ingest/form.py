@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from penstock.ingest import kernel
 from penstock.ingest.field import Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
-from penstock.ingest.part import Part
+from penstock.ingest.part import TypedBatch
 from penstock.ingest.schema import TYPE, EventType
 from penstock.ingest.steps import Steps
 from penstock.ingest.times import FIRST_US, OLDEST_US, instants, zone_switches
@@ -97,13 +97,13 @@ class Form:
 
     # ---- from objects to columns
 
-    def part(self, events: Sequence[Any], arrived_us: int | NDArray[np.int64]) -> Part:
+    def part(self, events: Sequence[Any], arrived_us: int | NDArray[np.int64]) -> TypedBatch:
         """The columns of decoded events that arrived at this time, or each at its own."""
         n = len(events)
         columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
         batch = self.blank(n, arrived_us)
         bad = np.zeros(n, np.bool_)
-        part = Part(batch, np.empty(n, np.int64))
+        part = TypedBatch(batch, np.empty(n, np.int64))
         for k in self.personal:
             part.spoil(self._too_long(self.texts[k], columns[1 + k]))
             columns[1 + k] = self._hidden(columns[1 + k])
@@ -132,7 +132,7 @@ class Form:
         arrived[:] = arrived_us
         return Batch([], kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
-    def _lay(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
+    def _lay(self, columns: list[Sequence[Any]], part: TypedBatch, bad: Mask) -> bool:
         """Write the columns; returns whether an event is invalid."""
         flat = tuple(chain.from_iterable(columns[: self._numbers_from]))
         try:
@@ -144,7 +144,7 @@ class Form:
         bad[:] = False  # a time may be a number as text, which only `instants` reads
         return self._lay_mixed(columns, part, bad)
 
-    def _lay_mixed(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
+    def _lay_mixed(self, columns: list[Sequence[Any]], part: TypedBatch, bad: Mask) -> bool:
         """The same where a text stands as a whole number or is not Unicode, or where a time is not a text."""
         for k in range(1, self._times_from):
             columns[k] = [text if text is None or isinstance(text, str) else str(text) for text in columns[k]]
@@ -164,7 +164,7 @@ class Form:
         data: NDArray[np.uint8],
         lengths: NDArray[np.int64],
         columns: list[Sequence[Any]],
-        part: Part,
+        part: TypedBatch,
         bad: Mask,
         times: tuple[NDArray[np.int64], NDArray[np.uint8]],
         *,
@@ -176,7 +176,7 @@ class Form:
         filled = (batch.x, batch.codes, part.id_codes)
         return bool(kernel.lay(*self.places, data, lengths, numbers, *times, parse, *filled, *stamps, bad))
 
-    def _ids(self, column: Sequence[Any], part: Part) -> list[str]:
+    def _ids(self, column: Sequence[Any], part: TypedBatch) -> list[str]:
         """The ids as texts, empty where one is to be made."""
         try:
             plain = "".join(column).isprintable()

@@ -20,7 +20,7 @@ from penstock.ingest.field import Field
 from penstock.ingest.form import Form
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.labels import UNKNOWN_TIME, Labels
-from penstock.ingest.part import Part
+from penstock.ingest.part import TypedBatch
 from penstock.ingest.refusals import refused, shown, time_fault, value_fault
 from penstock.ingest.schema import TYPE, Schema
 from penstock.ingest.series import (
@@ -61,7 +61,7 @@ class Faults:
 
 
 @dataclass(slots=True)
-class Columns:
+class FieldColumns:
     """The values of a form's fields, in its order.
 
     untimed: the rows without a time of their own, where steps stand in. arrived_us: None where each arrived when it
@@ -86,15 +86,15 @@ class FrameForm:
         """The number of each row, for messages and ids."""
         self.faults = Faults(np.zeros(len(frame), np.bool_))
 
-    def part(self, arrived_us: NDArray[np.int64] | None) -> Part:
+    def part(self, arrived_us: NDArray[np.int64] | None) -> TypedBatch:
         """All rows as a batch; where no arrival is given, each arrived when it happened."""
         columns = self.columns(arrived_us)
         batch = self.batch(columns, slice(0, len(self.frame)))
         batch.ids, id_codes = columns.ids.fill_null("").to_list(), buffer_codes(*buffers(columns.ids))
         batch.texts = {name: list(texts) for name, texts in batch.texts.items()}
-        return Part(batch, id_codes, self.faults.rows if self.faults.rows.any() else None)
+        return TypedBatch(batch, id_codes, self.faults.rows if self.faults.rows.any() else None)
 
-    def columns(self, arrived_us: NDArray[np.int64] | None) -> "Columns":
+    def columns(self, arrived_us: NDArray[np.int64] | None) -> "FieldColumns":
         """Read every column, and note the faults."""
         self._check_columns()
         numbers = [self._numbers(item).values for item in self.form.numbers]
@@ -110,9 +110,9 @@ class FrameForm:
                 untimed = ~found.present if self.form.steps is not None else None
             else:
                 times.append(np.where(found.present, found.values, np.nan))
-        return Columns(numbers, words, times, time_us, untimed, arrived_us, self._ids())
+        return FieldColumns(numbers, words, times, time_us, untimed, arrived_us, self._ids())
 
-    def batch(self, columns: "Columns", rows: slice) -> Batch:
+    def batch(self, columns: "FieldColumns", rows: slice) -> Batch:
         """Some of the rows as a separate batch, whose texts are read lazily."""
         form = self.form
         batch = form.blank(rows.stop - rows.start, 0 if columns.arrived_us is None else columns.arrived_us[rows])

@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
-class Part:
+class TypedBatch:
     """Events of one type as a batch of their own; ids are empty where one is to be made.
 
     id_codes: of the ids that are not empty. bad: events that do not fit after all, where there are any.
@@ -29,7 +29,7 @@ class Part:
             self.bad = where if self.bad is None else self.bad | where
 
 
-def fill(part: Part, made: list[str]) -> None:
+def fill(part: TypedBatch, made: list[str]) -> None:
     """Give the events without an id these."""
     ids = list(part.batch.ids)
     places = [row for row, name in enumerate(ids) if not name]
@@ -39,7 +39,7 @@ def fill(part: Part, made: list[str]) -> None:
     part.id_codes[places] = text_codes(made)
 
 
-def kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], Part]:
+def kept(positions: NDArray[np.int64], part: TypedBatch) -> tuple[NDArray[np.int64], TypedBatch]:
     """The events that fit."""
     if part.bad is None:
         return positions, part
@@ -47,15 +47,15 @@ def kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], P
     return positions[good], _chosen(part, good)
 
 
-def _chosen(part: Part, rows: NDArray[np.int64]) -> Part:
+def _chosen(part: TypedBatch, rows: NDArray[np.int64]) -> TypedBatch:
     """Some rows of a part, in the order given."""
     batch, at = part.batch, rows.tolist()
     texts: dict[str, Sequence[str | None]] = {name: [column[i] for i in at] for name, column in batch.texts.items()}
     ids, stamps = [batch.ids[i] for i in at], (batch.time_us[rows], batch.arrived_us[rows])
-    return Part(Batch(ids, batch.kinds[rows], *stamps, batch.x[rows], batch.codes[rows], texts), part.id_codes[rows])
+    return TypedBatch(Batch(ids, batch.kinds[rows], *stamps, batch.x[rows], batch.codes[rows], texts), part.id_codes[rows])
 
 
-def joined(parts: list[tuple[NDArray[np.int64], Part]]) -> Part:
+def joined(parts: list[tuple[NDArray[np.int64], TypedBatch]]) -> TypedBatch:
     """Parts of several types as one, in the order of their positions."""
     if len(parts) == 1:
         return parts[0][1]
@@ -73,4 +73,4 @@ def joined(parts: list[tuple[NDArray[np.int64], Part]]) -> Part:
         texts,
     )
     id_codes = np.concatenate([part.id_codes for _, part in parts])
-    return _chosen(Part(whole, id_codes), np.argsort(np.concatenate([positions for positions, _ in parts])))
+    return _chosen(TypedBatch(whole, id_codes), np.argsort(np.concatenate([positions for positions, _ in parts])))

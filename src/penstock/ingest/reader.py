@@ -20,7 +20,7 @@ from penstock.ingest.form import Form
 from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_labels
 from penstock.ingest.identity import NewIds
 from penstock.ingest.labels import Labels, labels_of
-from penstock.ingest.part import Part, fill, joined, kept
+from penstock.ingest.part import TypedBatch, fill, joined, kept
 from penstock.ingest.personal import remembering, tokeniser
 from penstock.ingest.refusals import kind_of, refused_body, refused_object
 from penstock.ingest.schema import TYPE, Schema
@@ -36,7 +36,7 @@ _REFUSING = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, Overfl
 
 
 @dataclass(slots=True)
-class Read:
+class ReadEvents:
     """The result of reading events.
 
     batch: the accepted ones, in order. id_codes: `penstock.codes` of their ids. rows: the position of each in the input.
@@ -106,7 +106,7 @@ class Reader:
 
     # ---- JSON
 
-    def read(self, bodies: Sequence[bytes], arrived_us: Arrived) -> Read:
+    def read(self, bodies: Sequence[bytes], arrived_us: Arrived) -> ReadEvents:
         """Read JSON objects that arrived at this time, or each at its own.
 
         >>> from datetime import datetime
@@ -141,7 +141,7 @@ class Reader:
     def _refused_body(self, body: bytes, cause: BaseException | None) -> Refusal:
         return refused_body(self.schema, body, cause)
 
-    def _at_once(self, bodies: Sequence[bytes], arrived_us: Arrived) -> Read | None:
+    def _at_once(self, bodies: Sequence[bytes], arrived_us: Arrived) -> ReadEvents | None:
         """Transactions that are all valid, as nearly always; None where one is not, or is of another type."""
         form = self.forms[0]
         try:
@@ -156,11 +156,11 @@ class Reader:
         self._name(part)
         if self._several:
             self._complete(part.batch)
-        return Read(part.batch, [], np.arange(len(events)), part.id_codes)
+        return ReadEvents(part.batch, [], np.arange(len(events)), part.id_codes)
 
     # ---- Python objects
 
-    def read_objects(self, events: Sequence[Any], arrived_us: int) -> Read:
+    def read_objects(self, events: Sequence[Any], arrived_us: int) -> ReadEvents:
         """Read dicts, or Structs of the declared types, that arrived now.
 
         Labels are taken from those that carry them; the caller decides whether they count.
@@ -203,7 +203,7 @@ class Reader:
 
     # ---- frames
 
-    def read_frame(self, frame: pl.DataFrame, *, arrived: str | None = None, name: str = "row", first: int = 1) -> Read:
+    def read_frame(self, frame: pl.DataFrame, *, arrived: str | None = None, name: str = "row", first: int = 1) -> ReadEvents:
         """Read recorded events, in arrival order, column by column.
 
         Args:
@@ -218,7 +218,7 @@ class Reader:
         self.said.clear()
         kinds, refused = frame_kinds(self.schema, frame, first)
         arrived_us = None if arrived is None else arrivals(self.schema, frame, arrived, first)
-        parts: list[tuple[NDArray[np.int64] | None, Part]] = []
+        parts: list[tuple[NDArray[np.int64] | None, TypedBatch]] = []
         for kind in np.unique(kinds[kinds >= 0]).tolist():
             positions = np.flatnonzero(kinds == kind)
             source = FrameForm(self.forms[kind], self.schema, frame if len(positions) == len(frame) else frame[positions])
@@ -247,7 +247,7 @@ class Reader:
             refused += source.refusals()
         return sorted(refused, key=lambda entry: entry[0])
 
-    def read_frames(self, frame: pl.DataFrame, size: int, *, arrived: str | None = None) -> Iterator[Read]:
+    def read_frames(self, frame: pl.DataFrame, size: int, *, arrived: str | None = None) -> Iterator[ReadEvents]:
         """`read_frame` in batches of up to `size` events, at a fraction of its cost.
 
         Texts become Python strings only when read; codes of ids and unknown fields are left out.
@@ -257,7 +257,7 @@ class Reader:
             yield from self._read_slices(large, size, arrived, first)
             first += len(large)
 
-    def _read_slices(self, frame: pl.DataFrame, size: int, arrived: str | None, first: int) -> Iterator[Read]:
+    def _read_slices(self, frame: pl.DataFrame, size: int, arrived: str | None, first: int) -> Iterator[ReadEvents]:
         source = FrameForm(self.forms[0], self.schema, frame)
         source.rows = np.arange(first, first + len(frame))
         if self._several or not len(frame):
@@ -274,7 +274,7 @@ class Reader:
             rows = slice(start, min(start + size, len(frame)))
             labels = None if fraud is None else fraud[rows], None if known_us is None else known_us[rows]
             batch = source.batch(columns, rows)
-            yield Read(batch, [], np.arange(len(batch)), np.empty(0, np.int64), labels)
+            yield ReadEvents(batch, [], np.arange(len(batch)), np.empty(0, np.int64), labels)
 
     # ---- what is common
 
@@ -291,8 +291,8 @@ class Reader:
                 decoded.accept(i, kind, event)
         return decoded
 
-    def _batch(self, decoded: _Decoded, arrived_us: Arrived, refuse: Callable[[int], Refusal]) -> Read:
-        parts: list[tuple[NDArray[np.int64] | None, Part]] = []
+    def _batch(self, decoded: _Decoded, arrived_us: Arrived, refuse: Callable[[int], Refusal]) -> ReadEvents:
+        parts: list[tuple[NDArray[np.int64] | None, TypedBatch]] = []
         refused = decoded.refused
         for kind, (positions, events) in decoded.forms.items():
             part = self.forms[kind].part(events, arrived_us if isinstance(arrived_us, int) else arrived_us[positions])
@@ -302,30 +302,32 @@ class Reader:
             parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
         return self._merged(parts, refused, decoded.n)
 
-    def _name(self, part: Part) -> None:
+    def _name(self, part: TypedBatch) -> None:
         """Make ids for the events without one."""
         if missing := part.batch.ids.count(""):
             fill(part, self._new_ids.make(missing, int(part.batch.arrived_us[0])))
 
-    def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:
+    def _merged(
+        self, parts: list[tuple[NDArray[np.int64] | None, TypedBatch]], refused: list[tuple[int, Refusal]], n: int
+    ) -> ReadEvents:
         """One batch of all types in order, without the events that do not fit; positions None: the part is all there is."""
         if len(parts) == 1 and not refused:
             part = parts[0][1]
             if self._several:
                 self._complete(part.batch)
-            return Read(part.batch, refused, np.arange(n), part.id_codes)
+            return ReadEvents(part.batch, refused, np.arange(n), part.id_codes)
         refused.sort(key=lambda entry: entry[0])
         rows = np.delete(np.arange(n), [position for position, _ in refused])
         good = [kept(np.arange(n) if positions is None else positions, part) for positions, part in parts]
         for _, part in good:
             self._complete(part.batch)
         whole = joined(good) if good else self._nothing()
-        return Read(whole.batch, refused, rows, whole.id_codes)
+        return ReadEvents(whole.batch, refused, rows, whole.id_codes)
 
-    def _nothing(self) -> Part:
+    def _nothing(self) -> TypedBatch:
         batch = self.forms[0].blank(0, 0)
         self._complete(batch)
-        return Part(batch, np.empty(0, np.int64))
+        return TypedBatch(batch, np.empty(0, np.int64))
 
     def _complete(self, batch: Batch) -> None:
         """Texts of other types are null."""

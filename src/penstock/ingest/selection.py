@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.ingest.reader import Read
+from penstock.ingest.reader import ReadEvents
 from penstock.messages import Batch
 
 
@@ -21,7 +21,7 @@ def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:
     return Batch(ids, batch.kinds[rows], batch.time_us[rows], batch.arrived_us[rows], batch.x[rows], batch.codes[rows], texts)
 
 
-def chosen(read: Read, rows: NDArray[np.intp]) -> Read:
+def chosen(read: ReadEvents, rows: NDArray[np.intp]) -> ReadEvents:
     """Some of the accepted events, with what belongs to them."""
     fraud, known_us = read.labels
     return replace(
@@ -34,7 +34,7 @@ def chosen(read: Read, rows: NDArray[np.intp]) -> Read:
     )
 
 
-def alone(read: Read, row: int) -> Read:
+def alone(read: ReadEvents, row: int) -> ReadEvents:
     """One accepted event, as if nothing else had been read."""
     return replace(chosen(read, np.array([row])), rows=np.zeros(1, np.int64), refused=[])
 

@@ -35,7 +35,7 @@ class Result(msgspec.Struct):
     fraud_probability: float | None = None
 
 
-class Service:
+class ServiceClient:
     """A client of a running service. Every method sends one request, and may take ten seconds to give up.
 
     Args:

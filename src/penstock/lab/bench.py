@@ -17,15 +17,15 @@ from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, DataError
 from penstock.lab.figures import distribution, outcomes, summary
-from penstock.lab.source import File, Source, World
+from penstock.lab.source import EventSource, RecordedFile, SimulatedEvents
 from penstock.models import Ensemble
 from penstock.offline import measure
 from penstock.offline.datasets import ROW, Recorded, read
-from penstock.offline.registry import Entry, fitting
+from penstock.offline.registry import RegistryEntry, fitting
 from penstock.offline.replay import placed
 from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.rows import Rows, replayed
-from penstock.offline.thresholds import Scored
+from penstock.offline.thresholds import ScoredRows
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.governance import with_stored_features
 from penstock.wiring.registries import open_registry
@@ -36,7 +36,7 @@ _LARGE, _SMALL = 2, 64
 
 
 @dataclass(frozen=True)
-class Judged:
+class LabelledEvents:
     """Events of known outcome. said: `score`, `score_MEMBER` and `decision` of each. unknown: the number of other events."""
 
     rows: Rows
@@ -55,7 +55,7 @@ class Judged:
         return {name: self.said[column].to_numpy() for name, column in given.items()}
 
     @property
-    def scored(self) -> Scored:
+    def scored(self) -> ScoredRows:
         """As thresholds are chosen on."""
         return measure.scored(self.score, self.rows, self.unknown)
 
@@ -67,7 +67,7 @@ class Bench:
 
     >>> from penstock.lab.options import LabOptions
     >>> bench = Bench(LabOptions().settings)
-    >>> source = bench.source("banking", World(events=200))
+    >>> source = bench.source("banking", SimulatedEvents(events=200))
     >>> len(bench.recorded(source).frame), bench.decided(source, None)["decision"].n_unique() >= 1
     (200, True)
     """
@@ -104,15 +104,15 @@ class Bench:
             return False
         return True
 
-    def versions(self, reference: str) -> list[Entry]:
+    def versions(self, reference: str) -> list[RegistryEntry]:
         """The versions of its models, the newest first."""
         return open_registry(self.settings).entries(self.detector(reference).name)[::-1]
 
-    def source(self, reference: str, events: File | World) -> Source:
+    def source(self, reference: str, events: RecordedFile | SimulatedEvents) -> EventSource:
         """These events through this detector."""
-        return Source(reference, self.detector(reference).version, events)
+        return EventSource(reference, self.detector(reference).version, events)
 
-    def judged(self, source: Source, version: str, since_us: int = 0) -> Judged:
+    def judged(self, source: EventSource, version: str, since_us: int = 0) -> LabelledEvents:
         """Events of known outcome, and what a version says about each. since_us: nothing before this instant counts.
 
         Raises:
@@ -121,9 +121,9 @@ class Bench:
         rows, unknown = self._known(source, since_us)
         decided = self.said(source, version)
         said = pl.DataFrame({ROW: rows.row}).join(decided, on=ROW, how="left", maintain_order="left").drop(ROW)
-        return Judged(rows, said, unknown)
+        return LabelledEvents(rows, said, unknown)
 
-    def _known(self, source: Source, since_us: int) -> tuple[Rows, int]:
+    def _known(self, source: EventSource, since_us: int) -> tuple[Rows, int]:
         """The transactions of known outcome, and how many more there are."""
         rows = self.truth(source)
         inside = rows.time_us >= since_us
@@ -135,13 +135,13 @@ class Bench:
 
     # ---------------------------------------------------------------- what is remembered
 
-    def _recorded(self, source: Source) -> Recorded:
+    def _recorded(self, source: EventSource) -> Recorded:
         """The events, in arrival order."""
-        if isinstance(source.events, File):
+        if isinstance(source.events, RecordedFile):
             return read_recorded(source.detector, source.events.path)
         return read(self.simulated(source.detector, source.events), self.detector(source.detector), name="simulated events")
 
-    def _simulated(self, reference: str, world: World) -> pl.DataFrame:
+    def _simulated(self, reference: str, world: SimulatedEvents) -> pl.DataFrame:
         """Simulated events with everything that is known only later: their labels, and `attack`."""
         return simulation(
             reference,
@@ -156,22 +156,22 @@ class Bench:
         """A version of a detector's models."""
         return fitting(open_registry(self.settings), self.detector(reference), version)
 
-    def decided(self, source: Source, version: str | None) -> pl.DataFrame:
+    def decided(self, source: EventSource, version: str | None) -> pl.DataFrame:
         """The result of `penstock.replay`: every feature, score and decision; without a version, by rules alone."""
         return self.placed(source, version)[0]
 
-    def _placed(self, source: Source, version: str | None) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    def _placed(self, source: EventSource, version: str | None) -> tuple[pl.DataFrame, NDArray[np.int64]]:
         """The same, and where each of its rows stands among the recorded events."""
         ensemble = self.ensemble(source.detector, version) if version else None
         return placed(self.detector(source.detector), self.recorded(source), ensemble)
 
-    def _said(self, source: Source, version: str) -> pl.DataFrame:
+    def _said(self, source: EventSource, version: str) -> pl.DataFrame:
         """Of `decided` what models and rules say: `row` among the recorded events, `score`, `score_MEMBER`, `decision`."""
         members = [f"score_{name}" for name in self.ensemble(source.detector, version).names]
         frame, rows = self.placed(source, version)
         return frame.select(pl.Series(ROW, rows), "score", *members, "decision")
 
-    def _outcome(self, source: Source, version: str | None) -> pl.Series:
+    def _outcome(self, source: EventSource, version: str | None) -> pl.Series:
         """What the data says about each row of `decided`, in words; `unknown` of all where it does not."""
         detector, recorded = self.detector(source.detector), self.recorded(source).frame
         _, rows = self.placed(source, version)
@@ -180,21 +180,21 @@ class Bench:
             return pl.Series(["unknown"], dtype=pl.String).new_from_index(0, len(rows))
         return outcomes(recorded[label].gather(rows))
 
-    def _summary(self, source: Source, version: str | None) -> pl.DataFrame:
+    def _summary(self, source: EventSource, version: str | None) -> pl.DataFrame:
         """Every feature in a row: see `penstock.lab.figures.summary`."""
         features = self.detector(source.detector).plan.features
         return summary(self.decided(source, version).select(features), self.outcome(source, version))
 
-    def _distribution(self, source: Source, version: str | None, feature: str) -> pl.DataFrame:
+    def _distribution(self, source: EventSource, version: str | None, feature: str) -> pl.DataFrame:
         """How the values of a feature are distributed: see `penstock.lab.figures.distribution`."""
         return distribution(self.decided(source, version)[feature], self.outcome(source, version))
 
-    def _truth(self, source: Source) -> Rows:
+    def _truth(self, source: EventSource) -> Rows:
         """Every transaction with its outcome, NaN where nobody knows it; without the inputs of models."""
         rows = replayed(self.detector(source.detector), self.recorded(source))
         return replace(rows, x=np.empty((len(rows), 0)), texts={})
 
-    def _mistakes(self, source: Source, version: str, since_us: int) -> Decided:
+    def _mistakes(self, source: EventSource, version: str, since_us: int) -> Decided:
         """Decisions about events of known outcome, and the most costly mistakes, with reasons."""
         rows, _ = self._known(source, since_us)
         return decided(self.detector(source.detector), self.ensemble(source.detector, version), self.recorded(source), rows)

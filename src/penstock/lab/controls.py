@@ -10,11 +10,11 @@ import streamlit as st
 
 from penstock.clock import iso, to_us
 from penstock.errors import ConfigurationError, PenstockError
-from penstock.lab.api import Service
+from penstock.lab.api import ServiceClient
 from penstock.lab.bench import Bench
 from penstock.lab.options import VARIABLE, LabOptions, options_of_lab
-from penstock.lab.source import File, Source, World
-from penstock.offline.registry import Entry
+from penstock.lab.source import EventSource, RecordedFile, SimulatedEvents
+from penstock.offline.registry import RegistryEntry
 from penstock.offline.simulate import known
 
 KEPT = "chosen."
@@ -27,8 +27,8 @@ _NONE = "none: rules alone decide"
 class Chosen(NamedTuple):
     """The selection. versions: of the detector's models, the newest first."""
 
-    source: Source
-    versions: list[Entry]
+    source: EventSource
+    versions: list[RegistryEntry]
 
 
 def bench() -> Bench:
@@ -41,10 +41,10 @@ def _bench(_asked: str) -> Bench:
     return Bench(options_of_lab().settings)
 
 
-def service() -> Service:
+def service() -> ServiceClient:
     """The service that is looked at."""
     wanted: LabOptions = options_of_lab()
-    return Service(wanted.url, wanted.settings.key)
+    return ServiceClient(wanted.url, wanted.settings.key)
 
 
 def guarded(show: Callable[..., None]) -> Callable[..., None]:
@@ -102,23 +102,23 @@ def choose_world() -> Chosen:
     return Chosen(bench().source(reference, events), bench().versions(reference))
 
 
-def _file() -> File:
+def _file() -> RecordedFile:
     path = st.text_input(
         "File",
         key=KEPT + "file",
         placeholder="payments.parquet",
         help="A path on the machine that runs the lab, or an archive: its folder, or s3://BUCKET/PREFIX.",
     )
-    return File.at(path)
+    return RecordedFile.at(path)
 
 
-def _world() -> World:
+def _world() -> SimulatedEvents:
     events = st.number_input("Events", 100, 1_000_000, 20_000, 1_000, key=KEPT + "count")
     days = st.number_input("Days that they span", 1, 365, 30, key=KEPT + "days")
     rate = st.number_input("Fraud, percent", 0.0, 50.0, 2.0, 0.5, key=KEPT + "rate")
     attacks = st.multiselect("Attacks", list(known()), key=KEPT + "attacks", placeholder="all that there are")
     seed = st.number_input("Seed", 0, 1_000_000, 1, key=KEPT + "seed", help="The same seed makes the same events.")
-    return World(int(events), float(days), rate / 100, tuple(attacks), int(seed))
+    return SimulatedEvents(int(events), float(days), rate / 100, tuple(attacks), int(seed))
 
 
 # ---------------------------------------------------------------- models
@@ -143,10 +143,10 @@ def choose_version(chosen: Chosen, *, none: bool = False) -> str | None:
     return None if found == _NONE else found
 
 
-def named(entry: Entry) -> str:
+def named(entry: RegistryEntry) -> str:
     """A version for people.
 
-    >>> named(Entry("banking", "1f2e", "2026-01-02T03:04:05Z", ("champion",)))
+    >>> named(RegistryEntry("banking", "1f2e", "2026-01-02T03:04:05Z", ("champion",)))
     '1f2e, champion'
     """
     return ", ".join([entry.version, *(entry.aliases or (entry.created_at[:10],))])

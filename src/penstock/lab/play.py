@@ -13,7 +13,7 @@ from penstock.decoding import prepared
 from penstock.engine import Engine
 from penstock.errors import MalformedEvent
 from penstock.lab.bench import Bench
-from penstock.lab.source import Source, World
+from penstock.lab.source import EventSource, SimulatedEvents
 from penstock.messages import Decision, Refusal
 from penstock.offline.evaluate import by_attack, keys_of
 from penstock.wiring.traffic.events import recorded_items
@@ -31,7 +31,7 @@ class PlayedEvent(NamedTuple):
     why: str
 
 
-def play(bench: Bench, source: Source, version: str | None, portions: int) -> Iterator[list[PlayedEvent]]:
+def play(bench: Bench, source: EventSource, version: str | None, portions: int) -> Iterator[list[PlayedEvent]]:
     """Decide the events of a source in order, and return them in this many portions.
 
     Raises:
@@ -69,9 +69,9 @@ def _played(answer: bytes | Refusal) -> PlayedEvent:
     )
 
 
-def with_truth(bench: Bench, source: Source, events: list[PlayedEvent]) -> pl.DataFrame:
+def with_truth(bench: Bench, source: EventSource, events: list[PlayedEvent]) -> pl.DataFrame:
     """What was seen, with `fraud`, `attack`, `amount` and the keys of entities as the simulator knows them."""
-    assert isinstance(source.events, World)
+    assert isinstance(source.events, SimulatedEvents)
     detector = bench.detector(source.detector)
     world = bench.simulated(source.detector, source.events)
     amount = detector.schema.amount

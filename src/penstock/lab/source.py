@@ -7,7 +7,7 @@ import msgspec
 from penstock.errors import DataError
 
 
-class World(msgspec.Struct, frozen=True):
+class SimulatedEvents(msgspec.Struct, frozen=True):
     """Simulated events, as `penstock simulate` makes them; the same settings make the same events.
 
     attacks: only these; none named means all, in their usual shares.
@@ -20,7 +20,7 @@ class World(msgspec.Struct, frozen=True):
     seed: int = 0
 
 
-class File(msgspec.Struct, frozen=True):
+class RecordedFile(msgspec.Struct, frozen=True):
     """A recorded file in its present state; a changed file is a different one."""
 
     path: str
@@ -28,7 +28,7 @@ class File(msgspec.Struct, frozen=True):
     size: int
 
     @classmethod
-    def at(cls, path: str) -> "File":
+    def at(cls, path: str) -> "RecordedFile":
         """The file at this path.
 
         Raises:
@@ -46,9 +46,9 @@ class File(msgspec.Struct, frozen=True):
         return cls(str(place), found.st_mtime_ns, found.st_size)
 
 
-class Source(msgspec.Struct, frozen=True):
+class EventSource(msgspec.Struct, frozen=True):
     """Events through a detector. detector: the DETECTOR of the command line. version: of what is computed."""
 
     detector: str
     version: str
-    events: File | World
+    events: RecordedFile | SimulatedEvents

@@ -12,19 +12,29 @@ from penstock.ledger.identities import INDEXED
 from penstock.ledger.memory import MemoryLedger
 from penstock.ledger.port import Ledger
 from penstock.ledger.recent_records import KeepsRecent, RecentRecords
-from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised, Tables
+from penstock.ledger.tables import (
+    ArchiveField,
+    Delivery,
+    DetectorVersion,
+    FallbackAnswer,
+    LedgerLabel,
+    Outcome,
+    Quarantined,
+    Raised,
+    Tables,
+)
 
 __all__ = [
     "INDEXED",
-    "Answered",
+    "ArchiveField",
     "Claims",
     "Delivery",
     "DetectorVersion",
-    "Field",
+    "FallbackAnswer",
     "FileLedger",
     "KeepsRecent",
-    "Label",
     "Ledger",
+    "LedgerLabel",
     "MemoryLedger",
     "Outcome",
     "Quarantined",

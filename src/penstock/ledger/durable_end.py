@@ -20,7 +20,7 @@ _MAGIC = b"PENSTOCK-END"
 _SLOT_BYTES = 128
 
 
-class End(msgspec.Struct, frozen=True):
+class DurableEnd(msgspec.Struct, frozen=True):
     """The durable end of a log.
 
     log: a random number that was drawn when the log was made. first_position: of the oldest record; older ones were
@@ -34,7 +34,7 @@ class End(msgspec.Struct, frozen=True):
     checksum: int = 0
 
 
-def read_end(path: Path) -> End | None:
+def read_end(path: Path) -> DurableEnd | None:
     """The newest end that the file holds; None where there is no file, or none that is whole."""
     try:
         data = path.read_bytes()
@@ -51,13 +51,13 @@ class EndFile:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self._slot = 0
 
-    def begin(self, end: End) -> None:
+    def begin(self, end: DurableEnd) -> None:
         """Write both slots, durably."""
         self.write(end)
         self.write(end)
         os.fsync(self._fd)
 
-    def write(self, end: End) -> None:
+    def write(self, end: DurableEnd) -> None:
         """Write an end; the previous one stays in the other slot.
 
         Raises:
@@ -74,14 +74,14 @@ class EndFile:
             self._fd = -1
 
 
-def _packed(end: End) -> bytes:
+def _packed(end: DurableEnd) -> bytes:
     slot = _SLOT.pack(_MAGIC, 0, end.log, end.first_position, end.position, end.next_seq, end.checksum)
     return slot[:12] + zlib.crc32(slot).to_bytes(4, "little") + slot[16:]
 
 
-def _unpacked(slot: bytes) -> End | None:
+def _unpacked(slot: bytes) -> DurableEnd | None:
     bare = slot[:12] + bytes(4) + slot[16:]
     if len(slot) < _SLOT.size or slot[:12] != _MAGIC or zlib.crc32(bare) != int.from_bytes(slot[12:16], "little"):
         return None
     _, _, log, first_position, position, next_seq, checksum = _SLOT.unpack(slot)
-    return End(log, first_position, position, next_seq, checksum)
+    return DurableEnd(log, first_position, position, next_seq, checksum)

@@ -29,7 +29,7 @@ from penstock.ledger.log import REMEDY, SEGMENT_BYTES, Log
 from penstock.ledger.port import DECISIONS, Done
 from penstock.ledger.recent_records import MOST_RECORDS, RecentRecords
 from penstock.ledger.sqlite import SqliteTables
-from penstock.ledger.tables import Field, Tables
+from penstock.ledger.tables import ArchiveField, Tables
 from penstock.ledger.writer import Writer
 from penstock.messages import Record
 from penstock.private_files import keep_private, make_private
@@ -382,11 +382,11 @@ class FileLedger:
                 yield record, row
                 left -= 1
 
-    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """See `Ledger.register_layout`."""
         self._tables.put_layout(layout_id, columns)
 
-    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         """See `Ledger.layouts`."""
         return self._tables.layouts()
 

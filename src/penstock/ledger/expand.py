@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.ledger.tables import Field
+from penstock.ledger.tables import ArchiveField
 from penstock.messages import Record
 
-Layouts = Mapping[str, Mapping[str, Sequence[Field]]]
+Layouts = Mapping[str, Mapping[str, Sequence[ArchiveField]]]
 
 BASE = {
     "seq": pl.Int64(),
@@ -81,15 +81,15 @@ def _per_record(name: str, records: Sequence[Record], values: Sequence[Any]) -> 
     return pl.Series(name, values, strict=False).gather(rows)
 
 
-def _columns(name: str, parts: Sequence[Any], fields: Sequence[Field]) -> list[pl.Series]:
+def _columns(name: str, parts: Sequence[Any], fields: Sequence[ArchiveField]) -> list[pl.Series]:
     if isinstance(parts[0], list):
-        field = fields[0] if fields else Field(name, "text")
+        field = fields[0] if fields else ArchiveField(name, "text")
         return [pl.Series(field.name, [text for part in parts for text in part], pl.String())] if field.name else []
     whole = np.concatenate(parts)
     if whole.ndim == 1:
-        return _typed([whole], fields or [Field(name, _type_of(whole))])
+        return _typed([whole], fields or [ArchiveField(name, _type_of(whole))])
     matrix = whole.reshape(len(whole), -1)
-    fields = [*fields, *(Field(f"{name}_{k}", _type_of(whole)) for k in range(len(fields), matrix.shape[1]))]
+    fields = [*fields, *(ArchiveField(f"{name}_{k}", _type_of(whole)) for k in range(len(fields), matrix.shape[1]))]
     return _typed([matrix[:, k] for k in range(matrix.shape[1])], fields)
 
 
@@ -97,11 +97,11 @@ def _type_of(array: NDArray[Any]) -> Any:
     return {"b": "boolean", "i": "integer", "u": "integer"}.get(array.dtype.kind, "number")
 
 
-def _typed(columns: Sequence[NDArray[Any]], fields: Sequence[Field]) -> list[pl.Series]:
+def _typed(columns: Sequence[NDArray[Any]], fields: Sequence[ArchiveField]) -> list[pl.Series]:
     return [_series(field, column) for column, field in zip(columns, fields, strict=False) if field.name]
 
 
-def _series(field: Field, values: NDArray[Any]) -> pl.Series:
+def _series(field: ArchiveField, values: NDArray[Any]) -> pl.Series:
     series = pl.Series(field.name, np.ascontiguousarray(values), nan_to_null=values.dtype.kind == "f")
     if field.values or field.type == "text":
         known = pl.Series(field.name, list(field.values), pl.String())

@@ -20,7 +20,7 @@ from penstock.ledger.claims import Claims
 from penstock.ledger.cursors import BEGINNING, Cursor, checksum_of, discarded
 from penstock.ledger.disk import Disk
 from penstock.ledger.encoding import detector_code
-from penstock.ledger.runs import Columns, Run, Stretch, open_run, write_run
+from penstock.ledger.runs import Columns, IdRun, Run, open_run, write_run
 from penstock.ledger.segments import write_whole
 from penstock.messages import Record
 
@@ -75,9 +75,9 @@ class _Buffer:
         places = np.flatnonzero(self.codes[: self.count] == code)
         return self.arrived_us[places], self.seqs[places]
 
-    def stretch(self) -> Stretch:
+    def stretch(self) -> IdRun:
         here = slice(0, self.count)
-        return Stretch(self.first_seq, self.codes[here], self.arrived_us[here], self.seqs[here] - self.first_seq)
+        return IdRun(self.first_seq, self.codes[here], self.arrived_us[here], self.seqs[here] - self.first_seq)
 
 
 class Identities:
@@ -199,7 +199,7 @@ class Identities:
             while self._merge():
                 pass
 
-    def _write(self, detector: int, stretches: Sequence[Stretch]) -> Run:
+    def _write(self, detector: int, stretches: Sequence[IdRun]) -> Run:
         first = min(stretch.base_seq for stretch in stretches)
         count = sum(len(stretch) for stretch in stretches)
         name = f"{detector & (2**64 - 1):016x}-{first:016d}-{count}.ids"

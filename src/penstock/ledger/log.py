@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.errors import LedgerDamaged
 from penstock.ledger.disk import Disk, read_at
-from penstock.ledger.durable_end import End, EndFile, read_end
+from penstock.ledger.durable_end import DurableEnd, EndFile, read_end
 from penstock.ledger.encoding import Header, decode, header_of, intact
 from penstock.ledger.segments import FIRST_OFFSET, Segment, SegmentWriter, create_segment, damaged, open_segment
 from penstock.messages import Record
@@ -178,7 +178,7 @@ class Log:
         """Keep the durable end from now on, under the number of this log."""
         self._end_file = EndFile(self.folder / "end")
         checksum = self._checksum_before(self.next_position) if self.next_position > self.first_position else 0
-        self.end = End(log, self.first_position, self.next_position, self.next_seq, checksum or 0)
+        self.end = DurableEnd(log, self.first_position, self.next_position, self.next_seq, checksum or 0)
         self._end_file.begin(self.end)
 
     def _read_last(self) -> None:
@@ -285,7 +285,7 @@ class Log:
         with self._lock:
             if self._end_file is not None and self.end is not None:
                 last = headers[-1]
-                end = End(self.end.log, self.end.first_position, last.position + 1, last.first_seq + last.rows, last.crc)
+                end = DurableEnd(self.end.log, self.end.first_position, last.position + 1, last.first_seq + last.rows, last.crc)
                 self._end_file.write(end)
                 self.end = end
             for header in headers:

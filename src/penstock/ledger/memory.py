@@ -14,7 +14,7 @@ from penstock.ledger.encoding import check_shape
 from penstock.ledger.identities import INDEXED
 from penstock.ledger.port import DECISIONS, Done
 from penstock.ledger.sqlite import SqliteTables
-from penstock.ledger.tables import Field, Tables
+from penstock.ledger.tables import ArchiveField, Tables
 from penstock.messages import Record
 
 
@@ -180,11 +180,11 @@ class MemoryLedger:
                 yield record, row
                 left -= 1
 
-    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """See `Ledger.register_layout`."""
         self._tables.put_layout(layout_id, columns)
 
-    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         """See `Ledger.layouts`."""
         return self._tables.layouts()
 

@@ -35,7 +35,7 @@ from typing import Protocol, Self
 
 from penstock.errors import LedgerError
 from penstock.ledger.claims import Claims
-from penstock.ledger.tables import Field, Tables
+from penstock.ledger.tables import ArchiveField, Tables
 from penstock.messages import Record
 
 Done = Callable[[BaseException | None], None]
@@ -122,17 +122,17 @@ class Ledger(Protocol):
     ) -> Iterator[tuple[Record, int]]:
         """Durable rows of a detector, newest first, below the sequence number `before`; read lazily."""
 
-    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """Register the archive's column names for records with `meta["layout"] == layout_id`.
 
-        columns: for each column of the record, one `Field` per matrix column (one for a plain array or texts). What
+        columns: for each column of the record, one `ArchiveField` per matrix column (one for a plain array or texts). What
         is not named keeps its own name. Registering the same again changes nothing.
 
         Raises:
             LedgerError: the id is known with other columns.
         """
 
-    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         """All layouts registered."""
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class IdRun:
     """Ids with their arrivals; the sequence numbers are `base_seq + offsets`."""
 
     base_seq: int
@@ -52,7 +52,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Stretch):
+class Run(IdRun):
     """An opened run; the arrays are mapped, not read."""
 
     path: Path
@@ -120,7 +120,7 @@ def open_run(path: Path) -> Run:
     return Run(base_seq, codes, arrived_us, offsets, path, detector, newest_us, data_crc)
 
 
-def write_run(disk: Disk, path: Path, detector: int, stretches: Sequence[Stretch]) -> Run:
+def write_run(disk: Disk, path: Path, detector: int, stretches: Sequence[IdRun]) -> Run:
     """Sort stretches into one run; in pieces small enough that no other thread waits for long."""
     count = sum(len(stretch) for stretch in stretches)
     base_seq = min(stretch.base_seq for stretch in stretches)
@@ -162,7 +162,7 @@ def _joined(crcs: Sequence[int]) -> int:
     return zlib.crc32(b"".join(crc.to_bytes(4, "little") for crc in crcs))
 
 
-def _slabs(stretches: Sequence[Stretch], count: int) -> Iterable[Columns]:
+def _slabs(stretches: Sequence[IdRun], count: int) -> Iterable[Columns]:
     """The rows of all stretches in the order of their codes, by equal shares of the code space."""
     ordered = [_sorted(stretch) for stretch in stretches]
     parts = -(-count // _SLAB_ROWS)
@@ -177,8 +177,8 @@ def _slabs(stretches: Sequence[Stretch], count: int) -> Iterable[Columns]:
         starts = stops
 
 
-def _sorted(stretch: Stretch) -> Stretch:
+def _sorted(stretch: IdRun) -> IdRun:
     if isinstance(stretch, Run):
         return stretch
     order = np.argsort(stretch.codes, kind="stable")
-    return Stretch(stretch.base_seq, stretch.codes[order], stretch.arrived_us[order], stretch.offsets[order])
+    return IdRun(stretch.base_seq, stretch.codes[order], stretch.arrived_us[order], stretch.offsets[order])

@@ -11,7 +11,16 @@ import msgspec
 from penstock.database.statements import statements
 from penstock.decoding import prepared
 from penstock.errors import LedgerError
-from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised
+from penstock.ledger.tables import (
+    ArchiveField,
+    Delivery,
+    DetectorVersion,
+    FallbackAnswer,
+    LedgerLabel,
+    Outcome,
+    Quarantined,
+    Raised,
+)
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -19,7 +28,7 @@ Run = Callable[[str, Sequence[Values]], list[Row]]
 """Runs a statement by name, once for each of these values; returns the rows of the last one if there is one only."""
 
 T = TypeVar("T")
-_Layout = dict[str, list[Field]]
+_Layout = dict[str, list[ArchiveField]]
 
 
 class SqlTables(ABC):
@@ -73,31 +82,31 @@ class SqlTables(ABC):
         """Remove these."""
         self._write(("forget_quarantined", [{"id": each} for each in ids]))
 
-    def put_labels(self, labels: Sequence[Label]) -> None:
+    def put_labels(self, labels: Sequence[LedgerLabel]) -> None:
         """Add statements, and update the states they take precedence in."""
         rows = _values(labels)
         self._write(("add_to_history", rows), ("put_label", rows))
 
-    def label_of(self, detector: str, transaction_id: str) -> Label | None:
+    def label_of(self, detector: str, transaction_id: str) -> LedgerLabel | None:
         """The state of a transaction."""
         return next(iter(self.labels_of(detector, [transaction_id])), None)
 
-    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
+    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[LedgerLabel]:
         """The states of transactions."""
         return [_label(row) for row in self._states(detector, transaction_ids)]
 
-    def label_history(self, detector: str, transaction_id: str) -> list[Label]:
+    def label_history(self, detector: str, transaction_id: str) -> list[LedgerLabel]:
         """All statements about a transaction."""
         return [_label(row) for row in self._rows("label_history", detector=detector, transaction_id=transaction_id)]
 
-    def put_answers(self, answers: Sequence[Answered]) -> None:
+    def put_answers(self, answers: Sequence[FallbackAnswer]) -> None:
         """Store the answers given to callers."""
         self._write(("put_answer", _values(answers)))
 
-    def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
+    def answer_of(self, detector: str, transaction_id: str) -> FallbackAnswer | None:
         """The answer given in place of the decision."""
         rows = self._rows("answer_of", detector=detector, transaction_id=transaction_id)
-        return next((Answered(*row) for row in rows), None)
+        return next((FallbackAnswer(*row) for row in rows), None)
 
     def put_version(self, version: DetectorVersion) -> None:
         """Remember a detector version."""
@@ -136,7 +145,7 @@ class SqlTables(ABC):
         """Deliveries, newest first."""
         return [Delivery(*row) for row in self._rows("deliveries", key=key, outcome=outcome, since_us=since_us, limit=limit)]
 
-    def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """Register a layout; one that is known must be the same.
 
         Raises:
@@ -173,6 +182,6 @@ def _values(structs: Iterable[msgspec.Struct]) -> list[Values]:
     return [msgspec.structs.asdict(each) for each in structs]
 
 
-def _label(row: Row) -> Label:
+def _label(row: Row) -> LedgerLabel:
     detector, transaction_id, fraud, *rest = row
-    return Label(detector, transaction_id, bool(fraud), *rest)
+    return LedgerLabel(detector, transaction_id, bool(fraud), *rest)

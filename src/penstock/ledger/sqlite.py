@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from penstock.database import SqliteDatabase
-from penstock.database.sqlite import Transaction
+from penstock.database.sqlite import DatabaseTransaction
 from penstock.ledger.sql_tables import Row, Run, SqlTables, Values, statement
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class SqliteTables(SqlTables):
         self._database.script(files("penstock.ledger").joinpath("sqlite.sql").read_text("utf-8"))
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
+    def writing(self) -> Iterator[DatabaseTransaction]:
         """A transaction that is committed at the end of the block."""
         with self._database.write() as transaction:
             yield transaction

@@ -15,7 +15,7 @@ import msgspec
 FieldType = Literal["number", "integer", "boolean", "time", "text"]
 
 
-class Field(msgspec.Struct, frozen=True):
+class ArchiveField(msgspec.Struct, frozen=True):
     """The archive's name and type of a number column of a record.
 
     type: number (NaN is null), integer, boolean (1, 0, NaN is null), time (microseconds since 1970, NaN is null), or
@@ -38,7 +38,7 @@ class Quarantined(msgspec.Struct, frozen=True):
     id: int = 0
 
 
-class Label(msgspec.Struct, frozen=True):
+class LedgerLabel(msgspec.Struct, frozen=True):
     """A label from one source. rank: precedence among sources, higher wins; then the later `known_us`."""
 
     detector: str
@@ -51,7 +51,7 @@ class Label(msgspec.Struct, frozen=True):
     rank: int = 0
 
 
-class Answered(msgspec.Struct, frozen=True):
+class FallbackAnswer(msgspec.Struct, frozen=True):
     """The answer given to a caller in place of a decision that missed the caller's deadline."""
 
     detector: str
@@ -119,22 +119,22 @@ class Tables(Protocol):
     def forget_quarantined(self, ids: Sequence[int]) -> None:
         """Remove these malformed events for good."""
 
-    def put_labels(self, labels: Sequence[Label]) -> None:
+    def put_labels(self, labels: Sequence[LedgerLabel]) -> None:
         """Add statements to the history, and let each be the state of its transaction where it takes precedence."""
 
-    def label_of(self, detector: str, transaction_id: str) -> Label | None:
+    def label_of(self, detector: str, transaction_id: str) -> LedgerLabel | None:
         """The state of a transaction: the statement that takes precedence."""
 
-    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
+    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[LedgerLabel]:
         """The states of those of these transactions that have one, in any order."""
 
-    def label_history(self, detector: str, transaction_id: str) -> list[Label]:
+    def label_history(self, detector: str, transaction_id: str) -> list[LedgerLabel]:
         """All statements about a transaction, in the order they were received."""
 
-    def put_answers(self, answers: Sequence[Answered]) -> None:
+    def put_answers(self, answers: Sequence[FallbackAnswer]) -> None:
         """Store the answers given to callers; the first answer about a transaction counts."""
 
-    def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
+    def answer_of(self, detector: str, transaction_id: str) -> FallbackAnswer | None:
         """The answer given in place of the decision; None if the decision came in time."""
 
     def put_version(self, version: DetectorVersion) -> None:
@@ -160,10 +160,10 @@ class Tables(Protocol):
     ) -> list[Delivery]:
         """Deliveries of one alert or of all, with one outcome or any, since an instant; the newest first."""
 
-    def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """See `Ledger.register_layout`."""
 
-    def layouts(self) -> dict[str, dict[str, list[Field]]]:
+    def layouts(self) -> dict[str, dict[str, list[ArchiveField]]]:
         """All layouts."""
 
     def put_setting(self, name: str, value: Any) -> None:

@@ -23,7 +23,7 @@ Done = Callable[[BaseException | None], None]
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _WaitingRecord:
     """A waiting record (or None: only a callback for the records before it)."""
 
     record: Record | None
@@ -57,7 +57,7 @@ class Writer:
         self._written = written
         self._place = place
         self._most_rows = pending_rows
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_WaitingRecord] = deque()
         self.waiting_rows = 0
         self._closing = False
         self.changed = threading.Condition()
@@ -80,7 +80,7 @@ class Writer:
                 self.changed.wait()
             self._refuse_if_closed()
             position = self.position
-            self._queue.append(_Waiting(record, position, done))
+            self._queue.append(_WaitingRecord(record, position, done))
             self.waiting_rows += len(record)
             self.position += 1
             self.changed.notify_all()
@@ -93,7 +93,7 @@ class Writer:
         """Call back when all records so far are durable."""
         with self.changed:
             self._refuse_if_closed()
-            self._queue.append(_Waiting(None, self.position - 1, done))
+            self._queue.append(_WaitingRecord(None, self.position - 1, done))
             self.changed.notify_all()
 
     def _refuse_if_closed(self) -> None:
@@ -146,10 +146,10 @@ class Writer:
                 self.changed.wait(_CHECK_S if self.trouble is None else _RETRY_S)
             return bool(self._queue) or not self._closing
 
-    def _next_group(self) -> tuple[list[_Waiting], list[bytes], list[Header]]:
+    def _next_group(self) -> tuple[list[_WaitingRecord], list[bytes], list[Header]]:
         with self.changed:
             waiting = list(self._queue)
-        taken: list[_Waiting] = []
+        taken: list[_WaitingRecord] = []
         frames: list[bytes] = []
         headers: list[Header] = []
         size = 0
@@ -176,7 +176,7 @@ class Writer:
             with self.changed:
                 self.trouble = None
 
-    def _commit(self, taken: list[_Waiting], frames: list[bytes], headers: list[Header]) -> None:
+    def _commit(self, taken: list[_WaitingRecord], frames: list[bytes], headers: list[Header]) -> None:
         try:
             if frames:
                 self.write(frames, headers)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import BundleError
 
 if TYPE_CHECKING:  # imported where a bundle is written or loaded: reading a manifest needs no kernels
-    from penstock.models.ensemble import Ensemble, Part
+    from penstock.models.ensemble import Ensemble, EnsembleMember
     from penstock.models.port import Member
     from penstock.models.reference import Reference
 
@@ -132,7 +132,7 @@ def _encodings(ensemble: Ensemble) -> dict[str, Any]:
     return {"encodings": found} if found else {}
 
 
-def _export(folder: Path, part: Part) -> dict[str, Any]:
+def _export(folder: Path, part: EnsembleMember) -> dict[str, Any]:
     place = folder / "members" / part.name
     place.mkdir(parents=True)
     return {
@@ -289,15 +289,15 @@ def _check_seal(path: Path, seal: Mapping[str, Any], again: str) -> None:
         )
 
 
-def _part(folder: Path, described: Mapping[str, Any]) -> Part:
+def _part(folder: Path, described: Mapping[str, Any]) -> EnsembleMember:
     from penstock.models.calibration import Calibration
-    from penstock.models.ensemble import Part
+    from penstock.models.ensemble import EnsembleMember
 
     form = forms().get(described["form"])
     if form is None:
         raise BundleError(f"{folder / MANIFEST}: member {described['name']!r} has form {described['form']!r}; upgrade Penstock")
     member = form.load(folder / "members" / described["name"], described["served"])
-    return Part(
+    return EnsembleMember(
         described["name"], described["weight"], member, Calibration.from_json(described["calibration"]), described["declared"]
     )
 

@@ -18,7 +18,7 @@ _STEP = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class EnsembleMember:
     """One member of an ensemble: its name, weight, declaration and trained form."""
 
     name: str
@@ -49,7 +49,7 @@ class Ensemble:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[EnsembleMember],
         features: Sequence[str],
         *,
         usual: Vector,

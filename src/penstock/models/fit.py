@@ -13,7 +13,7 @@ from penstock.errors import DataError, DeclarationError
 from penstock.models import metrics
 from penstock.models.calibration import Calibration
 from penstock.models.categories import Encoding
-from penstock.models.ensemble import Ensemble, Part, check_names
+from penstock.models.ensemble import Ensemble, EnsembleMember, check_names
 from penstock.models.port import Later, Matrix, Member, Model, Note, Vector, check_rows
 
 _FEW_FRAUDS = 50
@@ -150,7 +150,7 @@ def combine(
     names = check_names(each.model.name for each in fitted)
     declared = [each.model.weight for each in fitted]
     parts = [
-        Part(name, 1.0 if weight is None else weight, each.member, calibration, _declared(each.model))
+        EnsembleMember(name, 1.0 if weight is None else weight, each.member, calibration, _declared(each.model))
         for name, weight, each, calibration in zip(names, declared, fitted, calibrations, strict=True)
     ]
     raw = np.column_stack([each.raw for each in fitted])

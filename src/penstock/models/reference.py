@@ -36,14 +36,14 @@ MOST_KNOWN = 10_000
 Counts = NDArray[np.int64]
 
 
-class Column(msgspec.Struct, frozen=True):
+class ReferenceColumn(msgspec.Struct, frozen=True):
     """One input or score, cut into bins.
 
     kind: number, text or score. edges: of a number or score, rising; a bin reaches to its edge, the edge included, and the
     last one holds what is above. values: of a text, the most frequent; known: others that were seen. days: for every day
     of the reference the rows in each bin. Bin 0 is for what is missing.
 
-    >>> column = Column("amount", "number", edges=[10.0, 100.0])
+    >>> column = ReferenceColumn("amount", "number", edges=[10.0, 100.0])
     >>> column.place(np.array([np.nan, 10.0, 10.5, 1e6])).tolist(), column.labels()
     ([0, 1, 2, 3], ['missing', 'up to 10', '10 to 100', 'above 100'])
     """
@@ -84,7 +84,7 @@ class Column(msgspec.Struct, frozen=True):
         between = [f"{low} to {high}" for low, high in pairwise(said)]
         return ["missing", f"up to {said[0]}", *between, f"above {said[-1]}"]
 
-    def counted(self, placed: NDArray[np.int64], day: NDArray[np.int64], days: int) -> "Column":
+    def counted(self, placed: NDArray[np.int64], day: NDArray[np.int64], days: int) -> "ReferenceColumn":
         """The same with the rows of each day; day: its number from 0 for every row."""
         counts = np.bincount(day * self.bins + placed, minlength=days * self.bins)
         return msgspec.structs.replace(self, days=counts.reshape(days, self.bins).tolist())
@@ -102,15 +102,15 @@ class Reference(msgspec.Struct, frozen=True):
     data: str
     days: list[str]
     ages_d: tuple[float, float]
-    columns: list[Column]
+    columns: list[ReferenceColumn]
     importance: dict[str, dict[str, float]] = {}
     expected: dict[str, float | None] = {}
     format: int = FORMAT
 
-    def youngest_d(self, column: Column) -> float:
+    def youngest_d(self, column: ReferenceColumn) -> float:
         """For how many days events had been recorded when the first day with rows of the column began.
 
-        >>> scores = Column("fraud_probability", "score", edges=[0.5], days=[[0, 0, 0], [0, 9, 1]])
+        >>> scores = ReferenceColumn("fraud_probability", "score", edges=[0.5], days=[[0, 0, 0], [0, 9, 1]])
         >>> Reference("r", ["2026-01-01", "2026-01-02"], (3.0, 5.0), [scores]).youngest_d(scores)
         4.0
         """
@@ -122,7 +122,7 @@ class Reference(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self) + b"\n"
 
 
-def cut(name: str, values: NDArray[np.float64], kind: Literal["number", "score"] = "number") -> Column:
+def cut(name: str, values: NDArray[np.float64], kind: Literal["number", "score"] = "number") -> ReferenceColumn:
     """The bins of a column of numbers, by its quantiles; by its values where there are few.
 
     >>> cut("flag", np.array([0.0, 1.0, 0.0, np.nan])).edges
@@ -131,17 +131,17 @@ def cut(name: str, values: NDArray[np.float64], kind: Literal["number", "score"]
     known = values[~np.isnan(values)]
     different = np.unique(known)
     if len(different) <= FEW_VALUES:
-        return Column(name, kind, edges=different[:-1].tolist())
+        return ReferenceColumn(name, kind, edges=different[:-1].tolist())
     edges = np.unique(np.quantile(known, QUANTILES, method="inverted_cdf"))
-    return Column(name, kind, edges=edges.tolist())
+    return ReferenceColumn(name, kind, edges=edges.tolist())
 
 
-def cut_texts(name: str, texts: Sequence[str | None]) -> Column:
+def cut_texts(name: str, texts: Sequence[str | None]) -> ReferenceColumn:
     """The bins of a column of texts, by how often they occur."""
     kept = np.array([text for text in texts if text is not None], dtype=object)
     values, counts = np.unique(kept, return_counts=True)
     ordered = [str(value) for value in values[np.argsort(-counts, kind="stable")].tolist()]
-    return Column(name, "text", values=ordered[:MOST_VALUES], known=ordered[MOST_VALUES : MOST_VALUES + MOST_KNOWN])
+    return ReferenceColumn(name, "text", values=ordered[:MOST_VALUES], known=ordered[MOST_VALUES : MOST_VALUES + MOST_KNOWN])
 
 
 def read_reference(folder: Path, manifest: Mapping[str, Any] | None = None) -> Reference | None:

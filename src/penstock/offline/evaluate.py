@@ -14,7 +14,7 @@ from penstock.features import Aggregate
 from penstock.models import Ensemble, metrics
 from penstock.offline.datasets import ROW, Recorded
 from penstock.offline.replay import placed
-from penstock.offline.thresholds import ByCost, Scored, outcome
+from penstock.offline.thresholds import ByCost, ScoredRows, outcome
 from penstock.offline.trained import Trained
 
 _US = pl.Datetime("us", "UTC")
@@ -105,7 +105,7 @@ def _outcome(decided: pl.DataFrame, column: str, costs: ByCost) -> dict[str, flo
     amount = decided["amount"].fill_null(float("nan")).to_numpy()
     times = decided["time"].to_physical().to_numpy()
     days = float(np.ptp(times)) / 86_400_000_000 if len(times) else 0.0
-    return outcome(Scored(level, decided["fraud"].to_numpy(), amount, days), {"review_at": 0.25, "block_at": 0.75}, costs)
+    return outcome(ScoredRows(level, decided["fraud"].to_numpy(), amount, days), {"review_at": 0.25, "block_at": 0.75}, costs)
 
 
 # ---------------------------------------------------------------- time to detection

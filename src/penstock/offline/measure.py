@@ -16,7 +16,7 @@ from penstock.models import Ensemble, Model, Scores, metrics
 from penstock.offline.folds import Folds, held_out, in_time_order, learn
 from penstock.offline.options import treated
 from penstock.offline.rows import Rows
-from penstock.offline.thresholds import Scored
+from penstock.offline.thresholds import ScoredRows
 from penstock.offline.trained import Figures
 
 DAY_US = 86_400_000_000
@@ -37,10 +37,10 @@ def in_force_of(detector: Detector, chosen: Mapping[str, float]) -> dict[str, fl
     return {name: 1.0 if value == NEVER else float(value) for name, value in found.items()}
 
 
-def scored(score: NDArray[np.float64], rows: Rows, unknown: int = 0) -> Scored:
+def scored(score: NDArray[np.float64], rows: Rows, unknown: int = 0) -> ScoredRows:
     """Rows with their scores, as thresholds are chosen on; unknown: how many more came in that time."""
     span = float(rows.time_us.max() - rows.time_us.min()) / DAY_US if len(rows) else 0.0
-    return Scored(score, rows.fraud, rows.amount, span * len(rows) / max(len(rows) + unknown, 1))
+    return ScoredRows(score, rows.fraud, rows.amount, span * len(rows) / max(len(rows) + unknown, 1))
 
 
 def figures_of(score: NDArray[np.float64], rows: Rows, threshold: float) -> Figures:

@@ -13,7 +13,7 @@ from penstock.errors import ConfigurationError, did_you_mean
 from penstock.models import Model
 from penstock.models.kinds import kinds
 from penstock.offline.datasets import MOST_REFUSED
-from penstock.offline.periods import Counted, Periods, Split
+from penstock.offline.periods import CountSplit, Periods, Split
 from penstock.offline.rows import Rows
 from penstock.offline.thresholds import ByRate, Choice
 
@@ -136,7 +136,7 @@ def splits_of(detector: Detector, rows: Rows, options: Options) -> list[Split]:
     """
     recipe = options.recipe(detector)
     if recipe is not None:
-        return [Counted.of(rows.time_us, recipe.divided(len(rows)), recipe.folds)]
+        return [CountSplit.of(rows.time_us, recipe.divided(len(rows)), recipe.folds)]
     delay = detector.label.delay_us if detector.label is not None else 0
     times = rows.time_us[rows.known]
     if not options.folds:

@@ -6,7 +6,7 @@
 At `valid_from` only labels of events up to the delay before it are known.
 
 `Periods` is that split; `Periods.folds` gives several of them, each later by the length of a test, so that every model is
-tested on what came next. `Counted` is the split of a recipe: by number of events, without gaps.
+tested on what came next. `CountSplit` is the split of a recipe: by number of events, without gaps.
 """
 
 from dataclasses import dataclass
@@ -196,7 +196,7 @@ class Periods:
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountSplit:
     """A split by number of events in order of time, without gaps; `valid` is empty: cross-validation takes its place.
 
     rows: how many are trained on and held out. spans: instants of the first and last event of both, in microseconds.
@@ -208,7 +208,7 @@ class Counted:
     folds: int
 
     @classmethod
-    def of(cls, time_us: NDArray[np.int64], rows: tuple[int, int], folds: int) -> "Counted":
+    def of(cls, time_us: NDArray[np.int64], rows: tuple[int, int], folds: int) -> "CountSplit":
         """The first events, and the ones that follow, by number.
 
         Raises:

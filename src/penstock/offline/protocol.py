@@ -29,14 +29,14 @@ FIGURES = ("average_precision", "card_precision_at_100", "roc_auc")
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class FoldRows:
     """Positions of the rows that are trained on, and of those that are tested on."""
 
     train: NDArray[np.intp]
     test: NDArray[np.intp]
 
     @classmethod
-    def starting(cls, first: date, rows: Rows) -> "Fold":
+    def starting(cls, first: date, rows: Rows) -> "FoldRows":
         """The fold whose training begins on this day; rows of unknown outcome belong to none."""
         day = rows.time_us // DAY_US
         start = (first - date(1970, 1, 1)).days
@@ -51,7 +51,7 @@ class Fold:
         return cls(train, np.concatenate(test))
 
 
-def figures(fold: Fold, rows: Rows, score: NDArray[np.float64]) -> dict[str, float]:
+def figures(fold: FoldRows, rows: Rows, score: NDArray[np.float64]) -> dict[str, float]:
     """The three figures of the book for scores of the fold's test rows."""
     y = rows.fraud[fold.test]
     day, card = rows.time_us[fold.test] // DAY_US, rows.card[fold.test]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import DataError, LedgerError
-from penstock.ledger import Field, Ledger, MemoryLedger
+from penstock.ledger import ArchiveField, Ledger, MemoryLedger
 from penstock.ledger.port import DECISIONS, Done
 from penstock.messages import Record
 
@@ -32,7 +32,7 @@ class Shown(MemoryLedger):
         """As in the ledger that is shown."""
         return self._shown.find(detector, transaction_id, kinds, until_us=until_us)
 
-    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         """The layouts of the other ledger, and those that this engine added."""
         return {**super().layouts(), **self._shown.layouts()}
 

@@ -27,7 +27,7 @@ SHORTEST = 4
 """So many characters of a version must be given at least."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class RegistryEntry(msgspec.Struct, frozen=True):
     """One version of a detector's models. number: the registry's own count, where it counts. figures: of its test."""
 
     detector: str
@@ -50,7 +50,7 @@ class Registry(Protocol):
         """The names of the detectors that have versions, sorted."""
         ...
 
-    def entries(self, detector: str) -> list[Entry]:
+    def entries(self, detector: str) -> list[RegistryEntry]:
         """Every version of a detector, oldest first; [] where the detector is not known."""
         ...
 
@@ -101,7 +101,7 @@ class FolderRegistry:
         """Those with a bundle."""
         return sorted({path.parent.parent.name for path in self.folder.glob(f"[!.]*/[!.]*/{MANIFEST}")})
 
-    def entries(self, detector: str) -> list[Entry]:
+    def entries(self, detector: str) -> list[RegistryEntry]:
         """Every bundle, oldest first."""
         named: dict[str, list[str]] = {}
         for name in ("champion", "challenger"):
@@ -109,7 +109,9 @@ class FolderRegistry:
         found = []
         for each in versions(self.folder, detector):
             figures = read_manifest(each.path)["metrics"].get("test", {})
-            found.append(Entry(detector, each.version, each.created_at, tuple(named.get(each.version, ())), figures=figures))
+            found.append(
+                RegistryEntry(detector, each.version, each.created_at, tuple(named.get(each.version, ())), figures=figures)
+            )
         return found
 
     def alias(self, detector: str, name: Alias) -> str | None:
@@ -224,7 +226,7 @@ def roll_back(registry: Registry, detector: Detector) -> str:
     return past[-1]
 
 
-def find(registry: Registry, text: str, detector: str | None = None) -> Entry:
+def find(registry: Registry, text: str, detector: str | None = None) -> RegistryEntry:
     """The version named in full, by its first characters, by the registry's number, or by an alias.
 
     Raises:
@@ -241,7 +243,7 @@ def find(registry: Registry, text: str, detector: str | None = None) -> Entry:
     raise BundleError(f"{text!r} could be {said}; give more of it, or name the detector: --detector NAME")
 
 
-def _means(text: str, entry: Entry) -> bool:
+def _means(text: str, entry: RegistryEntry) -> bool:
     prefix = len(text) >= SHORTEST and entry.version.startswith(text)
     return prefix or text in entry.aliases or text == str(entry.number)
 

@@ -17,7 +17,7 @@ from penstock.detector import Detector
 from penstock.engine import BatchResult, Pipeline
 from penstock.engine.labels.queue import stream_clock
 from penstock.features.compiled.background import speed_up
-from penstock.ingest import Read, Reader, SeriesTexts
+from penstock.ingest import Reader, ReadEvents, SeriesTexts
 from penstock.ingest.labels import Labels
 from penstock.ingest.selection import take
 from penstock.ledger import Claims
@@ -33,7 +33,7 @@ _NAMES = pl.Series([action.name for action in Action])
 
 
 @dataclass(slots=True)
-class Chunk:
+class ReplayChunk:
     """Some events of a replay, decided. judged is None if only features were requested.
 
     rows: the row of each in the recorded frame, which has its label, amount and other recorded values. Ids may repeat there.
@@ -61,15 +61,15 @@ class Replay:
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(self.detector, self.ensemble)
 
-    def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[Chunk]:
+    def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[ReplayChunk]:
         """Run the events in arrival order, a chunk at a time."""
         with speed_up(self.pipeline.state, len(recorded.frame)):
             yield from self._chunks(recorded, decide=decide)
 
-    def _chunks(self, recorded: Recorded, *, decide: bool) -> Iterator[Chunk]:
+    def _chunks(self, recorded: Recorded, *, decide: bool) -> Iterator[ReplayChunk]:
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=self.personal_key)
         arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
-        known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
+        known = _Deduplication.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
         sequence = done = 0
         for found in reader.read_frames(recorded.frame, CHUNK, arrived=arrived):
             stands = done + found.rows
@@ -80,7 +80,7 @@ class Replay:
             self.duplicates += len(found.batch) - len(batch)
             for piece, start in self._pieces(batch, found, new, sequence):
                 judged = self._run(piece, sequence + start, decide=decide)
-                yield Chunk(piece, stands[start : start + len(piece)], judged)
+                yield ReplayChunk(piece, stands[start : start + len(piece)], judged)
             sequence += len(batch)
 
     def read_all(self, recorded: Recorded) -> Batch:
@@ -90,7 +90,9 @@ class Replay:
         self.pipeline.features(batch, 0)
         return batch
 
-    def _pieces(self, batch: Batch, found: Read, rows: NDArray[np.int64] | None, sequence: int) -> Iterator[tuple[Batch, int]]:
+    def _pieces(
+        self, batch: Batch, found: ReadEvents, rows: NDArray[np.int64] | None, sequence: int
+    ) -> Iterator[tuple[Batch, int]]:
         """The chunk, cut so that no label falls due inside a piece that also holds its event."""
         known_us, fraud = known_labels(self.detector, batch, found.labels, rows)
         if fraud is None or not self.pipeline.pending.matter:
@@ -118,7 +120,7 @@ class Replay:
         """The same, and the position of each of its rows in the recorded frame."""
         rows = [np.empty(0, np.int64)]
 
-        def noted() -> Iterator[Chunk]:
+        def noted() -> Iterator[ReplayChunk]:
             for chunk in self.chunks(recorded):
                 rows.append(chunk.rows)
                 yield chunk
@@ -127,7 +129,7 @@ class Replay:
         return frame, np.concatenate(rows)
 
 
-def frame_of(detector: Detector, ensemble: Ensemble | None, chunks: Iterable[Chunk], size: int) -> pl.DataFrame:
+def frame_of(detector: Detector, ensemble: Ensemble | None, chunks: Iterable[ReplayChunk], size: int) -> pl.DataFrame:
     """At most `size` decided events, in the form of `Replay.frame`."""
     layout, members = detector.plan.layout, ensemble.names if ensemble else ()
     columns = [layout[name] for name in detector.plan.features]
@@ -163,14 +165,14 @@ def known_labels(
     return known_us, (fraud if rows is None else fraud[rows]) == 1.0
 
 
-class _Known:
+class _Deduplication:
     """Deduplication in a replay, by the ids themselves. codes: one for each id, from 1."""
 
     def __init__(self, codes: NDArray[np.int64] | None, dedupe_us: int) -> None:
         self._codes, self._claims = codes, Claims(dedupe_us)
 
     @classmethod
-    def of(cls, ids: pl.Series, dedupe_us: int) -> "_Known":
+    def of(cls, ids: pl.Series, dedupe_us: int) -> "_Deduplication":
         """The code of each id. Ids that increase from row to row, as most do, cannot repeat."""
         if (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
             return cls(None, dedupe_us)
@@ -198,7 +200,7 @@ class _Table:
         self._texts: dict[int, list[str | None]] = {k: [] for k, c in enumerate(columns) if c.type is Type.TEXT}
         self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ReplayChunk) -> None:
         """Append the rows of a chunk."""
         batch, judged = chunk.batch, chunk.judged
         here = slice(self.rows, self.rows + len(batch))

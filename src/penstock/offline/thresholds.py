@@ -88,7 +88,7 @@ def _check_share(name: str, value: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredRows:
     """Rows on which thresholds are chosen: calibrated scores, outcomes, amounts (NaN where unknown), each (n,).
 
     days: how long it took until so many came, with those of unknown outcome in proportion.
@@ -106,10 +106,11 @@ class Scored:
         return np.where(np.isnan(self.amount), known.mean() if len(known) else 1.0, self.amount)
 
 
-def choose(choice: Choice, scored: Scored) -> dict[str, float]:
+def choose(choice: Choice, scored: ScoredRows) -> dict[str, float]:
     """The thresholds `review_at` and `block_at`, in (0, 1].
 
-    >>> scored = Scored(np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.0, 0.0, 1.0, 1.0]), np.array([10.0, 10.0, 40.0, 40.0]), 1.0)
+    >>> amounts = np.array([10.0, 10.0, 40.0, 40.0])
+    >>> scored = ScoredRows(np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.0, 0.0, 1.0, 1.0]), amounts, 1.0)
     >>> choose(ByCost(review=5.0, annoyance=100.0), scored)["review_at"]
     0.25
     """
@@ -122,7 +123,7 @@ def choose(choice: Choice, scored: Scored) -> dict[str, float]:
             return _by_cost(scored, choice)
 
 
-def _by_capacity(scored: Scored, reviews_per_day: float, block_precision: float) -> dict[str, float]:
+def _by_capacity(scored: ScoredRows, reviews_per_day: float, block_precision: float) -> dict[str, float]:
     block_at = metrics.choose_thresholds(scored.score, scored.y, review_fpr=0.0, block_precision=block_precision)["block_at"]
     below = np.sort(scored.score[scored.score < block_at])[::-1]
     many = int(reviews_per_day * scored.days)
@@ -131,7 +132,7 @@ def _by_capacity(scored: Scored, reviews_per_day: float, block_precision: float)
     return {"review_at": min(float(np.nextafter(below[many], 1.0)), block_at), "block_at": block_at}
 
 
-def _by_cost(scored: Scored, costs: ByCost) -> dict[str, float]:
+def _by_cost(scored: ScoredRows, costs: ByCost) -> dict[str, float]:
     """The cheapest pair of thresholds among all: a sum over what lies below the first, between, and above the second.
 
     cost(r, b) = lost(< r) + reviewed(< b) - reviewed(< r) + annoyed(>= b), where `reviewed` holds the costs of reviews and
@@ -166,7 +167,7 @@ def _between(score: Vector, cut: int) -> float:
 # ---------------------------------------------------------------- what a choice comes to
 
 
-def outcome(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | None = None) -> dict[str, float | None]:
+def outcome(scored: ScoredRows, thresholds: Mapping[str, float], costs: ByCost | None = None) -> dict[str, float | None]:
     """The effect of these thresholds on these rows; money in the currency of the amounts.
 
     Rates are of known outcomes, and None below 30 of these; see `rates`.
@@ -192,7 +193,7 @@ def outcome(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | Non
     return {name: None if value is None else float(value) for name, value in found.items()}
 
 
-def rates(scored: Scored, thresholds: Mapping[str, float]) -> dict[str, Rate]:
+def rates(scored: ScoredRows, thresholds: Mapping[str, float]) -> dict[str, Rate]:
     """Recall, precision and false positive rate of reviewed and blocked rows, with counts and Wilson's interval."""
     stopped = scored.score >= min(thresholds["review_at"], thresholds["block_at"])
     frauds, caught, all_stopped = int(scored.y.sum()), int(scored.y[stopped].sum()), int(stopped.sum())
@@ -203,7 +204,7 @@ def rates(scored: Scored, thresholds: Mapping[str, float]) -> dict[str, Rate]:
     }
 
 
-def curve(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | None = None) -> list[dict[str, float | None]]:
+def curve(scored: ScoredRows, thresholds: Mapping[str, float], costs: ByCost | None = None) -> list[dict[str, float | None]]:
     """`outcome` for other review thresholds, lowest first, including the chosen one; the block threshold stays."""
     if not len(scored.score):
         return []

@@ -29,19 +29,19 @@ from penstock.offline.evaluation import as_plain, evaluation_of
 from penstock.offline.folds import Fold, Folds, held_out, in_time_order, learn
 from penstock.offline.leaks import Leak, check_accepted, leaks_of
 from penstock.offline.options import Options, chosen_models, splits_of
-from penstock.offline.periods import Counted, Split
-from penstock.offline.registry import FolderRegistry, champion_of, register
+from penstock.offline.periods import CountSplit, Split
+from penstock.offline.registry import FolderRegistry, register
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.stages.early_stopping import note_on, stopping_of
 from penstock.offline.stages.refit import Predicted, refit
 from penstock.offline.stages.segments import figures_by_segment, segments_of
 from penstock.offline.stages.useless import Worths, droppable, worths
-from penstock.offline.thresholds import ByCost, Scored
-from penstock.offline.trained import Report, Trained
+from penstock.offline.thresholds import ByCost, ScoredRows
+from penstock.offline.trained import Trained, TrainingReport
 from penstock.offline.tune import Tuned, tune
 from penstock.outcomes import ends_of
 
-__all__ = ["Options", "Report", "Trained", "has_champion", "keep", "run", "train"]
+__all__ = ["Options", "Trained", "TrainingReport", "keep", "run", "train"]
 
 Progress = Callable[[str, float], None]
 """Called with the current stage and the completed share, from 0 to 1."""
@@ -65,7 +65,7 @@ def train(
     seed: int = 0,
     progress: Progress = _silent,
     clock: Clock = system_clock,
-) -> Report:
+) -> TrainingReport:
     """Train a detector's models on recorded events and measure them; `run` takes further options.
 
     Args:
@@ -266,14 +266,14 @@ class _Job:
         parts: dict[str, Rows],
         unknown: dict[str, int],
         ensemble: Ensemble,
-        validated: Scored,
+        validated: ScoredRows,
         study: Folds,
         found: list[str],
-    ) -> Report:
+    ) -> TrainingReport:
         """The report before the test is evaluated."""
         chosen, in_force = ensemble.thresholds, measure.in_force(self.detector, ensemble)
         costs = self.options.choice if isinstance(self.options.choice, ByCost) else None
-        return Report(
+        return TrainingReport(
             detector=self.detector.name,
             model_version=None,
             periods=split,
@@ -372,7 +372,7 @@ def _notes_on_search(model: Model, tuned: Tuned) -> list[str]:
 
 
 def _notes_on_split(split: Split) -> list[str]:
-    if not isinstance(split, Counted):
+    if not isinstance(split, CountSplit):
         return []
     said = (
         "split by number of events, as the detector's recipe says: no time is left out for labels to become known, so the"
@@ -397,8 +397,3 @@ def keep(
 ) -> Trained:
     """Write the ensemble as a bundle into a folder of bundles; the first one of a detector becomes its champion."""
     return register(FolderRegistry(folder, clock=clock), detector, trained, make_champion=make_champion, clock=clock)
-
-
-def has_champion(detector: Detector, folder: Path) -> bool:
-    """Whether there is a champion that still fits the detector's features."""
-    return champion_of(FolderRegistry(folder), detector) is not None

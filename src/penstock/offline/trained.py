@@ -26,7 +26,7 @@ Figures = dict[str, float | None]
 
 
 @dataclass(frozen=True)
-class Report:
+class TrainingReport:
     """The report of a training: its data, and the quality on the test.
 
     unknown: events of a part whose label was not known in time, or never. test, members: the figures of
@@ -126,7 +126,7 @@ class Trained:
     drift detection. evaluation: the stored part of the test, as plain values.
     """
 
-    report: Report
+    report: TrainingReport
     ensemble: Ensemble
     served: Ensemble
     study: Folds

@@ -24,7 +24,7 @@ _LEAST_TRIALS = 2
 """The model as declared, and one other."""
 
 
-class Range(NamedTuple):
+class SearchRange(NamedTuple):
     """Numbers from low to high, whole ones where both are; with `log`, as many trials per factor as per factor."""
 
     low: float
@@ -32,40 +32,44 @@ class Range(NamedTuple):
     log: bool = False
 
 
-Space = Mapping[str, Range]
+Space = Mapping[str, SearchRange]
 
-_BOOSTING: Space = {"depth": Range(3, 8), "learning_rate": Range(0.02, 0.2, log=True)}
+_BOOSTING: Space = {"depth": SearchRange(3, 8), "learning_rate": SearchRange(0.02, 0.2, log=True)}
 """Without the number of trees, which early stopping finds."""
 
 SPACES: Mapping[str, Space] = {
-    "logistic_regression": {"C": Range(1e-3, 1e2, log=True)},
-    "random_forest": {"depth": Range(6, 20), "min_leaf": Range(1, 20, log=True), "features": Range(0.1, 0.8)},
+    "logistic_regression": {"C": SearchRange(1e-3, 1e2, log=True)},
+    "random_forest": {"depth": SearchRange(6, 20), "min_leaf": SearchRange(1, 20, log=True), "features": SearchRange(0.1, 0.8)},
     "gradient_boosting": {
         **_BOOSTING,
-        "trees": Range(100, 500, log=True),
-        "subsample": Range(0.4, 1.0),
-        "features": Range(0.2, 1.0),
-        "min_leaf": Range(2, 40, log=True),
+        "trees": SearchRange(100, 500, log=True),
+        "subsample": SearchRange(0.4, 1.0),
+        "features": SearchRange(0.2, 1.0),
+        "min_leaf": SearchRange(2, 40, log=True),
     },
     "xgboost": {
         **_BOOSTING,
-        "min_child_weight": Range(0.3, 10.0, log=True),
-        "subsample": Range(0.5, 1.0),
-        "colsample": Range(0.4, 1.0),
-        "l2": Range(0.1, 10.0, log=True),
+        "min_child_weight": SearchRange(0.3, 10.0, log=True),
+        "subsample": SearchRange(0.5, 1.0),
+        "colsample": SearchRange(0.4, 1.0),
+        "l2": SearchRange(0.1, 10.0, log=True),
     },
     "lightgbm": {
-        "depth": Range(4, 10),
-        "leaves": Range(8, 128, log=True),
-        "learning_rate": Range(0.02, 0.2, log=True),
-        "min_leaf": Range(1, 100, log=True),
-        "min_child_weight": Range(0.1, 10.0, log=True),
-        "subsample": Range(0.5, 1.0),
-        "colsample": Range(0.4, 1.0),
-        "l2": Range(0.1, 10.0, log=True),
+        "depth": SearchRange(4, 10),
+        "leaves": SearchRange(8, 128, log=True),
+        "learning_rate": SearchRange(0.02, 0.2, log=True),
+        "min_leaf": SearchRange(1, 100, log=True),
+        "min_child_weight": SearchRange(0.1, 10.0, log=True),
+        "subsample": SearchRange(0.5, 1.0),
+        "colsample": SearchRange(0.4, 1.0),
+        "l2": SearchRange(0.1, 10.0, log=True),
     },
-    "balanced_bagging": {"depth": Range(6, 20), "min_leaf": Range(1, 20, log=True), "features": Range(0.3, 1.0)},
-    "isolation_forest": {"trees": Range(50, 300, log=True)},
+    "balanced_bagging": {
+        "depth": SearchRange(6, 20),
+        "min_leaf": SearchRange(1, 20, log=True),
+        "features": SearchRange(0.3, 1.0),
+    },
+    "isolation_forest": {"trees": SearchRange(50, 300, log=True)},
 }
 """What may vary, by kind. A kind that is not here is not tuned."""
 
@@ -144,16 +148,16 @@ def open_space(model: Model) -> Space:
     return {name: allowed for name, allowed in space.items() if getattr(model, name) == defaults[name]}
 
 
-def _whole(allowed: Range) -> bool:
+def _whole(allowed: SearchRange) -> bool:
     return isinstance(allowed.low, int) and isinstance(allowed.high, int)
 
 
-def _within(value: float, allowed: Range) -> float:
+def _within(value: float, allowed: SearchRange) -> float:
     inside = min(max(value, allowed.low), allowed.high)
     return int(inside) if _whole(allowed) else float(inside)
 
 
-def _suggested(trial: Any, name: str, allowed: Range) -> float:
+def _suggested(trial: Any, name: str, allowed: SearchRange) -> float:
     if _whole(allowed):
         return int(trial.suggest_int(name, allowed.low, allowed.high, log=allowed.log))
     return float(trial.suggest_float(name, allowed.low, allowed.high, log=allowed.log))

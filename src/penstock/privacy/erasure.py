@@ -4,7 +4,7 @@ import msgspec
 
 from penstock import audit
 from penstock.cases import tables
-from penstock.database.sqlite import Database, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction
 from penstock.privacy.vault import Vault
 
 GONE = "[erased]"
@@ -14,7 +14,7 @@ _WRITTEN = ("text", "note", "name")
 """Free-text details of a case's history, and the names of its files."""
 
 
-class Erased(msgspec.Struct, frozen=True):
+class ErasureResult(msgspec.Struct, frozen=True):
     """The result of an erasure: when and by whom. values: number of personal values; cases: number of cases whose notes
     and files were erased.
     """
@@ -29,7 +29,7 @@ class Erased(msgspec.Struct, frozen=True):
 
 def erase_person(
     database: Database, vault: Vault, detector: str, entity: str, key: str, person: str, *, who: str, reason: str | None = None
-) -> Erased:
+) -> ErasureResult:
     """Erase a person in one transaction. A repeated erasure removes only later notes and files.
 
     Args:
@@ -54,10 +54,10 @@ def erase_person(
             _blank(transaction, case)
             audit.erase(transaction, who=who, subject=f"cases/{case}", at_us=erasure.at_us)
     database.scrub("vault_people", "vault_values", "case_history", "case_attachments", "audit")
-    return Erased(detector, entity, values, len(cases), erasure.at_us, erasure.who)
+    return ErasureResult(detector, entity, values, len(cases), erasure.at_us, erasure.who)
 
 
-def _cases_with_notes(transaction: Transaction, detector: str, entity: str, key: str) -> list[str]:
+def _cases_with_notes(transaction: DatabaseTransaction, detector: str, entity: str, key: str) -> list[str]:
     rows = transaction.run(
         "SELECT DISTINCT h.case_id, h.details FROM case_history h JOIN case_keys k ON k.case_id = h.case_id "
         "JOIN cases c ON c.id = h.case_id "
@@ -72,7 +72,7 @@ def _written(details: str) -> bool:
     return any(found.get(name, GONE) != GONE for name in _WRITTEN)
 
 
-def _blank(transaction: Transaction, case: str) -> None:
+def _blank(transaction: DatabaseTransaction, case: str) -> None:
     transaction.run("DELETE FROM case_attachments WHERE case_id = :id", {"id": case})
     for n, details in transaction.run("SELECT n, details FROM case_history WHERE case_id = :id", {"id": case}):
         if _written(details):

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from penstock import audit
 from penstock.clock import Clock, system_clock
-from penstock.database.sqlite import Database, Schema, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, TableSchema
 from penstock.errors import NotFound
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "vault",
     [
         [
@@ -85,7 +85,7 @@ class Vault:
                         {"detector": detector, "person": person, "token": token, "sealed": sealed},
                     )
 
-    def _key(self, transaction: Transaction, detector: str, person: str) -> AESGCM | None:
+    def _key(self, transaction: DatabaseTransaction, detector: str, person: str) -> AESGCM | None:
         """The person's key, created if missing; None if the person was erased."""
         who = {"detector": detector, "person": person}
         made = self._sealed_key(detector, person)
@@ -122,7 +122,7 @@ class Vault:
         return Erasure(*rows[0]) if rows else None
 
     def erase(
-        self, transaction: Transaction, detector: str, person: str, *, who: str, details: Mapping[str, object]
+        self, transaction: DatabaseTransaction, detector: str, person: str, *, who: str, details: Mapping[str, object]
     ) -> tuple[Erasure, int]:
         """Destroy a person's key and values; returns the number of values. A repeated erasure changes nothing.
 

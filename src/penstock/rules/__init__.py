@@ -3,6 +3,6 @@
 from penstock.rules.revision import NewerRules, RuleSetRevision
 from penstock.rules.rule import Rule
 from penstock.rules.ruleset import CompiledRule, Ran, RuleSet
-from penstock.rules.share import Share
+from penstock.rules.share import KeyShare
 
-__all__ = ["CompiledRule", "NewerRules", "Ran", "Rule", "RuleSet", "RuleSetRevision", "Share"]
+__all__ = ["CompiledRule", "KeyShare", "NewerRules", "Ran", "Rule", "RuleSet", "RuleSetRevision"]

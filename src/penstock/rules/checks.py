@@ -25,7 +25,7 @@ _RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 10}
 _OVERRIDES, _HARD = 3, 11
 
 
-class Finding(msgspec.Struct, frozen=True):
+class RuleFinding(msgspec.Struct, frozen=True):
     """A finding about one rule.
 
     rule: its name. kind: one of `KINDS`. sentence: for people. place: the condition, or the part of it that is at fault.
@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def check(
     rules: Sequence[Rule], scope: Mapping[str, Type], *, known: Collection[str] = (), lists: Collection[str] = ()
-) -> list[Finding]:
+) -> list[RuleFinding]:
     """Check the rules of one detector, in their order.
 
     Args:
@@ -54,13 +54,13 @@ def check(
     >>> [(found.rule, found.kind, found.other) for found in check(rules, {"amount": Type.NUMBER, "night": Type.BOOLEAN})]
     [('larger', 'never_reached', 'large')]
     """
-    findings: dict[str, list[Finding]] = {rule.name: [] for rule in rules}
+    findings: dict[str, list[RuleFinding]] = {rule.name: [] for rule in rules}
     read: list[tuple[Rule, Expression]] = []
     for rule in rules:
         try:
             read.append((rule, parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN, lists=lists)))
         except ExpressionError as error:
-            findings[rule.name].append(Finding(rule.name, "unreadable", str(error), rule.when))
+            findings[rule.name].append(RuleFinding(rule.name, "unreadable", str(error), rule.when))
     sound = []
     for rule, condition in read:
         alone = _alone(rule, condition, known)
@@ -72,27 +72,27 @@ def check(
     return [finding for each in findings.values() for finding in each]
 
 
-def _alone(rule: Rule, condition: Expression, known: Collection[str]) -> Finding | None:
+def _alone(rule: Rule, condition: Expression, known: Collection[str]) -> RuleFinding | None:
     """Findings about a single condition."""
     place, constant = condition.sql, constant_of(condition)
     try:
         if (constant is not None and constant.value != 1.0) or not can_be_true(condition.root, known=known):
-            return Finding(rule.name, "never_true", f"{rule.place} is never true, so it never fires: {place}", place)
+            return RuleFinding(rule.name, "never_true", f"{rule.place} is never true, so it never fires: {place}", place)
         if not can_fail(condition.root, known=known):
-            return Finding(
+            return RuleFinding(
                 rule.name, "always_true", f"{rule.place} is true for every event, so it always fires: {place}", place
             )
         if not can_fail(condition.root, known=None):
             names = ", ".join(sorted(condition.names - frozenset(known)))
             sentence = f"{rule.place} is true for every event of which {names} is known: {place}"
-            return Finding(rule.name, "always_true", sentence, place)
+            return RuleFinding(rule.name, "always_true", sentence, place)
     except TooMany:
         sentence = f"{rule.place} has too many cases to tell whether it can be true, or fail: {place}"
-        return Finding(rule.name, "not_told", sentence, place)
+        return RuleFinding(rule.name, "not_told", sentence, place)
     return None
 
 
-def _compared_with_others(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection[str]) -> Iterator[Finding]:
+def _compared_with_others(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection[str]) -> Iterator[RuleFinding]:
     """Findings about a rule in relation to the others: equal earlier rules, and rules that always decide first."""
     rule, condition = rules[at]
     for place, (other, wider) in enumerate(rules):
@@ -102,13 +102,13 @@ def _compared_with_others(at: int, rules: Sequence[tuple[Rule, Expression]], kno
             continue
         if place < at and _covers(wider, condition, known):
             sentence = f"{rule.place} has the same condition as {other.place}: {condition.sql}"
-            yield Finding(rule.name, "same_as", sentence, condition.sql, other.name)
+            yield RuleFinding(rule.name, "same_as", sentence, condition.sql, other.name)
         elif other.share is None and (-_rank(other), place) < (-_rank(rule), at) and not _covers(wider, condition, known):
             sentence = (
                 f"{rule.place} never decides: wherever it is true, {other.place} is too, and asks for "
                 f"{_asks(other)} first: {wider.sql}"
             )
-            yield Finding(rule.name, "never_reached", sentence, condition.sql, other.name)
+            yield RuleFinding(rule.name, "never_reached", sentence, condition.sql, other.name)
 
 
 def origin(rule: Rule) -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from penstock.clock import iso, to_us
 from penstock.errors import DataError, DeclarationError
-from penstock.expressions import Member, Members
+from penstock.expressions import ListMember, Members
 from penstock.expressions.members import ALWAYS_US, NEVER_US
 from penstock.wording import csv_cell, csv_text
 
@@ -39,10 +39,10 @@ class Listed(NamedTuple):
     removed_us: int | None = None
 
     @property
-    def member(self) -> Member:
+    def member(self) -> ListMember:
         """The value, for the arrivals that it counts for."""
         until = min(NEVER_US if time is None else time for time in (self.expires_us, self.removed_us))
-        return Member(self.value, ALWAYS_US if self.added_us is None else self.added_us, until)
+        return ListMember(self.value, ALWAYS_US if self.added_us is None else self.added_us, until)
 
 
 Declared = Sequence[str] | Path | str | Members
@@ -154,7 +154,7 @@ def _declared(name: str, given: Declared, folder: Path) -> Members:
         return given
     try:
         if not isinstance(given, str | Path):
-            return Members.of(Member(checked_value(value, place)) for value in given)
+            return Members.of(ListMember(checked_value(value, place)) for value in given)
         path = folder / given if (folder / given).exists() else Path(given)
         return Members.of(line.member for line in read_listed(path.read_text("utf-8"), str(path)))
     except OSError as error:

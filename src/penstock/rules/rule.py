@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from penstock.errors import DeclarationError, did_you_mean
-from penstock.rules.share import Share
+from penstock.rules.share import KeyShare
 
 ACTIONS = ("allow", "challenge", "review", "block")
 """The actions of rules."""
@@ -45,7 +45,7 @@ class Rule:
     reason: str | None = None
     code: str = ""
     hard: bool = False
-    share: Share | None = None
+    share: KeyShare | None = None
     override: bool = False
     unless: str = ""
 

@@ -14,7 +14,7 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, Members, Program, assemble, parse
 from penstock.expressions.tree import Name, walk
 from penstock.messages import Batch, Layout, Type
-from penstock.rules.checks import QUIET, Finding, check
+from penstock.rules.checks import QUIET, RuleFinding, check
 from penstock.rules.rule import Rule
 from penstock.wording import Template, Value, plain
 
@@ -210,7 +210,7 @@ class RuleSet:
         return [finding.sentence for finding in self.findings if finding.kind not in QUIET]
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[RuleFinding]:
         """The findings of the static checks."""
         return check([rule.rule for rule in self.rules], self._scope, known=self._known, lists=self._lists)
 

@@ -12,7 +12,7 @@ _LAST = np.nextafter(100.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class KeyShare:
     """The keys between two percentages, `begin` included and `end` not: the same keys on every machine and in every run.
 
     Args:
@@ -20,7 +20,7 @@ class Share:
         begin, end: percentages. A version that takes over from another has [0, n), the other [n, 100).
         seed: two rules of different seeds pick different keys.
 
-    >>> share = Share("customer_id", 0, 10, seed="amount_spike")
+    >>> share = KeyShare("customer_id", 0, 10, seed="amount_spike")
     >>> codes = np.array([text_code(f"C{n}") for n in range(10_000)])
     >>> round(float(share.holds(codes).mean()), 2)
     0.1

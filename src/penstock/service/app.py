@@ -40,11 +40,11 @@ from penstock.service.http.problems import RequestRefused, headers, of_error
 from penstock.service.http.query import worded_errors
 from penstock.service.http.tracing import Tracing
 from penstock.service.insights.routes import Insights
-from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.investigate.verdicts import VerdictSubmission
 from penstock.service.live.preparation import Preparation
-from penstock.service.live.replay_jobs import ReplayJobs, Replays
+from penstock.service.live.replay_jobs import ReplayJobs, ReplaySources
 from penstock.service.live.stream import Live
-from penstock.service.live.traffic import Traffic
+from penstock.service.live.traffic import TrafficSender
 from penstock.service.live.web import Console
 from penstock.service.operations.alert_channels import AlertChannelSetup
 from penstock.service.operations.alerts import Deliveries
@@ -90,9 +90,9 @@ class ServiceParts:
         tracing: traces decision requests.
     """
 
-    traffic: Traffic | None = None
+    traffic: TrafficSender | None = None
     preparation: Preparation | None = None
-    replays: Replays | None = None
+    replays: ReplaySources | None = None
     champions: Mapping[str, Newer] = field(default_factory=dict)
     rules: Mapping[str, NewerRules] = field(default_factory=dict)
     access: Access | None = None
@@ -266,7 +266,7 @@ class _Composition:
         self.administration = (
             None if parts.administrations is None else Administration(parts.administrations, router, *of_rules, settings)
         )
-        self.verdicts = None if self.cases is None else Verdicts(self.cases, router)
+        self.verdicts = None if self.cases is None else VerdictSubmission(self.cases, router)
         self.board = None if parts.operating is None else Board(router, parts.operating, self.rules)
         self.reports = None if parts.operating is None else Reports(router, parts.operating.settings)
 
@@ -322,7 +322,7 @@ class _Composition:
         return {type(part): part for part in found if part is not None}
 
 
-async def _send(traffic: Traffic, router: DetectorRouter) -> None:
+async def _send(traffic: TrafficSender, router: DetectorRouter) -> None:
     await traffic.run(router.named(traffic.detector))
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import uvicorn
 
-from penstock.acceptor.connection import Limits
+from penstock.acceptor.connection import ConnectionLimits
 from penstock.acceptor.tls import TlsFiles
 from penstock.config import Settings
 from penstock.engine.warm import GC_THRESHOLDS, SWITCH_S
@@ -29,7 +29,7 @@ from penstock.service.http.protocol import Ask, Bounds, CoalescingProtocol, conn
 from penstock.service.http.tls import TlsListener
 from penstock.service.http.tracing import Tracing
 from penstock.service.live.preparation import Preparation
-from penstock.service.live.traffic import Traffic
+from penstock.service.live.traffic import TrafficSender
 from penstock.service.live.websocket import HangingUpProtocol
 from penstock.service.records.personal import Unmasking
 from penstock.tls import server_context
@@ -98,7 +98,7 @@ def serve(
     settings: Settings,
     *,
     sock: socket.socket | None = None,
-    traffic: Traffic | None = None,
+    traffic: TrafficSender | None = None,
     preparation: Preparation | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_server: Callable[[Callable[[], None]], None] = lambda _stop: None,
@@ -294,5 +294,7 @@ def acceptors_of(settings: Settings, listening: socket.socket) -> Acceptors | No
         return None
     server_context(settings)  # each makes its own
     connections = -(-connection_limit(settings.max_connections) // settings.acceptors)
-    limits = Limits(settings.head_timeout_s, settings.body_timeout_s, KEEP_ALIVE_S, settings.max_body_bytes, connections)
+    limits = ConnectionLimits(
+        settings.head_timeout_s, settings.body_timeout_s, KEEP_ALIVE_S, settings.max_body_bytes, connections
+    )
     return Acceptors(settings.acceptors, listening, limits, TlsFiles.of(settings))

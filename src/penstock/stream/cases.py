@@ -19,7 +19,7 @@ from penstock.cases.members import Placed
 from penstock.cases.store import Cases
 from penstock.config import Settings
 from penstock.database import Database
-from penstock.database.sqlite import Transaction
+from penstock.database.sqlite import DatabaseTransaction
 from penstock.decoding import prepared
 from penstock.detector import Detector
 from penstock.engine import Engine
@@ -41,16 +41,16 @@ _KEPT_EVERY_S = 10.0
 _log = logging.getLogger("penstock.cases")
 
 
-class _Explained(msgspec.Struct):
+class _CaseExplanation(msgspec.Struct):
     reasons: list[dict[str, Any]]
 
 
-class DecisionFields(msgspec.Struct):
+class CaseFields(msgspec.Struct):
     """The fields read from an answered decision."""
 
     decision: str
     fraud_probability: float | None
-    explanation: _Explained
+    explanation: _CaseExplanation
 
 
 class CaseSink:
@@ -116,7 +116,7 @@ class CaseSink:
             self._kept_s = now_s
 
     def _announce(
-        self, events: Sequence[Event], interest: Interest, transaction: Transaction, new: Sequence[Placed], now_us: int
+        self, events: Sequence[Event], interest: Interest, transaction: DatabaseTransaction, new: Sequence[Placed], now_us: int
     ) -> None:
         if self._webhooks is not None:
             cases = (webhook_events.placed(each, now_us) for each in new)
@@ -195,7 +195,7 @@ def case_by_hand(engine: Engine, record: Record, row: int) -> NewCase:
 
 def _case(engine: Engine, record: Record, row: int, decision: bytes, headline: Headline, chosen: tuple[str, float]) -> NewCase:
     """chosen: the origin of the case, and with which probability it was chosen. A random sample is judged one by one."""
-    fields = msgspec.json.decode(decision, type=prepared(DecisionFields))
+    fields = msgspec.json.decode(decision, type=prepared(CaseFields))
     amount, reasons = headline.amount, fields.explanation.reasons
     keys = tuple(_keys(engine, record, row))
     return NewCase(

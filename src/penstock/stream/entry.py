@@ -6,10 +6,10 @@ import msgspec
 
 from penstock.decoding import prepared
 from penstock.errors import BrokerError
-from penstock.ledger import Answered, DetectorVersion, Field, Quarantined
+from penstock.ledger import ArchiveField, DetectorVersion, FallbackAnswer, Quarantined
 
 
-class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
+class JournalEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of the journal.
 
     fence: the number of its owner. owner: the name of the process, in the entry of a claim. takeover: the claim came
@@ -23,20 +23,20 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     takeover: bool = False
     frames: list[bytes] = []
     places: dict[str, str] = {}
-    layouts: Mapping[str, Mapping[str, Sequence[Field]]] = {}
+    layouts: Mapping[str, Mapping[str, Sequence[ArchiveField]]] = {}
     versions: list[DetectorVersion] = []
     quarantined: list[Quarantined] = []
-    answered: list[Answered] = []
+    answered: list[FallbackAnswer] = []
 
 
 encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(prepared(Entry)).decode
+_decode = msgspec.msgpack.Decoder(prepared(JournalEntry)).decode
 
 
-def decode(data: bytes) -> Entry:
+def decode(data: bytes) -> JournalEntry:
     """Decode an entry.
 
-    >>> decode(encode(Entry(fence=3, places={"transactions": "17"}))).places
+    >>> decode(encode(JournalEntry(fence=3, places={"transactions": "17"}))).places
     {'transactions': '17'}
 
     Raises:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from penstock.errors import LedgerError
-from penstock.ledger import Claims, Field, Ledger, Tables
+from penstock.ledger import ArchiveField, Claims, Ledger, Tables
 from penstock.ledger.port import DECISIONS, Done
 from penstock.messages import Record
 
@@ -184,11 +184,11 @@ class JournalLedger:
         """See `Ledger.recent`."""
         return self.local.recent(detector, limit=limit, before=before, kinds=kinds)
 
-    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """See `Ledger.register_layout`."""
         self.local.register_layout(layout_id, columns)
 
-    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         """See `Ledger.layouts`."""
         return self.local.layouts()
 

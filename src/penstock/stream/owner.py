@@ -15,10 +15,10 @@ from penstock.decoding import prepared
 from penstock.engine.pipeline import BatchResult
 from penstock.errors import Fenced, PenstockError
 from penstock.ingest import masked_event
-from penstock.ledger import Answered, Quarantined
+from penstock.ledger import FallbackAnswer, Quarantined
 from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
-from penstock.stream.entry import Entry
+from penstock.stream.entry import JournalEntry
 from penstock.stream.entry import encode as encode_entry
 from penstock.stream.journal_ledger import Gathered
 from penstock.stream.outgoing import decided, outgoing_of, quarantined
@@ -62,7 +62,7 @@ messages wait in the inbox, and form the next unit as a whole.
 _IN_FLIGHT = 2
 
 _log = logging.getLogger(__name__)
-_answer = msgspec.json.Decoder(prepared(Answered)).decode
+_answer = msgspec.json.Decoder(prepared(FallbackAnswer)).decode
 _refused = msgspec.json.Decoder(prepared(Quarantined)).decode
 
 OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
@@ -74,7 +74,7 @@ class _Ready(NamedTuple):
     records: Gathered
     out: list[Outgoing]
     read: Sequence[Message]
-    entry: Entry
+    entry: JournalEntry
 
 
 class Owner:
@@ -115,7 +115,7 @@ class Owner:
         self._held: list[Message] = []
         self._seen_us = 0
         self._out: list[Outgoing] = []
-        self._entry = Entry(fence=self.fence, owner=name, takeover=takeover)
+        self._entry = JournalEntry(fence=self.fence, owner=name, takeover=takeover)
         self._last_unit = self._last_entry = 0.0
         self._ready: queue.Queue[_Ready | None] = queue.Queue(_IN_FLIGHT)
         self._idle = threading.Event()
@@ -189,7 +189,7 @@ class Owner:
             self._ledger.abandon()
             raise
         records = self._ledger.gathered()
-        entry, self._entry = self._entry, Entry(fence=self.fence)
+        entry, self._entry = self._entry, JournalEntry(fence=self.fence)
         out, self._out = self._out, []
         entry.places = {message.role: message.place for message in (*transactions, *others)}
         return _Ready(records, out, [*transactions, *others], entry)

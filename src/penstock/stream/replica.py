@@ -8,7 +8,7 @@ from penstock.errors import BrokerError, LedgerDamaged
 from penstock.ledger import Ledger
 from penstock.ledger.encoding import decode, header_of, intact
 from penstock.messages import Record
-from penstock.stream.entry import Entry
+from penstock.stream.entry import JournalEntry
 from penstock.stream.entry import decode as decode_entry
 from penstock.stream.journal_ledger import JournalLedger
 from penstock.stream.port import Journal
@@ -98,14 +98,14 @@ class Replica:
             )
         return decode(header, frame)
 
-    def keep(self, entry: Entry) -> None:
+    def keep(self, entry: JournalEntry) -> None:
         """Store the parts of an entry other than records."""
         if entry.quarantined:
             self.engine.quarantine.store(entry.quarantined)
         if entry.answered:
             self.ledger.tables.put_answers(entry.answered)
 
-    def advance(self, place: str | None, entry: Entry) -> None:
+    def advance(self, place: str | None, entry: JournalEntry) -> None:
         """Note that the journal has been read, or written, up to this position."""
         self.place, self.fence = place, entry.fence
         if entry.owner is not None:

@@ -147,7 +147,7 @@ class Feeding:
         except (Fenced, ConfigurationError) as error:
             self.trouble = str(error)
             self._on_end(error)
-        except _Stopped:
+        except _FeedingStopped:
             return
         except Exception as error:  # noqa: BLE001  one store must not take the others, or the decisions, with it
             self.trouble = f"{type(error).__name__}: {error}"
@@ -200,7 +200,7 @@ class Feeding:
                     _log.warning("%s does not take anything for now: %s", self.name, error)
                 self.trouble = str(error)
                 if self._closing.wait(pause_s):
-                    raise _Stopped from error
+                    raise _FeedingStopped from error
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 if self.trouble is not None:
@@ -227,7 +227,7 @@ def start_feeding(sink: Sink, ledger: Ledger, fence: int, on_end: Callable[[Pens
     return Feeding(sink, ledger, newest, fence, on_end, every_s=0.5)
 
 
-class _Stopped(Exception):
+class _FeedingStopped(Exception):
     """Feeding was closed while waiting for a sink."""
 
 

@@ -2,7 +2,7 @@
 
 It reads the durable end of the local ledger by itself, so the process that decides does nothing for a record. The two talk in
 lines of JSON: its standard input begins with what it is to do, and ends when its owner does; its standard output holds
-`Report` after `Report`.
+`ProcessReport` after `ProcessReport`.
 """
 
 import contextlib
@@ -49,22 +49,22 @@ class LogLine(msgspec.Struct, array_like=True):
     text: str
 
 
-class End(msgspec.Struct, array_like=True):
+class OwnershipEnd(msgspec.Struct, array_like=True):
     """Ownership ends. fenced: another owner has taken over; otherwise something is misconfigured."""
 
     text: str
     fenced: bool
 
 
-class Report(msgspec.Struct, omit_defaults=True):
+class ProcessReport(msgspec.Struct, omit_defaults=True):
     """One line of the process."""
 
     sinks: list[SinkReport] = []
     log: list[LogLine] = []
-    end: End | None = None
+    end: OwnershipEnd | None = None
 
 
-_decode = msgspec.json.Decoder(prepared(Report)).decode
+_decode = msgspec.json.Decoder(prepared(ProcessReport)).decode
 
 
 class StoreProcess:
@@ -150,7 +150,7 @@ class StoreProcess:
                 except msgspec.MsgspecError:
                     _log.warning("stores: %s", line.decode(errors="replace").rstrip())
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: ProcessReport) -> None:
         for logged in report.log:
             logging.getLogger(logged.logger).log(logged.level, "%s", logged.text)
         for sink in report.sinks:

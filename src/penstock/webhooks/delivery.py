@@ -56,7 +56,7 @@ Post = Callable[[str, Mapping[str, str], bytes, float], Answer]
 OnFailing = Callable[[Endpoint], None]
 
 
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryTiming(msgspec.Struct, frozen=True, kw_only=True):
     """The pauses of delivery, in seconds. poll_s: between two looks for new events. failing_days: until a failing endpoint
     is called so.
     """
@@ -74,9 +74,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     def wait_s(self, failures: int, asked_s: float) -> float:
         """The pause after so many failures in a row: between half and all of a time that doubles.
 
-        >>> 2 <= Timing().wait_s(3, asked_s=0.0) <= 4
+        >>> 2 <= DeliveryTiming().wait_s(3, asked_s=0.0) <= 4
         True
-        >>> Timing().wait_s(1, asked_s=60.0)
+        >>> DeliveryTiming().wait_s(1, asked_s=60.0)
         60.0
         """
         full = min(self.first_wait_s * 2.0 ** min(failures - 1, 30), self.longest_wait_s)
@@ -103,7 +103,7 @@ class Webhooks:
         post: Post,
         *,
         plain: bool = False,
-        timing: Timing | None = None,
+        timing: DeliveryTiming | None = None,
         on_failing: OnFailing = lambda _endpoint: None,
         clock: Clock = system_clock,
         held: bool = False,
@@ -111,7 +111,7 @@ class Webhooks:
         self.held = held
         self.endpoints = Endpoints(database, plain=plain, clock=clock)
         self.outbox = Outbox(database, self.endpoints, clock)
-        self.timing, self.clock = timing or Timing(), clock
+        self.timing, self.clock = timing or DeliveryTiming(), clock
         self.attempts: Counter[str] = Counter()
         self.backlog: Mapping[str, tuple[int, float]] = {}
         self._post, self._on_failing = post, on_failing

@@ -10,7 +10,7 @@ import msgspec
 
 from penstock import audit
 from penstock.clock import SECOND_US, Clock, system_clock
-from penstock.database.sqlite import Database, Row, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row
 from penstock.errors import Conflict, MalformedEvent, NotFound, did_you_mean
 from penstock.messages import Action
 from penstock.webhooks.events import TYPES, Event
@@ -108,7 +108,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         return "failing" if now_us - self.failing_since_us >= failing_us else "retrying"
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class EndpointChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What to change of an endpoint; None leaves it. rotate: make a new secret."""
 
     url: str | None = None
@@ -129,7 +129,7 @@ class Endpoints:
 
     >>> from penstock.database.sqlite import SqliteDatabase
     >>> endpoints = Endpoints(SqliteDatabase())
-    >>> made = endpoints.add("https://shop.example/hooks", Changes(types=["penstock.decision.made"]), who="ana")
+    >>> made = endpoints.add("https://shop.example/hooks", EndpointChanges(types=["penstock.decision.made"]), who="ana")
     >>> made.secret.startswith("whsec_"), made.reached
     (True, 0)
     """
@@ -155,7 +155,7 @@ class Endpoints:
             raise _unknown(id)
         return _endpoint(rows[0])
 
-    def add(self, url: str, given: Changes, *, who: str) -> Endpoint:
+    def add(self, url: str, given: EndpointChanges, *, who: str) -> Endpoint:
         """Add an endpoint, which gets the events from now on.
 
         Raises:
@@ -163,7 +163,9 @@ class Endpoints:
             Conflict: there are as many as there may be.
         """
         now, number = self._clock(), f"wh_{secrets.token_hex(6)}"
-        values = self._values(Changes(types=(), detectors=(), decisions=(), description="", retention_days=7.0, timeout_s=10.0))
+        values = self._values(
+            EndpointChanges(types=(), detectors=(), decisions=(), description="", retention_days=7.0, timeout_s=10.0)
+        )
         values |= self._values(msgspec.structs.replace(given, url=url, rotate=False))
         values |= {
             "id": number,
@@ -187,7 +189,7 @@ class Endpoints:
             self._note(transaction, who, "add", number, _shown(values), now)
         return self.get(number)
 
-    def change(self, id: str, given: Changes, *, who: str) -> Endpoint:
+    def change(self, id: str, given: EndpointChanges, *, who: str) -> Endpoint:
         """Change an endpoint. With `rotate`, the secret before signs for another day as well.
 
         Raises:
@@ -243,7 +245,7 @@ class Endpoints:
             self._note(transaction, who, "replay", id, details, self._clock())
         return int(head - reached)
 
-    def _values(self, given: Changes) -> dict[str, Any]:
+    def _values(self, given: EndpointChanges) -> dict[str, Any]:
         """The columns to set."""
         values: dict[str, Any] = {}
         if given.url is not None:
@@ -261,7 +263,9 @@ class Endpoints:
             values["timeout_ms"] = round(given.timeout_s * 1000)
         return values
 
-    def _note(self, transaction: Transaction, who: str, action: str, id: str, details: dict[str, Any], now: int) -> None:
+    def _note(
+        self, transaction: DatabaseTransaction, who: str, action: str, id: str, details: dict[str, Any], now: int
+    ) -> None:
         audit.note(transaction, who=who, action=f"webhooks.{action}", subject=f"webhooks/{id}", details=details, at_us=now)
 
 
@@ -294,13 +298,13 @@ def shown_url(url: str) -> str:
     return url.partition("?")[0]
 
 
-def _start_audit(transaction: Transaction, *, first: bool) -> None:
+def _start_audit(transaction: DatabaseTransaction, *, first: bool) -> None:
     """Announce changes from now on where nobody listened before."""
     if first:
         transaction.run("UPDATE webhook_head SET audited = (SELECT seq FROM audit_head WHERE id = 1) WHERE id = 1")
 
 
-def _locked(transaction: Transaction, id: str) -> Endpoint:
+def _locked(transaction: DatabaseTransaction, id: str) -> Endpoint:
     """The endpoint, which nobody else changes before the transaction ends."""
     rows = transaction.run(f"UPDATE webhook_endpoints SET id = id WHERE id = :id RETURNING {_COLUMNS}", {"id": id})  # noqa: S608 - names of columns
     if not rows:

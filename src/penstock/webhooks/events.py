@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.audit import Entry
+from penstock.audit import ChainEntry
 from penstock.cases.members import Placed
 from penstock.cases.policy import PRIORITIES
 from penstock.clock import iso
@@ -120,19 +120,19 @@ def placed(new: Placed, at_us: int) -> Event:
     return _event(kind, key, detector=case.detector, subject=case.id, at_us=at_us, data=data)
 
 
-def type_of(entry: Entry) -> str | None:
+def type_of(entry: ChainEntry) -> str | None:
     """The type of the event that an audit entry is announced by; None if it is not.
 
-    >>> type_of(Entry(1, 0, "ana", "cases.verdict", "cases/c1", {}, ""))
+    >>> type_of(ChainEntry(1, 0, "ana", "cases.verdict", "cases/c1", {}, ""))
     'penstock.case.decided'
-    >>> type_of(Entry(2, 0, "ana", "keys.add", "keys/1", {}, "")) is None
+    >>> type_of(ChainEntry(2, 0, "ana", "keys.add", "keys/1", {}, "")) is None
     True
     """
     kind, _, action = entry.action.partition(".")
     return _CASES.get(action) if kind == "cases" else _CHANGES.get(kind)
 
 
-def of_audit(entry: Entry, case: tuple[str, str] | None = None) -> Event | None:
+def of_audit(entry: ChainEntry, case: tuple[str, str] | None = None) -> Event | None:
     """The event of an audit entry; None if it is not announced. case: the detector and transaction of the entry's case."""
     kind = type_of(entry)
     if kind is None:

@@ -13,7 +13,7 @@ import msgspec
 from penstock import audit
 from penstock.audit import AuditLog
 from penstock.clock import SECOND_US, Clock, system_clock
-from penstock.database.sqlite import Database, Row, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction, Row
 from penstock.webhooks.endpoints import Endpoint, Endpoints
 from penstock.webhooks.events import Event, of_audit, type_of
 from penstock.webhooks.tables import SCHEMA
@@ -96,7 +96,7 @@ class Outbox:
         """What the endpoints want now."""
         return Interest(self._endpoints.all())
 
-    def add(self, transaction: Transaction, events: Sequence[Event]) -> int:
+    def add(self, transaction: DatabaseTransaction, events: Sequence[Event]) -> int:
         """Add events in their order, except those that were added before; returns the number of new ones."""
         if not events:
             return 0
@@ -253,7 +253,7 @@ class Outbox:
                 transaction.run("DELETE FROM webhook_attempts WHERE endpoint = :id AND at_us < :before", values)
 
 
-def _log(transaction: Transaction, endpoint: str, first: int, attempts: Sequence[Attempt]) -> None:
+def _log(transaction: DatabaseTransaction, endpoint: str, first: int, attempts: Sequence[Attempt]) -> None:
     for n, each in enumerate(attempts, first):
         transaction.run(
             "INSERT INTO webhook_attempts "

@@ -1,6 +1,6 @@
 """The tables of webhooks, in the office."""
 
-from penstock.database.sqlite import Schema
+from penstock.database.sqlite import TableSchema
 
 _ENDPOINTS = """CREATE TABLE webhook_endpoints (
     id TEXT PRIMARY KEY, url TEXT NOT NULL, description TEXT NOT NULL, types TEXT NOT NULL, detectors TEXT NOT NULL,
@@ -19,7 +19,7 @@ _ATTEMPTS = """CREATE TABLE webhook_attempts (
     at_us BIGINT NOT NULL, attempt INTEGER NOT NULL, outcome TEXT NOT NULL, status INTEGER, took_ms INTEGER NOT NULL,
     detail TEXT NOT NULL, PRIMARY KEY (endpoint, n))"""
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     "webhooks",
     [
         [

@@ -14,9 +14,9 @@ from penstock.alerts import (
     DEFAULTS,
     SEVERITIES,
     Alert,
+    AlertDeclarations,
     AlertSink,
     Channel,
-    Declared,
     Evaluator,
     alert_json,
     evaluators,
@@ -30,7 +30,7 @@ from penstock.engine import Engine
 from penstock.engine.labels.known_rates import KnownRates
 from penstock.errors import ConfigurationError, PenstockError, did_you_mean
 from penstock.ledger import Ledger
-from penstock.ledger.tables import Field
+from penstock.ledger.tables import ArchiveField
 from penstock.stream.alert_topic import AlertTopic
 from penstock.stream.port import Outlet
 from penstock.stream.sinks import Feeding, start_feeding
@@ -55,7 +55,7 @@ _SHOWN = 1000
 _log = logging.getLogger("penstock.alerts")
 
 
-def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declared | None:
+def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> AlertDeclarations | None:
     """The alert rules and channels in the settings; None if there are none.
 
     Raises:
@@ -66,7 +66,7 @@ def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declar
     return read_alerts(settings.alerts, [detector.folder for detector in detectors])
 
 
-def about_others(declared: Declared, detectors: Sequence[Detector]) -> list[str]:
+def about_others(declared: AlertDeclarations, detectors: Sequence[Detector]) -> list[str]:
     """A sentence for each rule about a detector that is not among these: a rule of another process, or a misspelt name."""
     names = [detector.name for detector in detectors]
     return [
@@ -76,7 +76,7 @@ def about_others(declared: Declared, detectors: Sequence[Detector]) -> list[str]
     ]
 
 
-def open_channels(declared: Declared) -> list[Channel]:
+def open_channels(declared: AlertDeclarations) -> list[Channel]:
     """Open the channels in the file.
 
     Raises:
@@ -169,7 +169,7 @@ class Alerting:
     def __init__(
         self,
         detectors: Sequence[Detector],
-        declared: Declared,
+        declared: AlertDeclarations,
         *,
         delivered_elsewhere: bool = False,
         held: bool = False,
@@ -310,7 +310,7 @@ class Alerting:
             engines = dict(self._figures)
         return {name: {**own.read(), **more.get(name, {})} for name, own in engines.items()}
 
-    def _layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def _layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         return {} if self._ledger is None else self._ledger.layouts()
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import polars as pl
 
-from penstock.adapters.world import HISTORY, TPS, LiveWorld, Place
+from penstock.adapters.world import HISTORY, TPS, LiveWorld, WorldProgress
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
 from penstock.config import Settings
 from penstock.decoding import prepared
@@ -22,10 +22,10 @@ from penstock.engine.startup import keep_shipped
 from penstock.offline.datasets import read
 from penstock.offline.registry import FolderRegistry, champion_of
 from penstock.offline.simulate import Profile, simulate
-from penstock.wiring.demo_history import Stretch, adopt_detector, decide_history
+from penstock.wiring.demo_history import HistoryStretch, adopt_detector, decide_history
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.traffic.events import profile_of
-from penstock.wiring.traffic.replays import Replays
+from penstock.wiring.traffic.replays import RecordedReplays
 
 DETECTOR = "banking"
 _PLACE = "demo.json"
@@ -57,7 +57,7 @@ class Demo:
         self.world = LiveWorld(profile, tps=tps, attack=attack, clock=clock)
         if attack is not None:
             self.world.begin(attack)
-        self.replays = Replays({DETECTOR: self.detector}, settings, worlds={DETECTOR: self.world.frames})
+        self.replays = RecordedReplays({DETECTOR: self.detector}, settings, worlds={DETECTOR: self.world.frames})
         self._settings, self._clock = settings, clock
         self._prepared = threading.Event()
 
@@ -103,9 +103,9 @@ class Demo:
         if _read_place(settings.data) is None and not (settings.data / "ledger" / "log").is_dir():
             began = from_us(self._clock()) - HISTORY
             adopt_detector(self.detector, settings, to_us(began))
-            _write_place(settings.data, Place(self.world.place.seed, began.isoformat(), began.isoformat()))
+            _write_place(settings.data, WorldProgress(self.world.place.seed, began.isoformat(), began.isoformat()))
 
-    def _decide_history(self, place: Place, progress: Advance) -> None:
+    def _decide_history(self, place: WorldProgress, progress: Advance) -> None:
         """Decide the payments since the instant that was reached, unless that was within a day."""
         until_us, seen = self._clock(), datetime.fromisoformat(place.reached)
         if from_us(until_us) - seen < _OFF:
@@ -118,7 +118,7 @@ class Demo:
             _write_place(self._settings.data, replace(place, reached=iso(reached_us)))
 
         began_us = None if place.began is None else to_us(datetime.fromisoformat(place.began))
-        stretch = Stretch(self.world.profile, frame, until_us, began_us)
+        stretch = HistoryStretch(self.world.profile, frame, until_us, began_us)
         decide_history(self.detector, self._settings, stretch, decided)
 
     @contextmanager
@@ -168,14 +168,14 @@ def _train(detector: Detector, profile: Profile, folder: Path, progress: Advance
         compiling.join()
 
 
-def _read_place(data: Path) -> Place | None:
+def _read_place(data: Path) -> WorldProgress | None:
     try:
-        return msgspec.json.decode((data / _PLACE).read_bytes(), type=prepared(Place))
+        return msgspec.json.decode((data / _PLACE).read_bytes(), type=prepared(WorldProgress))
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
 
 
-def _write_place(data: Path, place: Place) -> None:
+def _write_place(data: Path, place: WorldProgress) -> None:
     fresh = data / f"{_PLACE}.new"
     fresh.write_bytes(msgspec.json.encode(place))
     fresh.replace(data / _PLACE)

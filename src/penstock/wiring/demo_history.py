@@ -21,7 +21,7 @@ from penstock.cases.store import Cases
 from penstock.clock import SECOND_US, from_us
 from penstock.config import Settings
 from penstock.database import Database
-from penstock.database.sqlite import Schema, Transaction, Values
+from penstock.database.sqlite import DatabaseTransaction, TableSchema, Values
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.engine.labels.store import Statement
@@ -106,7 +106,7 @@ class OneTransaction:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._open: Transaction | None = None
+        self._open: DatabaseTransaction | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -123,7 +123,7 @@ class OneTransaction:
         return self._database.read(sql, values or {}) if self._open is None else self._open.run(sql, values or {})
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Iterator[DatabaseTransaction]:
         """See `Database.write`."""
         if self._open is not None:
             yield self._open
@@ -131,7 +131,7 @@ class OneTransaction:
             with self._database.write() as transaction:
                 yield transaction
 
-    def prepare(self, schema: Schema) -> None:
+    def prepare(self, schema: TableSchema) -> None:
         """See `Database.prepare`."""
         self._database.prepare(schema)
 
@@ -143,7 +143,7 @@ class OneTransaction:
         """See `Database.close`."""
 
 
-class Stretch:
+class HistoryStretch:
     """A stretch of history: its payments, in order of arrival, and what will be known of them.
 
     Args:
@@ -239,7 +239,7 @@ class Rulebook:
 class Analysts:
     """The people who decide cases."""
 
-    def __init__(self, cases: Cases, clock: SimulatedClock, events: Stretch, rng: np.random.Generator) -> None:
+    def __init__(self, cases: Cases, clock: SimulatedClock, events: HistoryStretch, rng: np.random.Generator) -> None:
         self._cases, self._clock, self._events, self._rng = cases, clock, events, rng
         self.confirmed: list[Case] = []
         """Cases that were found to be fraud, and are on no list yet."""
@@ -288,7 +288,7 @@ class Bank:
         events: the payments.
     """
 
-    def __init__(self, detector: Detector, settings: Settings, office: Database, events: Stretch) -> None:
+    def __init__(self, detector: Detector, settings: Settings, office: Database, events: HistoryStretch) -> None:
         first_us = int(events.arrived_us[0])
         self._engine_clock, self._clock = SimulatedClock(first_us), SimulatedClock(first_us)
         self._office, self._events = OneTransaction(office), events
@@ -427,7 +427,9 @@ def adopt_detector(detector: Detector, settings: Settings, since_us: int) -> Non
         adopt(RuleStore(office, detector.name, checker, clock), ListStore(office, detector.name, checker, clock), detector)
 
 
-def decide_history(detector: Detector, settings: Settings, events: Stretch, progress: Callable[[float, int], None]) -> None:
+def decide_history(
+    detector: Detector, settings: Settings, events: HistoryStretch, progress: Callable[[float, int], None]
+) -> None:
     """Decide the payments of a stretch of history, with all that follows from them.
 
     Args:

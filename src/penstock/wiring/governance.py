@@ -13,9 +13,8 @@ from penstock.governance.approvals import ApprovalService, Approve
 from penstock.governance.challengers import Challengers
 from penstock.governance.feature_activation import feature_store
 from penstock.governance.features import SCHEMA, FeatureStore
-from penstock.governance.rules import RuleStore
 from penstock.governance.snoozes import with_snoozes
-from penstock.governance.stored_detector import adopt, list_store, rule_store, with_active_features
+from penstock.governance.stored_detector import list_store, rule_store, with_active_features
 from penstock.governance.trials import TrialWork
 from penstock.ingest.personal import tokeniser
 from penstock.private_files import personal_key
@@ -40,15 +39,6 @@ def open_rule_administration(detector: Detector, settings: Settings) -> Iterator
     """The rule and list administration in the office of the settings, with the detector's file adopted."""
     with office_of(settings) as database:
         yield rule_administration(database, detector, settings)
-
-
-@contextmanager
-def open_rule_store(detector: Detector, settings: Settings) -> Iterator[RuleStore]:
-    """The rule store in the office of the settings, with the detector's file adopted."""
-    with office_of(settings) as database:
-        store, lists = rule_store(database, detector, four_eyes=settings.four_eyes), list_store(database, detector)
-        adopt(store, lists, detector)
-        yield store
 
 
 @contextmanager

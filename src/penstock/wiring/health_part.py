@@ -8,7 +8,7 @@ Status = Literal["ok", "degraded", "failed", "absent"]
 """It works; it works partly; it does not work; this service does not have it."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The status of one part. detector: None if it serves all. lag_events, lag_s: number of missing events, and their age."""
 
     name: str

@@ -13,7 +13,7 @@ from penstock.errors import ConfigurationError
 from penstock.identity.roles import LOCAL
 from penstock.ledger import Ledger
 from penstock.offline.recorded_decisions import Shown
-from penstock.privacy.erasure import Erased, erase_person
+from penstock.privacy.erasure import ErasureResult, erase_person
 from penstock.privacy.vault import Erasure, Vault, is_used
 from penstock.privacy.vault_writer import VaultWriter
 from penstock.private_files import personal_key
@@ -55,7 +55,7 @@ def _secret(settings: Settings) -> bytes:
     return personal_key(settings.personal_key_file) or personal_key_of(settings.data)
 
 
-def erase(reference: str, entity: str, key: str, settings: Settings, *, reason: str | None = None) -> Erased:
+def erase(reference: str, entity: str, key: str, settings: Settings, *, reason: str | None = None) -> ErasureResult:
     """Erase one person of a detector, also while a service runs over the same office.
 
     Raises:

@@ -29,7 +29,7 @@ from penstock.wiring.registries import champions
 from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.streams import broker_parts
-from penstock.wiring.traffic.replays import Replays
+from penstock.wiring.traffic.replays import RecordedReplays
 from penstock.wiring.webhooks import failing, open_webhooks
 
 
@@ -46,7 +46,7 @@ class ServedParts:
 
     openers: Mapping[str, Callable[[], Engine]]
     brokered: Mapping[str, Parts]
-    replays: Replays
+    replays: RecordedReplays
     champions: Mapping[str, Callable[[str | None], Ensemble | None]]
     rules: Mapping[str, NewerRules]
     features: Mapping[str, FeatureActivation]
@@ -62,7 +62,7 @@ class ServedParts:
 
 @contextmanager
 def served_parts(
-    detectors: Mapping[str, Detector], settings: Settings, replays: Replays | None = None
+    detectors: Mapping[str, Detector], settings: Settings, replays: RecordedReplays | None = None
 ) -> Iterator[ServedParts]:
     """The parts of a service of these detectors, by the names in their references; closed at the end.
 
@@ -86,7 +86,7 @@ def served_parts(
         yield ServedParts(
             openers={} if brokered else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, stores=stores),
             brokered=brokered,
-            replays=replays or Replays(dict(detectors), settings),
+            replays=replays or RecordedReplays(dict(detectors), settings),
             champions=champions(loaded, settings),
             rules=newer_rules(office, loaded),
             features=feature_activation(office, loaded, settings, decides=not brokered),

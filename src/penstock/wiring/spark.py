@@ -18,7 +18,7 @@ from penstock.wiring.streams import open_broker, open_replica, open_watchers
 
 if TYPE_CHECKING:
     from penstock.adapters.spark.backfill import Backfilled
-    from penstock.adapters.spark.publish import Done
+    from penstock.adapters.spark.publish import PublishResult
 
 _FINISH_S = 30.0
 _log = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ def run_backfill(
 
     check_spark()
     from penstock.adapters.spark.backfill import BUCKETS, backfill
-    from penstock.adapters.spark.source import Source
+    from penstock.adapters.spark.source import DetectorSource
 
-    source = Source(reference, load_detector, str(models) if models is not None else None)
+    source = DetectorSource(reference, load_detector, str(models) if models is not None else None)
     _ = source.ensemble  # errors of detector and models are raised before Spark starts
     spark = open_session(master, name=f"penstock backfill {source.detector.name}")
     try:
@@ -60,7 +60,7 @@ def run_stream(
     buckets: int | None,
     most_events: int | None,
     without_labels: bool,
-    on_done: "Callable[[Done], None]",
+    on_done: "Callable[[PublishResult], None]",
     on_started: Callable[[], None],
     stop: threading.Event,
 ) -> None:
@@ -73,18 +73,22 @@ def run_stream(
     from penstock.adapters.spark.session import check_spark, close_session, open_session
 
     check_spark()
-    from penstock.adapters.kafka.address import Address
+    from penstock.adapters.kafka.address import KafkaAddress
     from penstock.adapters.spark import stream
-    from penstock.adapters.spark.source import Source
+    from penstock.adapters.spark.source import DetectorSource
 
     if settings.stream is None or not settings.stream.startswith("kafka://"):
         raise ConfigurationError(f"Spark reads Kafka: --stream kafka://HOST:PORT, not {shown_url(str(settings.stream))}")
     models = str(settings.models_folder) if load_detector(reference).models else None
     key = personal_key(settings.personal_key_file)
-    source = Source(reference, load_detector, models, key) if key is not None else Source(reference, load_detector, models)
+    source = (
+        DetectorSource(reference, load_detector, models, key)
+        if key is not None
+        else DetectorSource(reference, load_detector, models)
+    )
     stream.check_fit(source, without_labels=without_labels, has_key=key is not None)
     stores = _Stores.of(source.detector, settings, checkpoint)
-    address = Address.of(settings.stream)
+    address = KafkaAddress.of(settings.stream)
     cluster = stream.Cluster(address.servers, address.topics, address.client())
     chosen = {**stream.SETTINGS, **({"spark.sql.shuffle.partitions": master[6:-1]} if master[6:-1].isdigit() else {})}
     spark = open_session(master, jars=_jars(jars), settings=chosen, name=f"penstock stream {source.detector.name}")

@@ -19,7 +19,7 @@ from penstock.errors import ConfigurationError, Fenced, LedgerError, PenstockErr
 from penstock.ledger import FileLedger, Ledger, RecentRecords
 from penstock.stream.port import Sink
 from penstock.stream.sinks import Feeding
-from penstock.stream.store_process import REPORT_EVERY_S, End, LogLine, Report, SinkReport, StoreProcess
+from penstock.stream.store_process import REPORT_EVERY_S, LogLine, OwnershipEnd, ProcessReport, SinkReport, StoreProcess
 
 if TYPE_CHECKING:
     from penstock.config import Settings
@@ -123,10 +123,10 @@ def open_stores(plan: StorePlan, ledger: Ledger) -> list[Sink]:
         render = reader.render if plan.json_per_decision else None
         sinks.append(ArchiveSink(plan.archive, plan.log, ledger, every_s=plan.archive_every_s, render=render))
     if plan.redis is not None:
-        from penstock.adapters.redis_sink.profiles import Profile
+        from penstock.adapters.redis_sink.profiles import EntityProfile
         from penstock.adapters.redis_sink.sink import RedisSink
 
-        profiles = msgspec.convert(plan.profiles, prepared(list[Profile]))
+        profiles = msgspec.convert(plan.profiles, prepared(list[EntityProfile]))
         sinks.append(RedisSink(plan.redis, plan.detector, reader, profiles, owner=plan.shard))
     return sinks
 
@@ -162,7 +162,7 @@ class _Channel:
         os.dup2(2, 1)
         self._lock = threading.Lock()
 
-    def send(self, report: Report) -> None:
+    def send(self, report: ProcessReport) -> None:
         """Write one line; without an owner, nothing."""
         data = memoryview(msgspec.json.encode(report) + b"\n")
         with self._lock, suppress(BrokenPipeError):
@@ -171,7 +171,7 @@ class _Channel:
 
     def end(self, error: PenstockError) -> None:
         """Tell the owner that its ownership ends."""
-        self.send(Report(end=End(str(error), fenced=isinstance(error, Fenced))))
+        self.send(ProcessReport(end=OwnershipEnd(str(error), fenced=isinstance(error, Fenced))))
 
 
 class _Handler(logging.Handler):
@@ -183,7 +183,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
-        self._channel.send(Report(log=[LogLine(record.name, record.levelno, text)]))
+        self._channel.send(ProcessReport(log=[LogLine(record.name, record.levelno, text)]))
 
 
 def main() -> None:
@@ -241,7 +241,7 @@ def _follow(
     ledger: FileLedger, newest: RecentRecords, feedings: list[Feeding], channel: _Channel, over: Callable[[], bool]
 ) -> None:
     """Read records as they become durable, and report how far the sinks have come."""
-    position, said, said_at = ledger.position, Report(), 0.0
+    position, said, said_at = ledger.position, ProcessReport(), 0.0
     while not over():
         if ledger.refresh() > position:
             for at, record in ledger.read(position):
@@ -251,7 +251,7 @@ def _follow(
             time.sleep(_LOOK_EVERY_S)
         now = time.monotonic()
         if now - said_at >= REPORT_EVERY_S:
-            report = Report([SinkReport(each.name, each.position, each.trouble, each.alive) for each in feedings])
+            report = ProcessReport([SinkReport(each.name, each.position, each.trouble, each.alive) for each in feedings])
             if report != said or now - said_at >= _ANYWAY_EVERY_S:
                 channel.send(report)
                 said, said_at = report, now

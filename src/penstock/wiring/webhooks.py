@@ -8,7 +8,7 @@ from penstock.clock import iso, system_clock
 from penstock.config import Settings
 from penstock.database import Database
 from penstock.detector import Detector
-from penstock.webhooks.delivery import OnFailing, Timing, Webhooks
+from penstock.webhooks.delivery import DeliveryTiming, OnFailing, Webhooks
 from penstock.webhooks.endpoints import Endpoint
 
 RULE = "webhook_failing"
@@ -24,7 +24,7 @@ def open_webhooks(settings: Settings, office: Database, on_failing: OnFailing = 
         LedgerError: the database cannot be used.
     """
     post = WebhookPost(private=settings.webhook_private)
-    timing = Timing(failing_days=settings.webhook_failing_days)
+    timing = DeliveryTiming(failing_days=settings.webhook_failing_days)
     return Webhooks(
         office, post, plain=settings.webhook_private, timing=timing, on_failing=on_failing, held=not settings.deliver
     )

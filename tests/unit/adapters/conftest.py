@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from penstock.adapters.http import Address
+from penstock.adapters.http import ServiceAddress
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Scripted:
     answer: Callable[[str, str, bytes], tuple[int, bytes] | None] = lambda _method, _path, _body: (200, b"{}")
     pause_s: float = 0.0
     seen: list[tuple[str, bytes]] = field(default_factory=list)
-    address: Address = field(default_factory=lambda: Address("127.0.0.1", 0))
+    address: ServiceAddress = field(default_factory=lambda: ServiceAddress("127.0.0.1", 0))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -53,7 +53,7 @@ def service() -> Iterator[Scripted]:
 
     def run() -> None:
         server = loop.run_until_complete(start())
-        scripted.address = Address(*server.sockets[0].getsockname()[:2])
+        scripted.address = ServiceAddress(*server.sockets[0].getsockname()[:2])
         started.set()
         loop.run_forever()
         server.close()

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from penstock.adapters.http import Address, Unreachable, request
+from penstock.adapters.http import ServiceAddress, Unreachable, request
 from penstock.adapters.load import Measured, fetch, measure
 from penstock.errors import ConfigurationError
 
@@ -63,7 +63,7 @@ def test_nobody_listening_is_said_with_a_remedy():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]  # held, and not listened to: nobody else can be given it meanwhile
         with pytest.raises(Unreachable, match=rf"nobody answers at http://127\.0\.0\.1:{port} .*penstock serve"):
-            fetch(Address("127.0.0.1", port), "/health")
+            fetch(ServiceAddress("127.0.0.1", port), "/health")
 
 
 def test_a_service_that_goes_away_is_not_waited_for(service):
@@ -75,13 +75,13 @@ def test_a_service_that_goes_away_is_not_waited_for(service):
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://h:port"])
 def test_what_is_no_http_url_is_refused(url):
     with pytest.raises(ConfigurationError, match="URL"):
-        Address.of(url)
+        ServiceAddress.of(url)
 
 
 def test_a_service_that_stops_answering_ends_a_load_test_with_a_sentence(monkeypatch):
     monkeypatch.setattr("penstock.adapters.load.SILENT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = Address("127.0.0.1", silent.getsockname()[1])
+        address = ServiceAddress("127.0.0.1", silent.getsockname()[1])
         with pytest.raises(Unreachable, match=r"has answered nothing for 0.3 s; 2 requests wait"):
             measure(address, lambda _number: request(address, "GET", "/"), requests=2, concurrency=2)
         with pytest.raises(Unreachable, match=r"/ready has not answered within 0.2 s"):

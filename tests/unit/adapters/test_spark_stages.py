@@ -12,13 +12,13 @@ from tests.integration import spark_world as world
 
 from penstock import replay
 from penstock.adapters.spark.blocks import bucket_of, pack, unpack
-from penstock.adapters.spark.buckets import Bucket, Needs, Running
-from penstock.adapters.spark.clock import STRIDE_US, Asking, Entry, Naming, Timing, Walking
+from penstock.adapters.spark.buckets import Needs, Running, StateBucket
+from penstock.adapters.spark.clock import STRIDE_US, Asking, EventTimes, Naming, SliceClocks, Walking
 from penstock.adapters.spark.collect import BASE, Collect
 from penstock.adapters.spark.files import splits_of
-from penstock.adapters.spark.scan import Cutting, Merging, Opening, Reading
+from penstock.adapters.spark.scan import Cutting, Merging, Opening, SliceScan
 from penstock.adapters.spark.shuffle import Shuffle
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.adapters.spark.state_cache import StateCache
 from penstock.adapters.spark.stream import wait
 
@@ -45,10 +45,10 @@ def bare(rows, *names):
     return [{name: row[name] for name in names} for row in rows]
 
 
-def backfilled(source: Source, file: Path, work: Path) -> pl.DataFrame:
+def backfilled(source: DetectorSource, file: Path, work: Path) -> pl.DataFrame:
     """The rows of a backfill, all the ways round: the data out of order, ids that repeat, clocks that lag."""
     splits = splits_of([file], work, SIZE)
-    read = ran(Reading(source, tuple(splits), SIZE), [{"id": k} for k in range(len(splits))])
+    read = ran(SliceScan(source, tuple(splits), SIZE), [{"id": k} for k in range(len(splits))])
     data = bare([row for row in read if row["rows"]], "slice", "refused", "data")
     bounds = tuple(sorted(np.quantile([us for row in read for us in row["sample"] or ()], [0.2, 0.4, 0.6, 0.8]).astype(int)))
     cut = ran(Cutting(source, bounds, PLACES), data)
@@ -58,8 +58,8 @@ def backfilled(source: Source, file: Path, work: Path) -> pl.DataFrame:
     for row in asked:
         repeated.setdefault(row["slice"], []).extend(row["rows"])
     opening = Opening(source, repeated)
-    walked = ran(Walking(source), ran(Timing(opening), slices), "slice")
-    entries = {row["slice"]: Entry(row["clock_us"], row["pace_us"], row["lags"]) for row in walked}
+    walked = ran(Walking(source), ran(EventTimes(opening), slices), "slice")
+    entries = {row["slice"]: SliceClocks(row["clock_us"], row["pace_us"], row["lags"]) for row in walked}
     spread = ran(Shuffle(opening, entries, BUCKETS, PLACES), slices)
     results = ran(Running(opening, BUCKETS, len(slices), PLACES), spread, "group", "slice")
     base = [{"group": BASE, **row} for row in slices]
@@ -72,7 +72,7 @@ def test_all_stages_together_give_the_rows_of_a_replay(seed, tmp_path):
     """Late events, quiet days, roles, labels, informing events, ids that come again; every number to the last bit."""
     events = world.events(900, seed=seed).sample(fraction=1.0, shuffle=True, seed=seed)
     events.write_parquet(tmp_path / "events.parquet")
-    rows = backfilled(Source("transfers", declared), tmp_path / "events.parquet", tmp_path)
+    rows = backfilled(DetectorSource("transfers", declared), tmp_path / "events.parquet", tmp_path)
     expected = replay(world.transfers, events)
     assert len(events) - len(expected) - 1 > 0
     assert rows.columns == expected.columns
@@ -108,21 +108,21 @@ def test_a_bucket_saved_and_restored_goes_on_as_if_nothing_had_been(tmp_path):
     pytest.importorskip("pyspark")
     from penstock.adapters.spark.keyed_state import restore, save
 
-    source = Source("transfers", declared)
+    source = DetectorSource("transfers", declared)
     events = world.events(900, seed=2).filter(type="transfer").unique("transfer_id", maintain_order=True)
     events.drop("fraud").write_parquet(tmp_path / "e.parquet")  # a stream has no labels
     splits = splits_of([tmp_path / "e.parquet"], tmp_path, SIZE)
-    slices = bare(ran(Reading(source, tuple(splits), SIZE), [{"id": k} for k in range(len(splits))]), "slice", "rows", "data")
+    slices = bare(ran(SliceScan(source, tuple(splits), SIZE), [{"id": k} for k in range(len(splits))]), "slice", "rows", "data")
     slices = bare([row for row in slices if row["rows"]], "slice", "data")
-    entries = {row["slice"]: Entry(0, 0) for row in slices}
+    entries = {row["slice"]: SliceClocks(0, 0) for row in slices}
     blocks = ran(Shuffle(Opening(source, {}), entries, 1, PLACES), slices)
     for entity, plan in enumerate(world.transfers.plan.entities):
         needs = Needs(world.transfers, plan)
-        one, other = Bucket(needs, plan), Bucket(needs, plan)
+        one, other = StateBucket(needs, plan), StateBucket(needs, plan)
         mine = sorted((row for row in blocks if row["group"] == entity), key=lambda row: row["slice"])
         for block in mine:
             found = unpack(pa.py_buffer(block["data"]))
-            again = Bucket(needs, plan)
+            again = StateBucket(needs, plan)
             restore(again, save(other))
             assert pack(one.run(found)).equals(pack(again.run(found)))
             other = again

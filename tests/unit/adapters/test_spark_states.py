@@ -19,9 +19,9 @@ from penstock.adapters.spark import keyed_state
 from penstock.adapters.spark.blocks import unpack
 from penstock.adapters.spark.decide import Decide
 from penstock.adapters.spark.dedup import Dedup
-from penstock.adapters.spark.inbox import Inbox
+from penstock.adapters.spark.inbox import SparkInbox
 from penstock.adapters.spark.keyed_state import KeyedState
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.adapters.spark.stream import check_fit, declare
 from penstock.errors import BundleError, ConfigurationError
 
@@ -33,7 +33,7 @@ def declared(name: str):
     return crash_worker.detector if name == "crash" else getattr(spark_world, name)
 
 
-SOURCE = Source("crash", declared)
+SOURCE = DetectorSource("crash", declared)
 
 
 class StoreFails(Exception):
@@ -128,7 +128,7 @@ class Stream:
             by_partition[row["partition"]].append(row)
         types = [("arrived_us", pa.int64()), ("partition", pa.int32()), ("offset", pa.int64()), ("value", pa.binary())]
         batches = [pa.RecordBatch.from_pylist(part, schema=pa.schema(types)) for part in by_partition.values()]
-        parcels = [row for found in Inbox(self.source, self.buckets, "salt")(iter(batches)) for row in found.to_pylist()]
+        parcels = [row for found in SparkInbox(self.source, self.buckets, "salt")(iter(batches)) for row in found.to_pylist()]
         for stage in (Dedup, KeyedState):
             if stage is fails_at:
                 kept = copy.deepcopy(self.stores[stage])
@@ -227,7 +227,7 @@ def test_a_task_that_fails_and_runs_again_changes_nothing(stage, late):
 
 
 def test_ids_are_forgotten_after_dedupe_and_their_minutes_with_them():
-    source = Source("transfers", declared)
+    source = DetectorSource("transfers", declared)
     stream = Stream(source)
     event = {"transfer_id": "t", "at": "2026-01-01T00:00:00Z", "receiver": "r", "amount": 1.0}
     day_us = 86_400_000_000
@@ -248,7 +248,7 @@ def test_what_is_no_event_is_put_aside_with_its_cause_and_its_neighbours_are_dec
 
 
 def test_informing_events_change_state_and_get_no_decision():
-    source = Source("transfers", declared)
+    source = DetectorSource("transfers", declared)
     login = {"type": "login", "transfer_id": "l", "at": "2026-01-01T00:00:00Z", "sender": "a"}
     event = {"transfer_id": "t", "at": "2026-01-01T00:00:01Z", "sender": "a", "receiver": "r", "amount": 1.0}
     decided, _ = Stream(source).batch(messages([login, event]))
@@ -260,7 +260,7 @@ def test_a_checkpoint_belongs_to_one_detector_and_its_features(tmp_path):
     first = declare(SOURCE, tmp_path, 4)
     assert declare(SOURCE, tmp_path, 9) == first
     with pytest.raises(ConfigurationError, match="belongs to 'crash'"):
-        declare(Source("known", declared), tmp_path, 4)
+        declare(DetectorSource("known", declared), tmp_path, 4)
     (tmp_path / "penstock.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(first, state="other")))
     with pytest.raises(ConfigurationError, match="aggregates of 'crash' are others"):
         declare(SOURCE, tmp_path, 4)
@@ -271,4 +271,4 @@ def test_what_a_stream_would_not_do_exactly_is_refused():
         check_fit(SOURCE, without_labels=False, has_key=False)
     check_fit(SOURCE, without_labels=True, has_key=False)
     with pytest.raises(BundleError, match="train them first"):
-        check_fit(Source("scored", declared), without_labels=True, has_key=False)
+        check_fit(DetectorSource("scored", declared), without_labels=True, has_key=False)

@@ -8,7 +8,7 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock.alerts import Alert, AlertSink, DeliveryQueue, Evaluator, Undelivered, rule_of, sample
-from penstock.alerts.windows import Groups, Shares, Times, Values
+from penstock.alerts.windows import DistinctWindow, Groups, MatchWindow, Shares
 from penstock.errors import Fenced, LedgerError, SinkUnavailable
 from penstock.ledger.sqlite import SqliteTables
 
@@ -354,13 +354,13 @@ def test_a_channel_is_told_of_what_is_grave_enough(decided, tables):
 
 def test_what_is_kept_for_windows_is_bounded():
     threads = threading.active_count()  # those of tests before this one
-    times, values, shares = Times(10**9, 5), Values(10**9, 5), Shares(30_000_000, 60_000_000)
+    times, values, shares = MatchWindow(10**9, 5), DistinctWindow(10**9, 5), Shares(30_000_000, 60_000_000)
     for at in range(1000):
         times.add(at, None)
         values.add(at, at)
         shares.add(at, total=1, hits=1)
     assert (len(times.state()), len(values.state()), len(shares.panes)) == (6, 6, 90)
-    groups = Groups(Times, 10**9, 5, most=100)
+    groups = Groups(MatchWindow, 10**9, 5, most=100)
     for at in range(10_000):
         groups.add((at % 700,), at, None)
         assert len(groups) <= 101

@@ -13,7 +13,7 @@ from penstock.cases.policy import CasePolicy
 from penstock.cases.queues import Filter, page, sweep
 from penstock.cases.store import Cases
 from penstock.cases.tables import SCHEMA
-from penstock.database import Schema, SqliteDatabase
+from penstock.database import SqliteDatabase, TableSchema
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound
 from penstock.testing import SetClock
 
@@ -278,7 +278,7 @@ def test_taking_back_a_correction_gives_the_labels_of_before_again(cases, burst)
 
 def test_cases_of_before_open_unchanged_and_their_verdicts_become_labels(tmp_path):
     database = SqliteDatabase(tmp_path / "office.sqlite")
-    database.prepare(Schema("cases", SCHEMA.steps[:4]))
+    database.prepare(TableSchema("cases", SCHEMA.steps[:4]))
     with database.write() as transaction:
         for n, verdict in enumerate((None, "fraud", "good")):
             values = {"id": f"c{n}", "t": f"t{n}", "verdict": verdict, "untold": int(verdict == "fraud")}

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from penstock.database import Schema, SqliteDatabase
+from penstock.database import SqliteDatabase, TableSchema
 from penstock.errors import LedgerError
 
-NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]])
+NOTES = TableSchema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]])
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):
@@ -21,7 +21,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
 
 
 def test_steps_are_taken_once_and_in_order_by_however_many_open_it(tmp_path):
-    more = Schema("notes", [*NOTES.steps, ["ALTER TABLE notes ADD COLUMN author TEXT"]])
+    more = TableSchema("notes", [*NOTES.steps, ["ALTER TABLE notes ADD COLUMN author TEXT"]])
     first = SqliteDatabase(tmp_path / "office.sqlite")
     first.prepare(NOTES)
     databases = [SqliteDatabase(tmp_path / "office.sqlite") for _ in range(4)]

@@ -9,7 +9,7 @@ import pytest
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule, derive
 from penstock.models import Ensemble
-from penstock.rules import Share
+from penstock.rules import KeyShare
 from penstock.service.decide.fallback import fallback_decision
 
 
@@ -159,5 +159,5 @@ def test_a_control_share_lets_no_hard_block_through():
 
 
 def test_a_hard_block_that_is_rolled_out_acts_on_its_share_alone():
-    tried = Rule("tried", "amount > 1", then="block", hard=True, share=Share("customer_id", 0, 0.0, "tried"))
+    tried = Rule("tried", "amount > 1", then="block", hard=True, share=KeyShare("customer_id", 0, 0.0, "tried"))
     assert decided(declared(tried), "good")["decision"] == "APPROVE"

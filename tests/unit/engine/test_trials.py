@@ -9,12 +9,12 @@ from penstock.codes import text_codes
 from penstock.decision import NO_ACTION
 from penstock.engine.statistics.trials import TrialStatistics
 from penstock.engine.trials.shadow import Trial
-from penstock.ledger import Field
+from penstock.ledger import ArchiveField
 from penstock.messages import Record
-from penstock.rules import Share
+from penstock.rules import KeyShare
 
 LARGE = Trial("large_v2", "a")
-NAMES = {"layout": {"would": [Field("champion_decision"), Field("would_large_v2")]}}
+NAMES = {"layout": {"would": [ArchiveField("champion_decision"), ArchiveField("would_large_v2")]}}
 
 
 def record(at_us, champion, candidate, seq=0, rules_ms=0.2, spent_ms=0.1):
@@ -82,7 +82,7 @@ def test_another_candidate_of_the_same_name_begins_anew_and_the_same_one_goes_on
 def test_a_key_in_a_share_stays_in_it_when_it_grows_whatever_else_is_asked(keys, first, second):
     less, more = sorted((first, second))
     codes = text_codes(keys)
-    small, large = Share("k", 0, less, "models of shop"), Share("k", 0, more, "models of shop")
+    small, large = KeyShare("k", 0, less, "models of shop"), KeyShare("k", 0, more, "models of shop")
     held = small.holds(codes)
     assert not (held & ~large.holds(codes)).any()
     alone = [bool(small.holds(text_codes([key]))[0]) for key in keys]

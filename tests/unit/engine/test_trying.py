@@ -16,7 +16,7 @@ from penstock.engine.trials.challenger import model_trial
 from penstock.errors import BundleError, DeclarationError
 from penstock.messages import Action
 from penstock.models import About, Ensemble, fit_ensemble, load_bundle, promote, save
-from penstock.rules import Share
+from penstock.rules import KeyShare
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 N = 400
@@ -107,7 +107,7 @@ def column(engine: Engine, name: str) -> Any:
     return np.concatenate([record.columns[name] for _, record in engine.ledger.read(kinds=["decisions"])])
 
 
-ROLLOUT = Share("customer_id", 0, 30, seed="models of shop")
+ROLLOUT = KeyShare("customer_id", 0, 30, seed="models of shop")
 
 
 # ---------------------------------------------------------------- a challenger
@@ -206,7 +206,7 @@ def test_the_archive_says_which_version_decided_each_event(folder, challenger, v
 def test_a_challenger_that_does_not_fit_is_refused_and_nothing_changes(folder, challenger) -> None:
     with Engine(declared(), models=folder) as engine:
         with pytest.raises(DeclarationError, match="Did you mean customer_id"):
-            engine.challenge(Challenger(challenger, Share("customer", 0, 10)))
+            engine.challenge(Challenger(challenger, KeyShare("customer", 0, 10)))
         other = declared(features=[customer.count("1h"), customer.sum("amount", "7d")])
         with pytest.raises(BundleError, match="train it again"):
             engine.challenge(Challenger(trained(other, 0)))
@@ -296,8 +296,8 @@ def test_what_cannot_be_tried_together_is_refused(folder, several) -> None:
 def with_candidate(percent: float | None) -> list[Rule]:
     """`fourth` with a second version that is in shadow, or rolled out."""
     begin = percent or 0.0
-    ours = Share("customer_id", begin, 100, seed="fourth") if percent else None
-    theirs = Share("customer_id" if percent else None, 0, begin, seed="fourth")
+    ours = KeyShare("customer_id", begin, 100, seed="fourth") if percent else None
+    theirs = KeyShare("customer_id" if percent else None, 0, begin, seed="fourth")
     return [
         Rule("fourth", "customer_count_1h >= 4", then="review", share=ours),
         Rule("sure", "score > 0.9", then="block"),
@@ -383,7 +383,7 @@ def test_the_one_that_decides_judges_by_the_same_order_and_says_what_a_rule_lowe
 
 @pytest.mark.parametrize("override", [False, True])
 def test_a_rule_that_watches_would_lower_only_what_it_says_that_it_lowers(folder, override) -> None:
-    tried = Rule("any_v2", "amount > 0", then="challenge", override=override, share=Share(None, 0.0, 0.0, "any"))
+    tried = Rule("any_v2", "amount > 0", then="challenge", override=override, share=KeyShare(None, 0.0, 0.0, "any"))
     with Engine(declared(rules=[tried]), models=folder) as engine:
         engine.decide_many(events())
         champion, candidate = column(engine, "would").T

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from penstock.codes import text_codes
 from penstock.errors import ExpressionError
-from penstock.expressions import Member, Members, assemble, constant_of, parse
+from penstock.expressions import ListMember, Members, assemble, constant_of, parse
 from penstock.messages import Batch, Layout, Type
 
 SCOPE = {"device": Type.TEXT, "amount": Type.NUMBER, "t": Type.TIME}
@@ -37,7 +37,7 @@ def run(program_or_sql, rows, lists):
 
 values = st.sampled_from(["a", "b", "c", "d", "é", ""])
 times = st.integers(0, 5)
-member = st.builds(lambda value, since, length: Member(value, since, since + length), values, times, times)
+member = st.builds(lambda value, since, length: ListMember(value, since, since + length), values, times, times)
 rows = st.lists(st.tuples(st.one_of(st.none(), values), times), min_size=1, max_size=300)
 
 
@@ -58,8 +58,8 @@ def test_the_machine_agrees_with_a_naive_look_through_the_list(stolen, vip, rows
 
 
 def test_a_program_goes_on_over_other_lists_without_being_made_anew():
-    first = {"stolen": Members.of([Member("a")]), "vip": Members.of([])}
-    then = {"stolen": Members.of([Member("b"), Member("c")]), "vip": Members.of([Member("c")])}
+    first = {"stolen": Members.of([ListMember("a")]), "vip": Members.of([])}
+    then = {"stolen": Members.of([ListMember("b"), ListMember("c")]), "vip": Members.of([ListMember("c")])}
     sql = "device IN list('stolen') AND device NOT IN list('vip')"
     rows = [(device, 0) for device in "abc"]
     before, program = run(sql, rows, first)
@@ -69,7 +69,7 @@ def test_a_program_goes_on_over_other_lists_without_being_made_anew():
 
 
 def test_what_is_asked_may_be_made_of_texts_and_stand_among_other_parts():
-    lists = {"stolen": Members.of([Member("a-b")]), "vip": Members.of([])}
+    lists = {"stolen": Members.of([ListMember("a-b")]), "vip": Members.of([])}
     rows = [("A-B", 0), ("a-c", 0), (None, 0)]
     assert run("LOWER(device) IN list('stolen')", rows, lists)[0] == [True, False, None]
     assert run("COALESCE(device IN list('stolen'), TRUE)", rows, lists)[0] == [False, False, True]
@@ -78,10 +78,10 @@ def test_what_is_asked_may_be_made_of_texts_and_stand_among_other_parts():
 
 
 def test_the_version_names_the_content():
-    one, other = Members.of([Member("a"), Member("b")]), Members.of([Member("b"), Member("a")])
+    one, other = Members.of([ListMember("a"), ListMember("b")]), Members.of([ListMember("b"), ListMember("a")])
     assert one.version == other.version
-    assert one.version != Members.of([Member("a")]).version
-    assert Members.of([Member("a")], 7).version.startswith("7-")
+    assert one.version != Members.of([ListMember("a")]).version
+    assert Members.of([ListMember("a")], 7).version.startswith("7-")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_canonical_text_reads_back_and_nothing_is_taken_for_constant():
 @pytest.mark.parametrize("held", [[], ["a", "it's", "c\\d"]])
 def test_the_translation_says_the_same_in_duckdb(held):
     devices = ["a", "it's", "c\\d", "b", None]
-    lists = {"stolen": Members.of(map(Member, held)), "vip": Members.of([])}
+    lists = {"stolen": Members.of(map(ListMember, held)), "vip": Members.of([])}
     for sql in ("device IN list('stolen')", "device NOT IN list('stolen')"):
         wanted, _ = run(sql, [(device, 0) for device in devices], lists)
         translated = read(sql).to_sql("duckdb", lists={"stolen": lists["stolen"].at(0)})

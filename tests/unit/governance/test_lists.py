@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from penstock.audit import AuditLog
 from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound
-from penstock.expressions import Member, Members
+from penstock.expressions import ListMember, Members
 from penstock.governance.approvals import Request
 from penstock.governance.lists import ListStore, NewEntry
 
@@ -118,13 +118,13 @@ def test_lists_that_have_not_changed_are_not_read_again(book):
 
 
 def test_what_a_file_says_is_taken_in_and_what_people_changed_stays(book):
-    file = {"block": Members.of([Member("a"), Member("b"), Member("c", until_us=9_000)])}
+    file = {"block": Members.of([ListMember("a"), ListMember("b"), ListMember("c", until_us=9_000)])}
     book.adopt(file)
     book.adopt(file)
     assert (held(book, "block"), book.one("block").revision) == (["a", "b", "c"], 2)
     book.remove("block", ["a"], who="ann")
     book.add("block", [NewEntry("x")], who="ann")
-    book.adopt({"block": Members.of([Member("a"), Member("b"), Member("d")])})
+    book.adopt({"block": Members.of([ListMember("a"), ListMember("b"), ListMember("d")])})
     assert held(book, "block") == ["b", "d", "x"]
     book.adopt(file)
     assert held(book, "block") == ["b", "c", "x"]

@@ -11,7 +11,7 @@ from penstock.governance.features import FEATURE
 from penstock.governance.list_reader import LIST
 from penstock.governance.model_trials import MODEL
 from penstock.governance.rules import RULE, RuleBody, RuleStore, StoredRule
-from penstock.governance.versions import Changes
+from penstock.governance.versions import VersionChanges
 
 KINDS = {kind.name: kind for kind in (RULE, FEATURE, MODEL, LIST)}
 
@@ -51,10 +51,10 @@ def test_a_transition_applies_from_its_sources_and_from_no_other_state(database,
     log, transition = AuditLog(database), RULE.transitions[action]
     version = StoredRule("large", 1, RuleBody(when="amount > 1"), "ann", "", 1, state, 0.0, None, 0)
     with database.write() as transaction:
-        changes = Changes(RULE, transaction, "d", lambda: 7)
+        changes = VersionChanges(RULE, transaction, "d", lambda: 7)
         changes.insert(version, "ann", "rule.add", {})
     with database.write() as transaction:
-        changes = Changes(RULE, transaction, "d", lambda: 7)
+        changes = VersionChanges(RULE, transaction, "d", lambda: 7)
         if state not in transition.sources:
             with pytest.raises(Conflict, match=f"'large' is {state} already"):
                 changes.apply(action, changes.versions[0], who="bob")

@@ -112,7 +112,7 @@ def test_sessions_end_with_the_password_and_with_the_user(people, change):
 def test_other_roles_hold_in_a_session_that_runs(people):
     people.add("ana", GOOD, ["viewer"], who="local")
     people.sign_in("ana", GOOD)
-    people.set_roles("ana", ["approver"], who="local")
+    people.change("ana", roles=["approver"], who="local")
     assert [session.roles for session in people.sessions()] == [["approver"]]
 
 
@@ -159,7 +159,7 @@ def test_a_key_shows_its_id(keys):
 
 def test_every_change_is_in_the_audit_log_and_no_secret_is(people, keys, database):
     people.add("ana", GOOD, ["viewer"], who="root")
-    people.set_roles("ana", ["analyst"], who="root")
+    people.change("ana", roles=["analyst"], who="root")
     people.set_password("ana", "another password", who="root")
     token = people.sign_in("ana", "another password")
     people.sign_out(token)

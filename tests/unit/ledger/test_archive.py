@@ -10,14 +10,20 @@ from tests.waiting import wait_until
 
 from penstock.codes import text_codes
 from penstock.errors import DataError, LedgerDamaged
-from penstock.ledger import Field, FileLedger, MemoryLedger, Quarantined
+from penstock.ledger import ArchiveField, FileLedger, MemoryLedger, Quarantined
 from penstock.ledger.archive import Archive
 from penstock.ledger.sql import _limited
 from penstock.messages import Record
 
 LAYOUT = {
-    "x": [Field("amount"), Field("is_night", "boolean"), Field("visits", "integer"), Field("signup", "time"), Field("")],
-    "action": [Field("decision", "text", ("APPROVE", "REVIEW", "BLOCK"))],
+    "x": [
+        ArchiveField("amount"),
+        ArchiveField("is_night", "boolean"),
+        ArchiveField("visits", "integer"),
+        ArchiveField("signup", "time"),
+        ArchiveField(""),
+    ],
+    "action": [ArchiveField("decision", "text", ("APPROVE", "REVIEW", "BLOCK"))],
 }
 ACTIONS = LAYOUT["action"][0].values
 
@@ -146,7 +152,7 @@ def test_an_ad_hoc_condition_counts_what_a_loop_counts(ledger):
 def test_detectors_of_different_columns_stand_in_one_view_and_each_in_its_own(ledger, tmp_path):
     rng = np.random.default_rng(3)
     banking = decide(ledger, rng, 3)
-    ledger.register_layout("v2", {"x": [Field("amount"), Field("risk")]})
+    ledger.register_layout("v2", {"x": [ArchiveField("amount"), ArchiveField("risk")]})
     cards = decide(ledger, rng, 3, detector="cards/eu", layout="v2")
     with Archive(ledger, tmp_path / "archive") as archive:
         for _ in range(2):

@@ -9,7 +9,7 @@ import pytest
 from penstock import Detector, Entity, Label, LogisticRegression, Policy, Rule, derive
 from penstock.clock import EVER_US, to_us
 from penstock.models.reference import Reference, cut, cut_texts
-from penstock.offline.daily.day import Day, Share, Truth
+from penstock.offline.daily.day import CountAndAmount, DayFigures, DayOutcomes
 from penstock.offline.drift.report import Reporter, over_labels, reaches
 from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, DecisionColumns, Sketch
 from penstock.offline.drift.truth import miscalibrated, truth_of
@@ -194,8 +194,8 @@ def test_what_is_computed_from_labels_is_known_also_through_others():
 
 
 def day(at, *, decided=100, known=100, frauds=5, caught=3):
-    truth = Truth(known, Share(caught), Share(frauds - caught), Share(2))
-    return Day(date(2026, 1, 5) + timedelta(days=at), Share(decided), {}, truth, {})
+    truth = DayOutcomes(known, CountAndAmount(caught), CountAndAmount(frauds - caught), CountAndAmount(2))
+    return DayFigures(date(2026, 1, 5) + timedelta(days=at), CountAndAmount(decided), {}, truth, {})
 
 
 def told(days, expected):
@@ -232,7 +232,10 @@ def test_frauds_far_beyond_what_scores_say_are_found_once_they_are_sure():
 def test_few_frauds_count_only_where_nearly_everything_has_a_label():
     few = [day(at, frauds=3) for at in range(10)]
     assert miscalibrated(told(few, 12)) is not None
-    assert miscalibrated(told([msgspec.structs.replace(each, truth=Truth(20, Share(3))) for each in few], 12)) is None
+    assert (
+        miscalibrated(told([msgspec.structs.replace(each, truth=DayOutcomes(20, CountAndAmount(3))) for each in few], 12))
+        is None
+    )
 
 
 def test_young_days_do_not_count():

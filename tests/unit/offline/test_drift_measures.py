@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from penstock.models.reference import Column, cut, cut_texts
+from penstock.models.reference import ReferenceColumn, cut, cut_texts
 from penstock.offline.drift import measures
 from penstock.offline.drift.estimate import PARTS, figures, sums_of
 from penstock.offline.drift.sketch import HOUR_US, SCORE, DecisionColumns, Sketch
@@ -122,7 +122,11 @@ def test_texts_have_bins_of_their_own_rarer_ones_share_one_and_new_ones_another(
 
 
 def sketch_of(time_us, amount, score, action):
-    columns = [Column("amount", "number", edges=[1.0, 2.0]), Column(SCORE, "score", edges=[0.5]), Column("absent", "number")]
+    columns = [
+        ReferenceColumn("amount", "number", edges=[1.0, 2.0]),
+        ReferenceColumn(SCORE, "score", edges=[0.5]),
+        ReferenceColumn("absent", "number"),
+    ]
     sketch = Sketch(columns, review_at=0.5)
     sketch.add(DecisionColumns(time_us, {"amount": amount}, {}, {SCORE: score}, action))
     return sketch
@@ -155,7 +159,7 @@ def test_sketches_of_parts_merge_into_the_sketch_of_all():
 
 
 def test_sketches_of_other_columns_are_not_merged():
-    other = Sketch([Column("another", "number")])
+    other = Sketch([ReferenceColumn("another", "number")])
     with pytest.raises(ValueError, match="different references"):
         sketch_of(*random_rows(5)).merge(other)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.clock import to_us
 from penstock.errors import DataError
-from penstock.offline.periods import Counted, Periods
+from penstock.offline.periods import CountSplit, Periods
 
 DAY = 86_400_000_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,7 +90,7 @@ def test_too_many_folds_for_the_time_recorded_are_refused():
 
 def test_a_split_by_count_takes_the_first_events_and_those_that_follow():
     times = hours(10)[::-1].copy()
-    split = Counted.of(times, (200, 20), folds=4)
+    split = CountSplit.of(times, (200, 20), folds=4)
     parts = split.masks(times)
     assert {name: int(mask.sum()) for name, mask in parts.items()} == {"train": 200, "valid": 0, "test": 20}
     assert times[parts["train"]].max() < times[parts["test"]].min()
@@ -99,4 +99,4 @@ def test_a_split_by_count_takes_the_first_events_and_those_that_follow():
 
 def test_a_split_by_count_needs_so_many_events():
     with pytest.raises(DataError, match="240 events cannot be divided into 230 to train on and 20 held out"):
-        Counted.of(hours(10), (230, 20), folds=4)
+        CountSplit.of(hours(10), (230, 20), folds=4)

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from penstock.errors import ConfigurationError
 from penstock.models import About, LogisticRegression, fit_ensemble, load_bundle, save
-from penstock.offline.thresholds import ByCapacity, ByCost, ByRate, Scored, choose, curve, outcome, rates, rewrite
+from penstock.offline.thresholds import ByCapacity, ByCost, ByRate, ScoredRows, choose, curve, outcome, rates, rewrite
 
 
 def scored(n=500, seed=0, days=10.0):
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.1).astype(float)
     score = 1 / (1 + np.exp(-(rng.normal(size=n) + 2.5 * y - 2)))
-    return Scored(np.clip(np.round(score, 2), 0.01, 0.99), y, np.round(np.exp(rng.normal(4, 1, n)), 2), days)
+    return ScoredRows(np.clip(np.round(score, 2), 0.01, 0.99), y, np.round(np.exp(rng.normal(4, 1, n)), 2), days)
 
 
 def cheapest(rows, costs):
@@ -47,7 +47,9 @@ def test_dear_reviews_mean_fewer_of_them():
 
 @pytest.mark.parametrize("capacity", [0.5, 3, 11])
 def test_people_get_as_many_reviews_as_they_can_do_and_no_more(capacity):
-    rows = Scored(scored().score + np.linspace(0, 1e-3, 500), *(getattr(scored(), name) for name in ("y", "amount", "days")))
+    rows = ScoredRows(
+        scored().score + np.linspace(0, 1e-3, 500), *(getattr(scored(), name) for name in ("y", "amount", "days"))
+    )
     found = outcome(rows, choose(ByCapacity(capacity), rows))
     assert capacity - 0.2 < found["reviews_per_day"] <= capacity
 
@@ -67,13 +69,13 @@ def test_a_rate_of_false_positives_holds(rate):
 def test_an_outcome_counts_what_is_lost_reviewed_and_annoyed():
     score, y, amount = np.array([0.1, 0.6, 0.7, 0.9]), np.array([1.0, 1.0, 0.0, 0.0]), np.array([50.0, 200.0, 9.0, 9.0])
     thresholds, costs = {"review_at": 0.5, "block_at": 0.8}, ByCost(review=5, annoyance=25, found=0.5)
-    found = outcome(Scored(score, y, amount, 2.0), thresholds, costs)
+    found = outcome(ScoredRows(score, y, amount, 2.0), thresholds, costs)
     assert found["cost"] == 50 + 0.5 * 200 + 2 * 5 + 25
     assert found["saved"] == 250 - found["cost"]
     assert found["value_detection_rate"] == 0.8
     assert found["reviews_per_day"] == 1.0
     assert (found["recall"], found["false_positive_rate"], found["precision"]) == (None, None, None)  # of so few
-    many = Scored(*(np.tile(each, 20) for each in (score, y, amount)), 2.0)
+    many = ScoredRows(*(np.tile(each, 20) for each in (score, y, amount)), 2.0)
     found = outcome(many, thresholds, costs)
     assert (found["recall"], found["false_positive_rate"], found["precision"]) == (0.5, 1.0, 20 / 60)
     assert {name: (rate.part, rate.of) for name, rate in rates(many, thresholds).items()} == {
@@ -84,7 +86,7 @@ def test_an_outcome_counts_what_is_lost_reviewed_and_annoyed():
 
 
 def test_frauds_count_one_each_where_no_amount_is_known():
-    rows = Scored(np.array([0.1, 0.9]), np.array([1.0, 1.0]), np.full(2, np.nan), 1.0)
+    rows = ScoredRows(np.array([0.1, 0.9]), np.array([1.0, 1.0]), np.full(2, np.nan), 1.0)
     assert outcome(rows, {"review_at": 0.5, "block_at": 0.5})["value_detection_rate"] == 0.5
 
 
@@ -133,5 +135,5 @@ def test_thresholds_out_of_order_are_refused(bundle):
 
 
 def test_a_threshold_lies_above_0_even_where_a_score_is_0():
-    rows = Scored(np.array([0.0, 0.5]), np.array([1.0, 1.0]), np.ones(2), 1.0)
+    rows = ScoredRows(np.array([0.0, 0.5]), np.array([1.0, 1.0]), np.ones(2), 1.0)
     assert choose(ByCost(review=0.0), rows)["review_at"] > 0

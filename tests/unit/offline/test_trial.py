@@ -15,7 +15,7 @@ from penstock.errors import DataError
 from penstock.ledger.archive import Archive
 from penstock.models import fit_ensemble
 from penstock.offline.trial import Question, compare, seen, tried
-from penstock.rules import Share
+from penstock.rules import KeyShare
 from penstock.testing import SetClock
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -43,7 +43,7 @@ def declared(**options: Any) -> Detector:
         "models": [LogisticRegression()],
         "rules": [
             Rule("large", "amount > 150", then="block"),
-            Rule("large_v2", "amount > 80", then="block", share=Share(None, 0, 0, seed="large")),
+            Rule("large_v2", "amount > 80", then="block", share=KeyShare(None, 0, 0, seed="large")),
         ],
         "policy": Policy(review_at=0.5, block_at=0.8),
     }
@@ -64,7 +64,7 @@ def recorded() -> Any:
     """Two hours of payments beside a challenger and a candidate rule; a third of them is labelled."""
     detector, rng, clock = declared(), np.random.default_rng(0), SetClock(START)
     with Engine(detector, models=trained(detector, 0), clock=clock) as engine:
-        engine.challenge(Challenger(trained(detector, 1), Share("customer_id", 0, 40, seed="m")))
+        engine.challenge(Challenger(trained(detector, 1), KeyShare("customer_id", 0, 40, seed="m")))
         fraud = {}
         for k in range(N):
             at = START + timedelta(seconds=12 * k)

@@ -5,7 +5,7 @@ import pytest
 from penstock import Rule
 from penstock.messages import Type
 from penstock.rules.checks import KINDS, check
-from penstock.rules.share import Share
+from penstock.rules.share import KeyShare
 
 SCOPE = {"amount": Type.NUMBER, "count": Type.NUMBER, "night": Type.BOOLEAN, "country": Type.TEXT, "key": Type.TEXT}
 
@@ -68,7 +68,7 @@ def test_a_hard_block_is_never_behind_anything_softer():
 
 
 def test_a_rule_that_acts_on_a_share_hides_nothing():
-    part = Rule("part", "amount > 5", then="block", share=Share("key", 0, 10, seed="s"))
+    part = Rule("part", "amount > 5", then="block", share=KeyShare("key", 0, 10, seed="s"))
     assert found(part, Rule("whole", "amount > 9", then="block")) == []
 
 

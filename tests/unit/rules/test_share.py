@@ -6,16 +6,18 @@ import pytest
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.codes import text_codes
 from penstock.errors import DeclarationError
-from penstock.rules import Share
+from penstock.rules import KeyShare
 from penstock.rules.share import bucket
-from penstock.testing import Payment, decide_all
+from penstock.testing import ExamplePayment, decide_all
 
 customer = Entity("customer_id")
 
 
 def detector(*rules):
     features = [customer.count("1h")]
-    return Detector("d", event=Payment, id="transaction_id", time="timestamp", features=features, rules=rules, policy=Policy())
+    return Detector(
+        "d", event=ExamplePayment, id="transaction_id", time="timestamp", features=features, rules=rules, policy=Policy()
+    )
 
 
 def payments(n, amount=500.0):
@@ -45,19 +47,19 @@ def test_keys_are_spread_evenly_and_stand_where_they_stood():
 
 def test_two_shares_that_meet_hold_every_key_once():
     codes = np.append(text_codes([f"C{k}" for k in range(5_000)]), 0)
-    ours, theirs = Share("customer_id", 0, 30, seed="x"), Share("customer_id", 30, 100, seed="x")
+    ours, theirs = KeyShare("customer_id", 0, 30, seed="x"), KeyShare("customer_id", 30, 100, seed="x")
     assert (ours.holds(codes) ^ theirs.holds(codes)).all()
     assert theirs.holds(codes)[-1]
 
 
 def test_a_rule_that_only_watches_is_recorded_and_changes_nothing():
-    with Engine(detector(Rule("large", "amount > 100", then="block", share=Share()))) as engine:
+    with Engine(detector(Rule("large", "amount > 100", then="block", share=KeyShare()))) as engine:
         assert {decision.decision for decision in engine.decide_many(payments(5))} == {"APPROVE"}
         assert (stored(engine, "rule_large"), stored(engine, "watch_large")) == ([0.0] * 5, [1.0] * 5)
 
 
 def test_a_rule_acts_on_its_share_of_the_keys_alone():
-    share = Share("customer_id", 0, 25, seed="large")
+    share = KeyShare("customer_id", 0, 25, seed="large")
     decisions = decide_all(detector(Rule("large", "amount > 100", then="block", share=share)), payments(2_000))
     blocked = [decision.decision == "BLOCK" for decision in decisions]
     assert blocked == share.holds(text_codes([f"C{k}" for k in range(2_000)])).tolist()
@@ -65,8 +67,8 @@ def test_a_rule_acts_on_its_share_of_the_keys_alone():
 
 
 def test_two_versions_of_a_rule_share_the_traffic():
-    old = Rule("large", "amount > 1000", then="block", share=Share("customer_id", 10, 100, seed="large"))
-    new = Rule("large_2", "amount > 100", then="block", code="large", share=Share("customer_id", 0, 10, seed="large"))
+    old = Rule("large", "amount > 1000", then="block", share=KeyShare("customer_id", 10, 100, seed="large"))
+    new = Rule("large_2", "amount > 100", then="block", code="large", share=KeyShare("customer_id", 0, 10, seed="large"))
     decisions = decide_all(detector(old, new), payments(3_000))
     assert 200 < sum(decision.decision == "BLOCK" for decision in decisions) < 400
     assert {d.explanation.decision_reason for d in decisions if d.decision == "BLOCK"} == {"large"}
@@ -82,12 +84,12 @@ def test_two_versions_of_a_rule_share_the_traffic():
 )
 def test_a_share_that_cannot_be_is_refused(share, message):
     with pytest.raises(DeclarationError, match=message):
-        Share(*share)
+        KeyShare(*share)
 
 
 def test_only_texts_are_shared_out():
     with pytest.raises(DeclarationError, match=r"name a text field or feature\. Known: customer_id"):
-        detector(Rule("large", "amount > 100", share=Share("amount", 0, 5)))
+        detector(Rule("large", "amount > 100", share=KeyShare("amount", 0, 5)))
 
 
 def test_rules_change_between_two_batches_and_state_goes_on():
@@ -124,7 +126,7 @@ def test_what_was_decided_under_other_rules_is_the_same_after_a_restart(tmp_path
         assert engine.decide(payments(1)[0]) == decided
 
 
-@pytest.mark.parametrize("share", [None, Share("customer_id", 0, 50, seed="large")])
+@pytest.mark.parametrize("share", [None, KeyShare("customer_id", 0, 50, seed="large")])
 def test_a_rule_does_not_act_on_its_exceptions_and_records_that_it_fired(share):
     rule = Rule("large", "amount > 100", then="block", share=share, unless="customer_id IN list('snoozed')")
     declared = detector().with_rules([rule], {"snoozed": [f"C{k}" for k in range(0, 40, 3)]})

@@ -21,7 +21,7 @@ from penstock.stream.cases import CaseSink, sampled
 from penstock.stream.sinks import Feeding
 from penstock.testing import SetClock
 from penstock.webhooks.delivery import Answer, Webhooks
-from penstock.webhooks.endpoints import Changes
+from penstock.webhooks.endpoints import EndpointChanges
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -228,7 +228,7 @@ def test_cases_may_be_grouped_by_an_entity_of_the_features_alone():
 def announced(shop):
     """A sink that announces what it follows, and the outbox with an endpoint for everything."""
     webhooks = Webhooks(shop.cases.database, lambda *_: Answer(200, "200 OK"), clock=shop.clock)
-    webhooks.endpoints.add("https://shop.example/", Changes(), who="ana")
+    webhooks.endpoints.add("https://shop.example/", EndpointChanges(), who="ana")
     return CaseSink(shop.cases, "log", {"shop": shop.engine}.get, sample=0.0, webhooks=webhooks), webhooks.outbox
 
 
@@ -253,7 +253,7 @@ def test_every_decision_and_label_is_announced_before_the_case_that_follows_from
 def test_a_transaction_that_joins_a_case_is_announced_once_with_its_own_figures():
     shop = Shop(CasePolicy())
     webhooks = Webhooks(shop.cases.database, lambda *_: Answer(200, "200 OK"), clock=shop.clock)
-    webhooks.endpoints.add("https://shop.example/", Changes(), who="ana")
+    webhooks.endpoints.add("https://shop.example/", EndpointChanges(), who="ana")
     sink = CaseSink(shop.cases, "log", {"shop": shop.engine}.get, sample=0.0, webhooks=webhooks)
     shop.decide(0, 30)
     shop.follow(sink)
@@ -308,7 +308,7 @@ def test_decisions_from_before_an_endpoint_was_added_are_not_announced(shop):
     later = SetClock(START + timedelta(days=1))
     cases = Cases(SqliteDatabase(), clock=later)
     webhooks = Webhooks(cases.database, lambda *_: Answer(200, "200 OK"), clock=later)
-    webhooks.endpoints.add("https://shop.example/", Changes(types=["penstock.decision.made"]), who="ana")
+    webhooks.endpoints.add("https://shop.example/", EndpointChanges(types=["penstock.decision.made"]), who="ana")
     sink = CaseSink(cases, "log", {"shop": shop.engine}.get, sample=0.0, webhooks=webhooks)
     shop.follow(sink)
     assert events_of(webhooks.outbox) == []

@@ -13,12 +13,12 @@ from penstock.audit import AuditLog
 from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.testing import SetClock
-from penstock.webhooks.delivery import Answer, Timing, Webhooks
-from penstock.webhooks.endpoints import MOST_ENDPOINTS, Changes
+from penstock.webhooks.delivery import Answer, DeliveryTiming, Webhooks
+from penstock.webhooks.endpoints import MOST_ENDPOINTS, EndpointChanges
 from penstock.webhooks.events import Event
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-QUICK = Timing(first_wait_s=0.01, longest_wait_s=0.05, poll_s=0.01)
+QUICK = DeliveryTiming(first_wait_s=0.01, longest_wait_s=0.05, poll_s=0.01)
 
 
 def event(number, kind="penstock.decision.made", **more):
@@ -42,7 +42,7 @@ class Office:
             return self.outbox.add(transaction, events)
 
     def subscribe(self, url, **given):
-        return self.endpoints.add(url, Changes(**given), who="ana")
+        return self.endpoints.add(url, EndpointChanges(**given), who="ana")
 
     def done(self, endpoint):
         return self.endpoints.get(endpoint.id).reached == self.outbox.head()
@@ -303,7 +303,7 @@ def test_what_is_on_its_way_during_a_replay_does_not_move_the_cursor_back_over_i
 
 def test_a_secret_is_rotated_with_an_overlap_and_never_in_the_audit_log(office, receiver):
     endpoint = office.subscribe(receiver.url)
-    rotated = office.endpoints.change(endpoint.id, Changes(rotate=True), who="ana")
+    rotated = office.endpoints.change(endpoint.id, EndpointChanges(rotate=True), who="ana")
     assert rotated.secret != endpoint.secret
     for secret in (endpoint.secret, rotated.secret):
         receiver.secret = secret
@@ -323,7 +323,7 @@ def test_a_paused_endpoint_gets_what_waited_when_it_is_enabled(office, receiver)
     office.webhooks.start("here")
     assert office.webhooks.test(endpoint.id).outcome == "delivered"  # a test passes what waits
     assert [each["type"] for each in receiver.taken] == ["penstock.webhook.test"]
-    office.endpoints.change(endpoint.id, Changes(enabled=True), who="ana")
+    office.endpoints.change(endpoint.id, EndpointChanges(enabled=True), who="ana")
     wait_until(lambda: office.done(endpoint))
     assert receiver.taken[1:] == [{"subject": "t1", "id": "evt_1"}]
     office.endpoints.remove(endpoint.id, who="ana")
@@ -370,7 +370,7 @@ def test_invalid_endpoints_are_refused(office, url, given, field):
 
 def test_without_the_setting_an_endpoint_has_to_be_https():
     with pytest.raises(MalformedEvent, match="webhook_private"):
-        Webhooks(SqliteDatabase(), WebhookPost()).endpoints.add("http://shop.example/", Changes(), who="ana")
+        Webhooks(SqliteDatabase(), WebhookPost()).endpoints.add("http://shop.example/", EndpointChanges(), who="ana")
 
 
 def test_the_number_of_endpoints_is_bounded(office):

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from penstock.audit import Entry
+from penstock.audit import ChainEntry
 from penstock.webhooks.events import TYPES, of_audit
 
 
 def announced(action, subject, details, case=None):
-    found = of_audit(Entry(7, 1_767_225_600_000_000, "ana", action, subject, details, ""), case)
+    found = of_audit(ChainEntry(7, 1_767_225_600_000_000, "ana", action, subject, details, ""), case)
     return None if found is None else (found.type, found.detector, found.subject, json.loads(found.body))
 
 

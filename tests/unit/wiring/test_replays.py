@@ -17,7 +17,7 @@ from penstock.errors import ConfigurationError, DataError
 from penstock.ingest import Reader
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.traffic.events import profile_of
-from penstock.wiring.traffic.replays import Replays
+from penstock.wiring.traffic.replays import RecordedReplays
 
 NOW_US = to_us(datetime(2026, 5, 1, 12, tzinfo=UTC))
 
@@ -28,7 +28,7 @@ def banking():
 
 
 def replays(detectors, clock=lambda: NOW_US, **files):
-    return Replays(detectors, Settings(replays={name: Path(file) for name, file in files.items()}), clock=clock)
+    return RecordedReplays(detectors, Settings(replays={name: Path(file) for name, file in files.items()}), clock=clock)
 
 
 def events(replay):
@@ -56,7 +56,7 @@ def test_no_two_replays_share_an_id_or_a_world(banking):
 def test_a_world_that_goes_on_anyway_is_gone_on_with(banking, monkeypatch):
     monkeypatch.setattr(world_of, "PEOPLE", 2000)
     world = LiveWorld(profile_of("banking"), tps=20, clock=lambda: NOW_US)
-    going_on = Replays({"banking": banking}, Settings(), worlds={"banking": world.frames})
+    going_on = RecordedReplays({"banking": banking}, Settings(), worlds={"banking": world.frames})
     known = set(world.history()["customer_id"])
     shown = events(going_on.open("banking", "simulator", 40))
     assert {event["timestamp"][:19] for event in shown} == {"2026-05-01T12:00:00"}, "they happen now"

@@ -5,7 +5,7 @@ from tests.integration import crash_worker
 
 from penstock import Detector, Entity
 from penstock.errors import ConfigurationError
-from penstock.testing import Payment, example_detector
+from penstock.testing import ExamplePayment, example_detector
 from penstock.wiring.streams import check_shard_key, open_broker
 
 
@@ -26,5 +26,5 @@ def test_a_detector_is_split_only_where_every_entity_lies_within_the_key():
 
 def test_an_entity_of_several_fields_lies_within_any_of_them():
     pair = Entity("customer_id", "amount")
-    detector = Detector("pairs", event=Payment, id="transaction_id", time="timestamp", features=[pair.count("1h")])
+    detector = Detector("pairs", event=ExamplePayment, id="transaction_id", time="timestamp", features=[pair.count("1h")])
     check_shard_key(detector, "customer_id", 2)

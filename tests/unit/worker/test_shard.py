@@ -13,7 +13,7 @@ from penstock import Detector, Engine, Entity
 from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import BrokerError, BrokerUnavailable, Fenced
 from penstock.ledger import Ledger, MemoryLedger
-from penstock.stream.entry import Entry, encode
+from penstock.stream.entry import JournalEntry, encode
 from penstock.stream.parts import Parts
 from penstock.stream.port import Derive, Message, Unit, nothing
 from penstock.stream.replica import Replica
@@ -151,7 +151,7 @@ class Busy(Broker):
         self.read += 1
         if self.read > 1_000:
             self.stop.set()
-        return [(str(self.read), encode(Entry(fence=1)))]
+        return [(str(self.read), encode(JournalEntry(fence=1)))]
 
 
 def test_a_worker_takes_over_from_one_that_goes_on_deciding(collected_rarely):

@@ -12,12 +12,12 @@ from penstock.stream.port import Topics
 Properties = dict[str, Any]
 
 
-class Address(msgspec.Struct, frozen=True):
+class KafkaAddress(msgspec.Struct, frozen=True):
     """A cluster and the topics of one detector on it.
 
     servers: `host:port`, separated by commas. properties: further ones of librdkafka, such as `security.protocol`.
 
-    >>> Address.of("kafka://a:9092,b:9092/banking?decisions=outcomes").topics.labels
+    >>> KafkaAddress.of("kafka://a:9092,b:9092/banking?decisions=outcomes").topics.labels
     'banking.labels'
     """
 
@@ -26,7 +26,7 @@ class Address(msgspec.Struct, frozen=True):
     properties: Properties
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: str) -> "KafkaAddress":
         """`kafka://HOST:PORT[,HOST:PORT][/PREFIX][?ROLE=TOPIC&properties=FILE&librdkafka.property=VALUE]`.
 
         Raises:

@@ -4,7 +4,7 @@ import time
 from functools import cached_property
 from typing import Any
 
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.errors import BrokerError, MissingExtra
 from penstock.stream.port import INBOX
 
@@ -41,7 +41,7 @@ class KafkaBroker:
     """`Broker` on Kafka.
 
     Args:
-        url: see `Address.of`.
+        url: see `KafkaAddress.of`.
         detector: whose topics these are: names the consumer group and the transactions.
 
     Raises:
@@ -49,7 +49,7 @@ class KafkaBroker:
     """
 
     def __init__(self, url: str, detector: str) -> None:
-        self.address = Address.of(url)
+        self.address = KafkaAddress.of(url)
         self.topics = self.address.topics
         self.group = f"penstock.{self.topics.journal}.{detector}"
 

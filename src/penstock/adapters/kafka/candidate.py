@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.adapters.kafka.health import Health
 from penstock.adapters.kafka.inbox import KafkaInbox, Offsets
 
@@ -24,7 +24,7 @@ _LET_GO_S = 5.0
 class KafkaCandidate:
     """`Candidate` on Kafka."""
 
-    def __init__(self, address: Address, group: str, name: str) -> None:
+    def __init__(self, address: KafkaAddress, group: str, name: str) -> None:
         self._address, self._group = address, group
         self._health = Health(address.servers)
         self._changed = threading.Condition()

@@ -34,7 +34,7 @@ def parts_of(place: str) -> tuple[int, int | None]:
     return int(offset), int(claim) if claim else None
 
 
-class Claims:
+class JournalClaims:
     """The newest claim, while a journal is read message by message. newest: its number; None before the first claim.
 
     begun: whether its owner has written since. released: whether its owner has released it.

@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.adapters.kafka.health import Health, patiently, refused
 from penstock.adapters.kafka.journal import UNKNOWN
 from penstock.adapters.kafka.journal_writer import JournalWriter
@@ -54,7 +54,7 @@ class KafkaInbox:
 
     def __init__(
         self,
-        address: Address,
+        address: KafkaAddress,
         group: str,
         shard: int,
         *,

@@ -7,8 +7,8 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from penstock.adapters.kafka.address import Address
-from penstock.adapters.kafka.claims import Claims, parts_of, place_of
+from penstock.adapters.kafka.address import KafkaAddress
+from penstock.adapters.kafka.claims import JournalClaims, parts_of, place_of
 from penstock.adapters.kafka.health import Health
 from penstock.errors import BrokerError
 
@@ -27,7 +27,7 @@ _EOF = KafkaError._PARTITION_EOF
 _DELETED = KafkaError._AUTO_OFFSET_RESET
 
 
-def reader(address: Address, health: Health, **more: Any) -> Consumer:
+def reader(address: KafkaAddress, health: Health, **more: Any) -> Consumer:
     """A consumer of committed messages that belongs to no group; names of settings are written with _ for the dots."""
     return Consumer(
         address.client(
@@ -45,12 +45,12 @@ def reader(address: Address, health: Health, **more: Any) -> Consumer:
 class KafkaJournal:
     """`Journal` on Kafka."""
 
-    def __init__(self, address: Address, shard: int, after: str | None) -> None:
+    def __init__(self, address: KafkaAddress, shard: int, after: str | None) -> None:
         self._health = Health(address.servers)
         self._topic, self._shard = address.topics.journal, shard
         self._consumer = reader(address, self._health, auto_offset_reset="error" if after is not None else "earliest")
         offset, claim = (-1, None) if after is None else parts_of(after)
-        self._claims = Claims(claim)
+        self._claims = JournalClaims(claim)
         self._reached = offset + 1
         self._last_answer: float | None = None
         self._consumer.assign([TopicPartition(self._topic, shard, OFFSET_BEGINNING if after is None else offset + 1)])

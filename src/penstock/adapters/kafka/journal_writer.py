@@ -6,8 +6,8 @@ from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 
-from penstock.adapters.kafka.address import Address
-from penstock.adapters.kafka.claims import CLAIM, RELEASED, Claims, place_of
+from penstock.adapters.kafka.address import KafkaAddress
+from penstock.adapters.kafka.claims import CLAIM, RELEASED, JournalClaims, place_of
 from penstock.adapters.kafka.health import Health
 from penstock.adapters.kafka.journal import reader
 from penstock.errors import BrokerError, BrokerUnavailable, Fenced
@@ -29,7 +29,7 @@ class JournalWriter:
     fenced: whether another owner has claimed.
     """
 
-    def __init__(self, address: Address, shard: int, health: Health, lost: Callable[[], bool]) -> None:
+    def __init__(self, address: KafkaAddress, shard: int, health: Health, lost: Callable[[], bool]) -> None:
         self._address, self._shard, self._health, self._lost = address, shard, health, lost
         self._producer = Producer(
             address.client(
@@ -99,7 +99,7 @@ class JournalWriter:
 
     def _claimed_before(self, offset: int) -> bool:
         """Whether a claim stands between this owner's last two messages."""
-        consumer, claims = reader(self._address, self._health, auto_offset_reset="error"), Claims(self.claimed)
+        consumer, claims = reader(self._address, self._health, auto_offset_reset="error"), JournalClaims(self.claimed)
         try:
             consumer.assign([TopicPartition(self._address.topics.journal, self._shard, self._next)])
             while True:

@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.adapters.kafka.health import Health
 from penstock.errors import BrokerError
 from penstock.stream.port import OnAcknowledged
@@ -17,7 +17,7 @@ class KafkaOutlet:
     thread.
     """
 
-    def __init__(self, address: Address, *, patience_s: float = 30.0) -> None:
+    def __init__(self, address: KafkaAddress, *, patience_s: float = 30.0) -> None:
         self._topics = address.topics
         self._health = Health(address.servers)
         self._producer = Producer(

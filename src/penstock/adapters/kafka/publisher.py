@@ -15,7 +15,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.address import KafkaAddress
 from penstock.adapters.kafka.claims import parts_of, place_of
 from penstock.adapters.kafka.health import TRANSIENT, Health, patiently, refused
 from penstock.adapters.kafka.journal import KafkaJournal, reader
@@ -58,7 +58,7 @@ class KafkaPublisher:
         BrokerError: Kafka does not answer.
     """
 
-    def __init__(self, address: Address, group: str, shard: int, health: Health) -> None:
+    def __init__(self, address: KafkaAddress, group: str, shard: int, health: Health) -> None:
         self._address, self._shard, self._health = address, shard, health
         self._topic = address.published
         names = f"{group}.{shard}.0", f"{group}.{shard}.1"  # as owners of version 0.1 had them

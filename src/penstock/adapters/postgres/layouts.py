@@ -16,10 +16,10 @@ from penstock.adapters.postgres.views import make_view
 from penstock.decision import TEXT
 from penstock.decision.record import DECIDED_BY
 from penstock.decision.split_renderer import by_challenger
-from penstock.ledger import DetectorVersion, Field
+from penstock.ledger import ArchiveField, DetectorVersion
 from penstock.messages import Record
 
-Layouts = Mapping[str, Mapping[str, Sequence[Field]]]
+Layouts = Mapping[str, Mapping[str, Sequence[ArchiveField]]]
 
 _MATRICES = ("x", "scores")
 _NONE = np.zeros(0, np.int64)
@@ -99,7 +99,7 @@ class Shapes:
         texts = []
         for name in record.columns:
             if name.startswith(TEXT):
-                field = next(iter(layout.get(name, ())), Field(name.removeprefix(TEXT), "text"))
+                field = next(iter(layout.get(name, ())), ArchiveField(name.removeprefix(TEXT), "text"))
                 texts.append((name, field.name, "feature" if field.name in features else "field"))
         names = [name for name, _, _ in numbers]
         amount = self._amounts.get(record.detector, "")
@@ -129,11 +129,11 @@ def _width(column: Any) -> tuple[int, ...]:
     return column.shape[1:] if isinstance(column, np.ndarray) else ()
 
 
-def _fields(matrix: str, column: Any, fields: Sequence[Field]) -> list[Field]:
+def _fields(matrix: str, column: Any, fields: Sequence[ArchiveField]) -> list[ArchiveField]:
     """A field for each column of a matrix; those that no layout knows are numbered."""
     if not isinstance(column, np.ndarray) or column.ndim != 2:
         return []
-    return [*fields[: column.shape[1]], *(Field(f"{matrix}_{k}") for k in range(len(fields), column.shape[1]))]
+    return [*fields[: column.shape[1]], *(ArchiveField(f"{matrix}_{k}") for k in range(len(fields), column.shape[1]))]
 
 
 def _part(name: str, matrix: str, features: Collection[str]) -> str:

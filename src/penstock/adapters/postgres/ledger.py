@@ -9,13 +9,13 @@ from typing import Self
 from penstock.adapters.postgres.connection import connect, explained, place_of
 from penstock.adapters.postgres.layouts import Shapes
 from penstock.adapters.postgres.migrations import check
-from penstock.adapters.postgres.reading import Reading
+from penstock.adapters.postgres.reading import LogReader
 from penstock.adapters.postgres.store import Store, Written, logs_with_records
 from penstock.adapters.postgres.tables import PostgresTables
 from penstock.clock import Clock, system_clock
 from penstock.codes import text_code
 from penstock.errors import Fenced, FolderInUse, LedgerError, PenstockError
-from penstock.ledger import Claims, DetectorVersion, Field, RecentRecords, Tables
+from penstock.ledger import ArchiveField, Claims, DetectorVersion, RecentRecords, Tables
 from penstock.ledger.encoding import Header, check_shape
 from penstock.ledger.port import DECISIONS, Done
 from penstock.ledger.recent_records import MOST_RECORDS
@@ -80,7 +80,7 @@ class PostgresLedger:
             self.identity = place.identity
             self._tables = PostgresTables(url, place.log)
             opened.callback(self._tables.close)
-            self._reading = Reading(url, place.log)
+            self._reading = LogReader(url, place.log)
             opened.callback(self._reading.close)
             self._release = opened.pop_all().close
         self._next_seq = place.next_seq
@@ -254,11 +254,11 @@ class PostgresLedger:
                 yield record, row
                 left -= 1
 
-    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[ArchiveField]]) -> None:
         """See `Ledger.register_layout`."""
         self._tables.put_layout(layout_id, columns)
 
-    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[ArchiveField]]]:
         """See `Ledger.layouts`."""
         return self._tables.layouts()
 

@@ -8,7 +8,7 @@ from functools import cache
 import psycopg
 
 from penstock.adapters.postgres.connection import CONNECTION_LOST, Connection, connect, place_of
-from penstock.database.sqlite import Row, Schema, Transaction, Values, migrate, with_percent_names
+from penstock.database.sqlite import DatabaseTransaction, Row, TableSchema, Values, migrate, with_percent_names
 from penstock.errors import LedgerError, LedgerFull
 
 SCHEMA = "penstock_office"
@@ -51,7 +51,7 @@ class PostgresDatabase:
             return _run(self._alive(), sql, values)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Iterator[DatabaseTransaction]:
         """See `Database.write`."""
         with self._lock, self._explained():
             db = self._ready()
@@ -63,7 +63,7 @@ class PostgresDatabase:
             finally:
                 self._writing = False
 
-    def prepare(self, schema: Schema) -> None:
+    def prepare(self, schema: TableSchema) -> None:
         """See `Database.prepare`."""
         with self.write() as transaction:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")

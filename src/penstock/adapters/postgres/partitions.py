@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Period:
+class DayRange:
     """A stretch of days with a separate partition in each table; `stop` is excluded."""
 
     first: date
@@ -37,7 +37,7 @@ class Dropped:
     quarantined: int
 
 
-def ensure(db: Connection, day: date) -> list[Period]:
+def ensure(db: Connection, day: date) -> list[DayRange]:
     """Create the partitions for this day and the next period; returns all existing ones.
 
     In a separate transaction: tables are made and attached without locking out readers and writers.
@@ -53,17 +53,17 @@ def ensure(db: Connection, day: date) -> list[Period]:
     return known
 
 
-def _periods(db: Connection) -> list[Period]:
+def _periods(db: Connection) -> list[DayRange]:
     rows = db.execute("SELECT first_day, next_day, partition FROM periods ORDER BY first_day").fetchall()
-    return [Period(*row) for row in rows]
+    return [DayRange(*row) for row in rows]
 
 
-def _made(db: Connection, known: list[Period], day: date, kind: str) -> Period:
+def _made(db: Connection, known: list[DayRange], day: date, kind: str) -> DayRange:
     """A new period that holds a day, cut so that it meets no other."""
     first, stop = (day, day + _DAY) if kind == "day" else _month(day)
     first = max([first, *(each.stop for each in known if each.stop <= day)])
     stop = min([stop, *(each.first for each in known if each.first > day)])
-    period = Period(first, stop, f"{first:%Y%m%d}")
+    period = DayRange(first, stop, f"{first:%Y%m%d}")
     for table in PARTED:
         parent, child = sql.Identifier(table), sql.Identifier(f"{table}_{period.partition}")
         bounds = sql.SQL("FROM ({}) TO ({})").format(sql.Literal(first), sql.Literal(stop))

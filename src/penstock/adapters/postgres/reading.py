@@ -25,7 +25,7 @@ _IDS = np.dtype(
 _COPY_HEAD = 19
 
 
-class Reading:
+class LogReader:
     """Reader of the durable records of one log."""
 
     def __init__(self, url: str, log: int) -> None:

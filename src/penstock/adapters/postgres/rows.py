@@ -58,14 +58,14 @@ _length = Struct(">i").pack
 _UNWANTED = pattern(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-class _Explained(msgspec.Struct):
+class _RowExplanation(msgspec.Struct):
     """The fields read from an explanation."""
 
     reasons: msgspec.Raw
     rules: msgspec.Raw
 
 
-_explained = msgspec.json.Decoder(prepared(_Explained))
+_explained = msgspec.json.Decoder(prepared(_RowExplanation))
 
 
 def event_rows(record: Record, day: int, log: int, shape: Shape, number: int | NDArray[np.int64]) -> bytes:

@@ -7,7 +7,7 @@ import psycopg
 
 from penstock.adapters.postgres.connection import explained, place_of
 from penstock.adapters.postgres.layouts import Shapes
-from penstock.adapters.postgres.reading import Reading
+from penstock.adapters.postgres.reading import LogReader
 from penstock.adapters.postgres.store import Store, Written
 from penstock.adapters.postgres.tables import PostgresTables
 from penstock.clock import Clock, system_clock
@@ -75,7 +75,7 @@ class PostgresSink:
         Raises:
             ConfigurationError: it does.
         """
-        with closing(Reading(self._url, log)) as reading:
+        with closing(LogReader(self._url, log)) as reading:
             last = next((record for _, record in reading.read(position - 1, None)), None)
         wrong = misfit(self._ledger, Cursor(position, None if last is None else checksum_of(last)))
         if wrong is not None:

@@ -36,7 +36,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Place:
+class LogPosition:
     """Where a log stands."""
 
     log: int
@@ -46,13 +46,13 @@ class Place:
     next_seq: int
 
 
-def place_in(db: Connection, name: str) -> Place:
+def place_in(db: Connection, name: str) -> LogPosition:
     """Where the log of this name stands; it is entered if it is new."""
     db.execute("INSERT INTO logs (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
     return place_to_read(db, name)
 
 
-def place_to_read(db: Connection, name: str) -> Place:
+def place_to_read(db: Connection, name: str) -> LogPosition:
     """Where the log of this name stands; nothing is changed.
 
     Raises:
@@ -61,7 +61,7 @@ def place_to_read(db: Connection, name: str) -> Place:
     rows = db.execute("SELECT log, identity::text, fence, position, next_seq FROM logs WHERE name = %s", (name,)).fetchall()
     if not rows:
         raise ConfigurationError(f"the database has no log {name!r}, only {', '.join(logs_with_records(db)) or 'none'}")
-    return Place(*rows[0])
+    return LogPosition(*rows[0])
 
 
 def logs_with_records(db: Connection) -> list[str]:
@@ -88,13 +88,13 @@ class Store:
         self._clock = clock
         self.alone = alone
         self._db: Connection | None = None
-        self._periods: list[partitions.Period] = []
+        self._periods: list[partitions.DayRange] = []
         self._day = _EPOCH
-        self.place = Place(0, "", 0, 0, 0)
+        self.place = LogPosition(0, "", 0, 0, 0)
 
     # ------------------------------------------------------------ ownership
 
-    def open(self, *, read_only: bool = False) -> Place:
+    def open(self, *, read_only: bool = False) -> LogPosition:
         """Connect for the first time, and read the log's position.
 
         Raises:
@@ -120,7 +120,7 @@ class Store:
                 )
             time.sleep(0.05)
 
-    def take(self, fence: int | None) -> Place:
+    def take(self, fence: int | None) -> LogPosition:
         """Take ownership of the log with this fencing number; with the next one if None.
 
         Raises:
@@ -135,7 +135,7 @@ class Store:
         ).fetchall()
         if not found:
             raise Fenced(f"log {self._name!r} in {self.at} was taken over by an owner with a higher number than {fence}")
-        self.place = Place(*found[0])
+        self.place = LogPosition(*found[0])
         return self.place
 
     def _connected(self) -> Connection:
@@ -203,7 +203,7 @@ class Store:
             ]
             if events:
                 self._copy(db, day, "events", rows.EVENTS, events)
-        self.place = Place(self.place.log, self.place.identity, self.place.fence, *after)
+        self.place = LogPosition(self.place.log, self.place.identity, self.place.fence, *after)
 
     def _see(self, db: Connection) -> None:
         """On a new connection: read the durable end, and whether this writer still owns the log."""
@@ -226,7 +226,7 @@ class Store:
         if moved.rowcount != 1:
             raise self._fenced(place_in(db, self._name))
 
-    def _fenced(self, found: Place) -> Fenced:
+    def _fenced(self, found: LogPosition) -> Fenced:
         return Fenced(
             f"log {self._name!r} in {self.at} was taken over: its owner has number {found.fence} and has come to record"
             f" {found.position}; this one has number {self.place.fence} and came to {self.place.position}. Stop one of them"
@@ -242,7 +242,7 @@ class Store:
         assert period is not None
         return _Day((self._day - _EPOCH).days, period.partition)
 
-    def _period(self) -> partitions.Period | None:
+    def _period(self) -> partitions.DayRange | None:
         return next((each for each in self._periods if each.first <= self._day < each.stop), None)
 
     def _copy(self, db: Connection, day: "_Day", table: str, columns: str, data: Sequence[bytes]) -> None:

@@ -27,7 +27,7 @@ Newest = dict[str, tuple[int, int, int]]
 """The newest event of each key: its time, which record of a portion, and which row."""
 
 
-class Profile(msgspec.Struct, frozen=True):
+class EntityProfile(msgspec.Struct, frozen=True):
     """What the profile of an entity (in one of its roles) shows.
 
     prefix: of the names of its keys in Redis. as_of: the field that holds the latest event's time. keys: the fields that make
@@ -40,7 +40,7 @@ class Profile(msgspec.Struct, frozen=True):
     features: Sequence[tuple[str, Type]]
 
 
-def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | None = None) -> list[Profile]:
+def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | None = None) -> list[EntityProfile]:
     """The profiles of these entities of a detector, in each of their roles; of those with keys of one field unless given.
 
     Raises:
@@ -60,7 +60,7 @@ def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | Non
                 layout = detector.plan.layout
                 as_of = f"as_of_{entity.roles[role]}" if entity.roles else "as_of"
                 keys, shown = ([(each, layout[each].type) for each in some] for some in ([c.name for c in columns], features))
-                found.append(Profile(f"{prefix}{name}:", as_of, keys, shown))
+                found.append(EntityProfile(f"{prefix}{name}:", as_of, keys, shown))
     return found
 
 
@@ -85,7 +85,7 @@ class ProfileWriter:
     The features recorded with an event see the event itself, so the last event of a key has its profile.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: EntityProfile) -> None:
         self._prefix, self._keys = profile.prefix, profile.keys
         self._numbers = [name for name, type_ in profile.features if type_ is not Type.TEXT]
         self._texts = [name for name, type_ in profile.features if type_ is Type.TEXT]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from penstock.adapters.redis_sink.connection import connect, explained, place_of
-from penstock.adapters.redis_sink.profiles import Newest, Profile, ProfileWriter, Rows, profiles_of
+from penstock.adapters.redis_sink.profiles import EntityProfile, Newest, ProfileWriter, Rows, profiles_of
 from penstock.engine.record_reader import RecordReader
 from penstock.errors import Fenced
 from penstock.messages import Record
@@ -84,7 +84,7 @@ class RedisSink:
         url: str,
         detector: str,
         reader: RecordReader,
-        profiles: Sequence[Profile],
+        profiles: Sequence[EntityProfile],
         *,
         owner: str = "",
         decision_ttl_s: int = DECISION_TTL_S,

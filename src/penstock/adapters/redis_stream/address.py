@@ -13,7 +13,7 @@ SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "
 _NUMBERS = ("keep", "keep_out", "keep_journal")
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
+class RedisAddress(msgspec.Struct, frozen=True, kw_only=True):
     """A server and the streams of one detector on it.
 
     url: for the client. server: for people, without a password.
@@ -21,7 +21,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     and quarantined messages stay. keep_journal: how many entries of the journal stay; 0 is all of them. All three are
     rounded up to what Redis can drop cheaply.
 
-    >>> address = Address.of("redis://:secret@a:6379/2?prefix=banking.&decisions=outcomes&keep=0")
+    >>> address = RedisAddress.of("redis://:secret@a:6379/2?prefix=banking.&decisions=outcomes&keep=0")
     >>> address.server, address.url, address.topics.labels, address.topics.decisions
     ('a:6379/2', 'redis://:secret@a:6379/2', 'banking.labels', 'outcomes')
     """
@@ -34,7 +34,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     keep_journal: int = 0
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: str) -> "RedisAddress":
         """`redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=TEXT&ROLE=STREAM&keep=N&keep_out=N&keep_journal=N&ssl_...=...]`.
 
         Raises:

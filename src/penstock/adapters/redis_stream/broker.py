@@ -2,7 +2,7 @@
 
 import logging
 
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.errors import BrokerError, ConfigurationError, MissingExtra
 from penstock.stream.port import INBOX
 
@@ -27,7 +27,7 @@ class RedisBroker:
     """`Broker` on Redis Streams.
 
     Args:
-        url: see `Address.of`.
+        url: see `RedisAddress.of`.
         detector: whose streams these are: names the consumer group.
 
     Raises:
@@ -35,7 +35,7 @@ class RedisBroker:
     """
 
     def __init__(self, url: str, detector: str) -> None:
-        self.address = Address.of(url)
+        self.address = RedisAddress.of(url)
         self.topics = self.address.topics
         self.group = f"penstock.{self.topics.journal}.{detector}"
         self.line = Line.to(self.address)

@@ -5,7 +5,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.adapters.redis_stream.inbox import RedisInbox
 from penstock.adapters.redis_stream.line import Line
 from penstock.errors import BrokerError
@@ -22,7 +22,7 @@ _CLAIM_S = 30.0
 class RedisCandidate:
     """`Candidate` on Redis. The lease selects the owner; only the fence guarantees that there are never two."""
 
-    def __init__(self, address: Address, line: Line, group: str, name: str) -> None:
+    def __init__(self, address: RedisAddress, line: Line, group: str, name: str) -> None:
         self._address, self._line, self._group = address, line.another(), group
         self._token = f"{name} {uuid.uuid4().hex}"
         self._stand, self._release, self._claim = (line.script(name) for name in ("stand", "release", "claim"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.adapters.redis_stream.line import ANSWER_S, Line
 from penstock.errors import BrokerError, BrokerUnavailable, Fenced
 from penstock.stream.port import INBOX, Derive, Message, Unit, nothing
@@ -31,7 +31,7 @@ class RedisInbox:
     """`Inbox` on Redis; made by the claim that gave it its fence."""
 
     def __init__(
-        self, address: Address, line: Line, group: str, shard: int, fence: int, *, on_close: Callable[[], None]
+        self, address: RedisAddress, line: Line, group: str, shard: int, fence: int, *, on_close: Callable[[], None]
     ) -> None:
         self.shard = shard
         self._address, self._group, self._fence, self._on_close = address, group, fence, on_close

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.adapters.redis_stream.inbox import ordered
 from penstock.adapters.redis_stream.line import ANSWER_S, Line
 from penstock.errors import BrokerError, BrokerUnavailable
@@ -15,7 +15,7 @@ _WAIT_S = 0.2
 class RedisJournal:
     """`Journal` on Redis."""
 
-    def __init__(self, address: Address, line: Line, after: str | None) -> None:
+    def __init__(self, address: RedisAddress, line: Line, after: str | None) -> None:
         self._address, self._line, self._asking = address, line.another(), line.another()
         self._reached = after or ""
 

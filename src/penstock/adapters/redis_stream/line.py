@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.errors import BrokerError, BrokerUnavailable
 
 ANSWER_S = 5.0
@@ -32,7 +32,7 @@ _PASSING = ("MISCONF", "NOREPLICAS", "BUSY ")
 class Line:
     """A connection to one Redis. Thread-safe; each purpose has a separate line, so that `trouble` concerns that purpose.
 
-    >>> line = Line.to(Address.of("redis://127.0.0.1:1"))
+    >>> line = Line.to(RedisAddress.of("redis://127.0.0.1:1"))
     >>> try:
     ...     line.ask("PING")
     ... except BrokerUnavailable as error:
@@ -45,7 +45,7 @@ class Line:
         self.trouble: str | None = None
 
     @classmethod
-    def to(cls, address: Address) -> "Line":
+    def to(cls, address: RedisAddress) -> "Line":
         """A first line to a server; `another` ones share its connections. Only `insist` repeats a call."""
         client = Redis.from_url(
             address.url,

@@ -6,7 +6,7 @@ import uuid
 from collections import deque
 from typing import NamedTuple
 
-from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.address import RedisAddress
 from penstock.adapters.redis_stream.line import Line
 from penstock.errors import BrokerError, BrokerUnavailable
 from penstock.stream.port import OnAcknowledged
@@ -20,7 +20,7 @@ _MARK_S = 3600
 _WAIT_S = 0.1
 
 
-class _Waiting(NamedTuple):
+class _WaitingMessage(NamedTuple):
     until: float
     role: str
     body: bytes
@@ -35,13 +35,13 @@ class RedisOutlet:
     recognises it by its number. Keys have no effect here: a stream is one shard.
     """
 
-    def __init__(self, address: Address, line: Line, *, patience_s: float = 30.0) -> None:
+    def __init__(self, address: RedisAddress, line: Line, *, patience_s: float = 30.0) -> None:
         self._address, self.line = address, line.another()
         self._script = line.script("put")
         self._mark = f"{address.topics.journal}.outlet.{uuid.uuid4().hex}"
         self._patience_s = patience_s
         self._changed = threading.Condition()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_WaitingMessage] = deque()
         self._waiting = self._size = self._batches = 0
         self._closing = False
         self._thread = threading.Thread(target=self._send_all, name="penstock-outlet", daemon=True)
@@ -62,7 +62,7 @@ class RedisOutlet:
                 raise BrokerError("this way into Redis is closed")
             if self._waiting >= MOST_WAITING or self._size >= _MOST_BYTES:
                 raise BrokerError("Redis takes less than is sent: too many messages wait; come again")
-            self._queue.append(_Waiting(time.monotonic() + self._patience_s, role, body, done, trace))
+            self._queue.append(_WaitingMessage(time.monotonic() + self._patience_s, role, body, done, trace))
             self._waiting += 1
             self._size += len(body)
             self._changed.notify_all()
@@ -78,18 +78,18 @@ class RedisOutlet:
                 self._size -= sum(len(message.body) for message in batch)
                 self._changed.notify_all()
 
-    def _next(self) -> list[_Waiting]:
+    def _next(self) -> list[_WaitingMessage]:
         """The next batch to send; nothing once this is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
-            batch: list[_Waiting] = []
+            batch: list[_WaitingMessage] = []
             size = 0
             while self._queue and len(batch) < _BATCH and size < _BATCH_BYTES:
                 batch.append(self._queue.popleft())
                 size += len(batch[-1].body)
             return batch
 
-    def _send(self, batch: list[_Waiting]) -> BrokerError | None:
+    def _send(self, batch: list[_WaitingMessage]) -> BrokerError | None:
         self._batches += 1
         numbers = {role: k for k, role in enumerate(dict.fromkeys(message.role for message in batch), start=1)}
         keys = [self._mark, *map(self._address.topics.named, numbers)]

@@ -41,7 +41,7 @@ class Extent(msgspec.Struct, frozen=True):
     checksum: int | None = None
 
 
-class File(NamedTuple):
+class ArchiveFile(NamedTuple):
     """One Parquet file. hour: the hour of arrival of its rows; None where they are history that was loaded."""
 
     path: str
@@ -81,13 +81,13 @@ def owner_of(path: str) -> tuple[str, Reign] | None:
     return None if match is None else (unquote(match["log"]), (int(match["fence"]), int(match["n"])))
 
 
-def file_of(path: str) -> File | None:
+def file_of(path: str) -> ArchiveFile | None:
     """The file described by a path; None for another object."""
     match = _FILE.fullmatch(path)
     if match is None:
         return None
     hour = datetime.fromisoformat(f"{match['date']}T{match['hour']}:00").replace(tzinfo=UTC) if match["date"] else None
-    return File(
+    return ArchiveFile(
         path,
         unquote(match["detector"]),
         match["kind"],
@@ -99,7 +99,7 @@ def file_of(path: str) -> File | None:
     )
 
 
-def that_count(files: Iterable[File], reigns: Mapping[str, Mapping[Reign, Extent]]) -> list[File]:
+def that_count(files: Iterable[ArchiveFile], reigns: Mapping[str, Mapping[Reign, Extent]]) -> list[ArchiveFile]:
     """The files that count, in the order of their positions.
 
     >>> reigns = {"a": {(1, 0): Extent(0, 200), (2, 0): Extent(100, 150)}}

@@ -18,7 +18,7 @@ _METADATA = "169.254.169.254"  # where keys are asked for that nobody has given
 _ANSWER_WITHIN = timedelta(seconds=60)  # a part of a large file on a slow line
 
 
-class Place:
+class StoreLocation:
     """A store and where in it things lie.
 
     Args:

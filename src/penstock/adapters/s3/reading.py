@@ -14,8 +14,8 @@ import msgspec
 import obstore
 import polars as pl
 
-from penstock.adapters.s3.layout import OWNERS, Extent, File, Reign, file_of, owner_of, that_count
-from penstock.adapters.s3.place import Place
+from penstock.adapters.s3.layout import OWNERS, ArchiveFile, Extent, Reign, file_of, owner_of, that_count
+from penstock.adapters.s3.place import StoreLocation
 from penstock.decoding import prepared
 from penstock.errors import DataError
 from penstock.ledger.sql import answer
@@ -25,7 +25,7 @@ _NONE = Extent(0, 0)
 _PAUSES = (0.05, 0.2, 0.5, 0)
 
 
-def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) -> dict[str, dict[Reign, Extent]]:
+def reigns_in(place: StoreLocation, log: str | None = None, *, contents: bool = True) -> dict[str, dict[Reign, Extent]]:
     """The reigns by log; of one log, if it is named. contents: read the progress of each, too."""
     found: dict[str, dict[Reign, Extent]] = {}
     for path in paths_of(place, OWNERS):
@@ -35,7 +35,7 @@ def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) ->
     return found
 
 
-def _extent(place: Place, path: str) -> Extent:
+def _extent(place: StoreLocation, path: str) -> Extent:
     """The progress of a writer. Some stores truncate an object while it is replaced, so it is read twice."""
     for pause in _PAUSES:
         try:
@@ -49,7 +49,7 @@ def _extent(place: Place, path: str) -> Extent:
     ) from cause
 
 
-def paths_of(place: Place, prefix: str | None = None) -> list[str]:
+def paths_of(place: StoreLocation, prefix: str | None = None) -> list[str]:
     """The path of every object of a place, or of those that begin with a prefix."""
     return [entry["path"] for chunk in obstore.list(place.store, prefix) for entry in chunk]
 
@@ -58,7 +58,7 @@ class ObjectArchive:
     """The archived rows up to this moment.
 
     Args:
-        url: as for `Place`.
+        url: as for `StoreLocation`.
         since, until: only rows that arrived in these hours.
 
     Raises:
@@ -68,7 +68,7 @@ class ObjectArchive:
     """
 
     def __init__(self, url: str, *, since: datetime | None = None, until: datetime | None = None) -> None:
-        self._place = Place(url)
+        self._place = StoreLocation(url)
         self._scratch = Path(tempfile.mkdtemp(prefix="penstock-archive-"))
         with self._place.asked():
             reigns = reigns_in(self._place)
@@ -105,14 +105,14 @@ class ObjectArchive:
                 frames[kind] = pl.concat(parts, how="diagonal_relaxed").sort("seq", maintain_order=True)
         return frames
 
-    def _fetched(self, files: Collection[File]) -> dict[File, Path]:
+    def _fetched(self, files: Collection[ArchiveFile]) -> dict[ArchiveFile, Path]:
         """Where each file lies on this machine."""
         if self._place.folder is not None:
             return {file: self._place.folder / file.path for file in files}
         with self._place.asked(), ThreadPoolExecutor(_AT_ONCE) as pool:
             return dict(zip(files, pool.map(self._fetch, files), strict=True))
 
-    def _fetch(self, file: File) -> Path:
+    def _fetch(self, file: ArchiveFile) -> Path:
         path = self._scratch / file.path
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ class ObjectArchive:
         self.close()
 
 
-def _inside(file: File, since: datetime | None, until: datetime | None) -> bool:
+def _inside(file: ArchiveFile, since: datetime | None, until: datetime | None) -> bool:
     if file.hour is None:
         return True
     return (since is None or file.hour + timedelta(hours=1) > since) and (until is None or file.hour < until)

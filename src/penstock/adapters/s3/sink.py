@@ -15,7 +15,7 @@ import obstore
 import polars as pl
 
 from penstock.adapters.s3.layout import Extent, Reign, file_path, folder_of, owner_path
-from penstock.adapters.s3.place import Place
+from penstock.adapters.s3.place import StoreLocation
 from penstock.adapters.s3.reading import reigns_in
 from penstock.clock import SECOND_US, Clock, from_us, system_clock
 from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
@@ -43,7 +43,7 @@ class ArchiveSink:
     """`Sink` into an archive. Written records wait in memory until their stretch is complete; after a crash they are read anew.
 
     Args:
-        url: as for `Place`; a folder is made.
+        url: as for `StoreLocation`; a folder is made.
         log: the name of this worker's ledger in the archive: the detector's name, and the shard's.
         ledger: the worker's, which names the columns of records.
         every_s: the longest that a record waits.
@@ -64,7 +64,7 @@ class ArchiveSink:
         render: Render | None = None,
         clock: Clock = system_clock,
     ) -> None:
-        self._place = Place(url, make=True)
+        self._place = StoreLocation(url, make=True)
         self._log_name = log
         self._ledger = ledger
         self._every_us = int(every_s * SECOND_US)

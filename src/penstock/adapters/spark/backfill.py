@@ -17,12 +17,12 @@ import polars as pl
 
 from penstock.adapters.spark.blocks import BLOCK_TYPE, routes, shuffled
 from penstock.adapters.spark.buckets import Running
-from penstock.adapters.spark.clock import Entry, entries, repeated_rows
+from penstock.adapters.spark.clock import SliceClocks, entries, repeated_rows
 from penstock.adapters.spark.collect import BASE, Collect, result_schema
 from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of
 from penstock.adapters.spark.shuffle import Shuffle
-from penstock.adapters.spark.source import Source, check_links
+from penstock.adapters.spark.source import DetectorSource, check_links
 from penstock.errors import ConfigurationError, DataError, RowsRefused
 from penstock.offline.datasets import MOST_REFUSED
 
@@ -43,7 +43,7 @@ class Backfilled:
 
 def backfill(
     spark: "SparkSession",
-    source: Source,
+    source: DetectorSource,
     files: Sequence[Path],
     out: Path,
     *,
@@ -82,7 +82,9 @@ def backfill(
     return Backfilled(sum(fact["rows"] for fact in slices.facts) - duplicates, slices.refused, duplicates)
 
 
-def decided(source: Source, slices: Slices, repeated: dict[int, list[int]], buckets: int, places: Sequence[int]) -> "DataFrame":
+def decided(
+    source: DetectorSource, slices: Slices, repeated: dict[int, list[int]], buckets: int, places: Sequence[int]
+) -> "DataFrame":
     """The rows of a replay, in order from part to part."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -115,7 +117,7 @@ def _place_sql(places: Sequence[int], slices: int) -> str:
     return f"element_at(array({', '.join(map(str, places))}), cast({nth} as int) + 1) as place"
 
 
-def _check_labels(source: Source, entered: dict[int, Entry]) -> None:
+def _check_labels(source: DetectorSource, entered: dict[int, SliceClocks]) -> None:
     """Labels counted by the time they became known move the pace clock of all keys where it lags behind."""
     detector = source.detector
     kind = len(detector.schema.kinds)

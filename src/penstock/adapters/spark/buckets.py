@@ -86,7 +86,7 @@ class _Expected:
     codes: NDArray[np.int64] = field(compare=False)
 
 
-class Bucket:
+class StateBucket:
     """The state of some keys of one entity, advanced by blocks in sequence order."""
 
     def __init__(self, needs: Needs, plan: EntityPlan) -> None:
@@ -211,7 +211,7 @@ class Running:
         detector = self.opening.source.detector
         for group, cells in grouped(rows_of(batches), "group"):
             plan = detector.plan.entities[group // self.buckets]
-            bucket = Bucket(Needs(detector, plan), plan)
+            bucket = StateBucket(Needs(detector, plan), plan)
             for cell in cells:
                 number = int(cell["slice"])
                 place = self.places[place_of(number, self.slices, len(self.places))]

@@ -27,7 +27,7 @@ from penstock.adapters.spark.blocks import (
     unpack_frame,
 )
 from penstock.adapters.spark.scan import Opening, Slices, grouped, rises
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.codes import text_codes
 from penstock.features.kernel.handles import pace
 from penstock.features.state import STRIDE_US
@@ -38,7 +38,7 @@ _ENTRY = pa.schema([("slice", pa.int32()), ("clock_us", pa.int64()), ("pace_us",
 _REPEATED = pa.schema([("slice", pa.int32()), ("rows", pa.list_(pa.int32()))])
 
 
-class Entry(NamedTuple):
+class SliceClocks(NamedTuple):
     """The two clocks of `features.state.FeatureState` before the first event of a slice; whether the pace lags in it."""
 
     clock_us: int
@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 # ---------------------------------------------------------------- ids that came before
 
 
-def repeated_rows(source: Source, slices: Slices, places: Sequence[int]) -> dict[int, list[int]]:
+def repeated_rows(source: DetectorSource, slices: Slices, places: Sequence[int]) -> dict[int, list[int]]:
     """The rows of each slice whose id came within the detector's `dedupe`."""
     facts = slices.facts
     apart = all(rises(left["last_id"], right["first_id"]) for left, right in pairwise(facts))
@@ -66,7 +66,7 @@ def repeated_rows(source: Source, slices: Slices, places: Sequence[int]) -> dict
 class Naming:
     """Slices -> ids by bucket, with arrivals."""
 
-    def __init__(self, source: Source, places: tuple[int, ...]) -> None:
+    def __init__(self, source: DetectorSource, places: tuple[int, ...]) -> None:
         self.source, self.places = source, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -84,7 +84,7 @@ class Naming:
 class Asking:
     """Ids by bucket -> rows of slices with a repeated id."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DetectorSource) -> None:
         self.source = source
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -101,14 +101,14 @@ class Asking:
 # ---------------------------------------------------------------- the clock
 
 
-def entries(source: Source, slices: Slices, repeated: dict[int, list[int]]) -> dict[int, Entry]:
+def entries(source: DetectorSource, slices: Slices, repeated: dict[int, list[int]]) -> dict[int, SliceClocks]:
     """The clocks before each slice."""
     if not slices.timed and not repeated and _is_calm(slices):
         ends = [0, *(int(fact["last_us"]) for fact in slices.facts)]
-        return {fact["slice"]: Entry(end, end) for fact, end in zip(slices.facts, ends, strict=False)}
-    timed = slices.frame.mapInArrow(Timing(Opening(source, repeated)), BLOCK_TYPE)
+        return {fact["slice"]: SliceClocks(end, end) for fact, end in zip(slices.facts, ends, strict=False)}
+    timed = slices.frame.mapInArrow(EventTimes(Opening(source, repeated)), BLOCK_TYPE)
     walked = shuffled(timed, 1, ["slice"]).mapInArrow(Walking(source), "slice int, clock_us long, pace_us long, lags boolean")
-    return {number: Entry(clock, at, lags) for number, clock, at, lags in walked.collect()}
+    return {number: SliceClocks(clock, at, lags) for number, clock, at, lags in walked.collect()}
 
 
 def _is_calm(slices: Slices) -> bool:
@@ -118,7 +118,7 @@ def _is_calm(slices: Slices) -> bool:
     return bool(max([0, *between, *(fact["gap_us"] for fact in facts)]) <= STRIDE_US)
 
 
-class Timing:
+class EventTimes:
     """Slices -> the times and arrivals of their events."""
 
     def __init__(self, opening: Opening) -> None:
@@ -137,7 +137,7 @@ class Timing:
 class Walking:
     """Times in sequence order -> an entry for each slice."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DetectorSource) -> None:
         self.source = source
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -151,7 +151,7 @@ class Walking:
             yield row(_ENTRY, slice=int(cell["slice"]), clock_us=before[0], pace_us=before[1], lags=lags)
 
 
-def walk(batch: Batch, entry: Entry, max_ahead_us: int) -> "Walk":
+def walk(batch: Batch, entry: SliceClocks, max_ahead_us: int) -> "Walk":
     """Which events may enter state, and both clocks at each."""
     clocks = np.array([entry.clock_us, entry.pace_us], np.int64)
     return walked(batch.time_us, batch.arrived_us, max_ahead_us, clocks)

@@ -16,7 +16,7 @@ from penstock.engine import Pipeline
 from penstock.ingest.selection import take
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
-from penstock.offline.replay import CHUNK, Chunk, frame_of
+from penstock.offline.replay import CHUNK, ReplayChunk, frame_of
 
 BASE = -1
 """The group of the slices themselves, before all buckets."""
@@ -79,10 +79,10 @@ def complete(detector: Detector, batch: Batch) -> None:
             batch.texts.setdefault(column.name, [None] * len(batch))
 
 
-def _decided(path: Pipeline, batch: Batch) -> Iterator[Chunk]:
+def _decided(path: Pipeline, batch: Batch) -> Iterator[ReplayChunk]:
     for start in range(0, len(batch), CHUNK):
         piece = take(batch, slice(start, start + CHUNK))
-        yield Chunk(piece, np.empty(0, np.int64), path.score_and_decide(piece, time.perf_counter_ns(), explain=False))
+        yield ReplayChunk(piece, np.empty(0, np.int64), path.score_and_decide(piece, time.perf_counter_ns(), explain=False))
 
 
 def _arrow(rows: pl.DataFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

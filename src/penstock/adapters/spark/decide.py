@@ -15,7 +15,7 @@ from penstock.adapters.spark.collect import complete, put
 from penstock.adapters.spark.dedup import KEPT
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.scan import grouped
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.codes import text_codes
 from penstock.decision import compose
 from penstock.engine import Engine
@@ -32,7 +32,7 @@ DONE_TYPE = "slice bigint, nth int, kind string, data binary"
 class Decide:
     """Parcels of a micro-batch, by slice -> decisions."""
 
-    def __init__(self, source: Source, buckets: int) -> None:
+    def __init__(self, source: DetectorSource, buckets: int) -> None:
         self.source, self.buckets = source, buckets
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -110,11 +110,11 @@ def decide(engine: Engine, batch: Batch, began_ns: int) -> tuple[Any, list[bytes
 
 
 @functools.cache
-def _engine(source: Source) -> Engine:
+def _engine(source: DetectorSource) -> Engine:
     """The engine of this process, used to decide; its state stays empty."""
     return Engine(source.detector, models=source.ensemble, personal_key=source.personal_key, wait_for_models=True)
 
 
 @functools.cache
-def _reader(source: Source) -> Any:
+def _reader(source: DetectorSource) -> Any:
     return source.reader()

@@ -17,7 +17,7 @@ from penstock.adapters.spark.blocks import bucket_of, numbers, pack, unpack
 from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.shuffle import dealt
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.adapters.spark.state_cache import StateCache
 from penstock.ledger import Claims
 
@@ -34,7 +34,7 @@ _cache: StateCache[tuple[int, Claims]] = StateCache()
 class Dedup(StatefulProcessor):
     """Parcels by id -> parcels by entity and bucket, which `keyed_state.KeyedState` reads. run: names this start."""
 
-    def __init__(self, source: Source, buckets: int, run: str) -> None:
+    def __init__(self, source: DetectorSource, buckets: int, run: str) -> None:
         self.source, self.buckets, self.run = source, buckets, run
 
     def init(self, handle: StatefulProcessorHandle) -> None:

@@ -13,7 +13,7 @@ TOGETHER = 4
 
 
 @dataclass(frozen=True)
-class Split:
+class FileSplit:
     """Some rows of one file. name: the prefix of generated ids."""
 
     file: int
@@ -23,18 +23,18 @@ class Split:
     rows: int
 
 
-def splits_of(files: Sequence[Path], work: Path, size: int) -> list[Split]:
+def splits_of(files: Sequence[Path], work: Path, size: int) -> list[FileSplit]:
     """The rows of the files, in pieces of a few slices of this size; CSV becomes Parquet in `work` first.
 
     Raises:
         DataError: a file is not there, or is of another kind.
     """
-    found: list[Split] = []
+    found: list[FileSplit] = []
     for number, file in enumerate(_expanded(files)):
         path = _as_parquet(file, work / f"{number:04d}.parquet")
         total = int(pl.scan_parquet(path).select(pl.len()).collect().item())
         starts = range(0, max(total, 1), TOGETHER * size)
-        found += [Split(number, str(path), str(file), first, min(TOGETHER * size, total - first)) for first in starts]
+        found += [FileSplit(number, str(path), str(file), first, min(TOGETHER * size, total - first)) for first in starts]
     return found
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from penstock.adapters.spark.blocks import bucket_of, pack, row
 from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.shuffle import read_columns
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.codes import text_codes
 from penstock.features.state import key_codes
 from penstock.ingest import masked_event
-from penstock.ingest.reader import Read
+from penstock.ingest.reader import ReadEvents
 
 PARCEL = pa.schema([("group", pa.int32()), ("slice", pa.int64()), ("data", pa.binary())])
 """A block of a stream. slice: where its first message stands in Kafka, `partition << 40 | offset`."""
@@ -32,13 +32,13 @@ def parcel(group: int, slice: int, data: pa.Buffer) -> pa.RecordBatch:
     return row(PARCEL, group=group, slice=slice, data=data)
 
 
-class Inbox:
+class SparkInbox:
     """Messages of Kafka -> parcels by id, and refused messages.
 
     salt: enters the codes of ids, so that senders cannot construct two ids with one code.
     """
 
-    def __init__(self, source: Source, buckets: int, salt: str) -> None:
+    def __init__(self, source: DetectorSource, buckets: int, salt: str) -> None:
         self.source, self.buckets, self.salt = source, buckets, salt
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -68,7 +68,7 @@ class Inbox:
             if len(rows):
                 yield parcel(number, slice_, pack({name: _taken(column, rows) for name, column in columns.items()}))
 
-    def _ids(self, read: Read, bodies: list[bytes], place: dict[str, NDArray[Any]]) -> list[str]:
+    def _ids(self, read: ReadEvents, bodies: list[bytes], place: dict[str, NDArray[Any]]) -> list[str]:
         """The ids; an event without one is named by its offset, which is the same at every read."""
         ids = list(read.batch.ids)
         if not self.source.detector.schema.events[0].id.nullable and not self.source.detector.informs:
@@ -79,7 +79,7 @@ class Inbox:
                 ids[at] = f"{place['partition'][message]}-{place['offset'][message]}"
         return ids
 
-    def _columns(self, read: Read, ids: list[str], bodies: list[bytes], place: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    def _columns(self, read: ReadEvents, ids: list[str], bodies: list[bytes], place: dict[str, NDArray[Any]]) -> dict[str, Any]:
         batch, rows = read.batch, read.rows
         columns: dict[str, Any] = {
             "row": np.arange(len(batch), dtype=np.int32),
@@ -100,7 +100,7 @@ class Inbox:
             columns |= {f"{number}.{name}": column for name, column in found.items()}
         return columns
 
-    def _quarantined(self, bodies: list[bytes], read: Read) -> pa.Buffer:
+    def _quarantined(self, bodies: list[bytes], read: ReadEvents) -> pa.Buffer:
         detector = self.source.detector
         found = []
         for at, refusal in read.refused:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pyspark.sql.streaming.stateful_processor import StatefulProcessor, StatefulProcessorHandle
 
 from penstock.adapters.spark.blocks import numbers, pack, unpack
-from penstock.adapters.spark.buckets import Bucket, Needs
+from penstock.adapters.spark.buckets import Needs, StateBucket
 from penstock.adapters.spark.clock import Walk, walked
 from penstock.adapters.spark.dedup import KEPT, TIMES
 from penstock.adapters.spark.inbox import REFUSED
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.source import DetectorSource
 from penstock.adapters.spark.state_cache import StateCache
 from penstock.decoding import prepared
 
@@ -30,7 +30,7 @@ LEAST_LOG = 1 << 20
 _PLACES = ("arrived_us", "partition", "offset")
 
 
-class Saved(msgspec.Struct):
+class SavedBucket(msgspec.Struct):
     """A bucket as bytes: the arrays of its table, its words, and how many events it has seen."""
 
     arrays: dict[str, tuple[list[int], bytes]]
@@ -46,7 +46,7 @@ class CachedState(msgspec.Struct):
 
 
 _cache: StateCache[CachedState] = StateCache()
-_decode = msgspec.msgpack.Decoder(prepared(Saved)).decode
+_decode = msgspec.msgpack.Decoder(prepared(SavedBucket)).decode
 
 
 class KeyedState(StatefulProcessor):
@@ -55,7 +55,7 @@ class KeyedState(StatefulProcessor):
     run: names this start.
     """
 
-    def __init__(self, source: Source, buckets: int, run: str) -> None:
+    def __init__(self, source: DetectorSource, buckets: int, run: str) -> None:
         self.source, self.buckets, self.run = source, buckets, run
 
     def init(self, handle: StatefulProcessorHandle) -> None:
@@ -102,21 +102,21 @@ class KeyedState(StatefulProcessor):
         self.at.update((version, int(clocks[0]), int(clocks[1]), saved, logged))
         return found
 
-    def _bucket(self, group: int, version: int) -> Bucket:
+    def _bucket(self, group: int, version: int) -> StateBucket:
         """The bucket, from this process's cache or from Spark's state."""
         held = _cache.take((self.run, group))
         if held is not None and held.version == version:
-            bucket: Bucket = held.bucket
+            bucket: StateBucket = held.bucket
             return bucket
         plan = self.source.detector.plan.entities[group // self.buckets]
-        bucket = Bucket(Needs(self.source.detector, plan), plan)
+        bucket = StateBucket(Needs(self.source.detector, plan), plan)
         if (whole := self.snapshot.get()) is not None:
             restore(bucket, bytes(whole[0]))
         for (data,) in self.log.get() if version else ():
             bucket.run(unpack(pa.py_buffer(bytes(data))))
         return bucket
 
-    def _keep(self, bucket: Bucket, block: pa.RecordBatch, saved: int, logged: int) -> tuple[int, int]:
+    def _keep(self, bucket: StateBucket, block: pa.RecordBatch, saved: int, logged: int) -> tuple[int, int]:
         """Store the changes; returns the sizes of snapshot and log."""
         data = pack({name: block.column(name) for name in block.schema.names}).to_pybytes()
         if logged + len(data) <= max(LEAST_LOG, saved):
@@ -128,13 +128,13 @@ class KeyedState(StatefulProcessor):
         return len(whole), 0
 
 
-def save(bucket: Bucket) -> bytes:
+def save(bucket: StateBucket) -> bytes:
     """A bucket as bytes."""
     arrays = {name: (list(array.shape), array.tobytes()) for name, array in bucket.table.arrays().items()}
-    return msgspec.msgpack.encode(Saved(arrays, bucket.words, bucket.sequence))
+    return msgspec.msgpack.encode(SavedBucket(arrays, bucket.words, bucket.sequence))
 
 
-def restore(bucket: Bucket, data: bytes) -> None:
+def restore(bucket: StateBucket, data: bytes) -> None:
     """Load saved state into an empty bucket."""
     saved = _decode(data)
     arrays = {name: np.frombuffer(held, np.int64).reshape(shape).copy() for name, (shape, held) in saved.arrays.items()}

@@ -7,24 +7,16 @@ taken and sends nothing.
 
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from penstock.decoding import prepared
 from penstock.errors import BrokerError, ConfigurationError, Fenced, MissingExtra
-from penstock.stream.port import Topics
+from penstock.stream.port import Outgoing, Topics
 
 _ASK_S = 30.0
 _SETTLING = {"NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"}
-
-
-class Sent(NamedTuple):
-    """One message: the role of its topic, its key, its JSON."""
-
-    role: str
-    key: str
-    body: bytes
 
 
 class Noted(msgspec.Struct):
@@ -38,7 +30,7 @@ class Noted(msgspec.Struct):
     fence: int = 0
 
 
-class Outbox:
+class SparkOutbox:
     """A transactional producer. Opening one fences an earlier process on the same checkpoint.
 
     Args:
@@ -115,7 +107,7 @@ class Outbox:
                     raise
                 time.sleep(0.2)
 
-    def send(self, batch: int, messages: Iterable[Sent], noted: Noted) -> bool:
+    def send(self, batch: int, messages: Iterable[Outgoing], noted: Noted) -> bool:
         """Send all messages of a micro-batch with this metadata; False if that was done before.
 
         Raises:
@@ -136,7 +128,7 @@ class Outbox:
         self.next_batch, self.noted = batch + 1, noted
         return True
 
-    def _produce(self, message: Sent) -> None:
+    def _produce(self, message: Outgoing) -> None:
         topic, key = self._topics.named(message.role), message.key.encode() or None
         only: Any = {"partition": 0} if message.role == "journal" else {}  # a journal is one sequence
         while True:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import BLOCK_TYPE, block, pack_frame, row, rows_of, shuffled, unpack_frame
-from penstock.adapters.spark.files import TOGETHER, Split
-from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.files import TOGETHER, FileSplit
+from penstock.adapters.spark.source import DetectorSource
 from penstock.errors import DataError
 from penstock.messages import Batch
 from penstock.offline.datasets import ROW, read, readings
@@ -67,7 +67,7 @@ class Slices:
 
 
 def slices_of(
-    spark: "SparkSession", source: Source, splits: Sequence[Split], places: Sequence[int], size: int = ROWS
+    spark: "SparkSession", source: DetectorSource, splits: Sequence[FileSplit], places: Sequence[int], size: int = ROWS
 ) -> Slices:
     """Read and order the files; places: the routes of a shuffle.
 
@@ -75,7 +75,7 @@ def slices_of(
         DataError: the data does not fit the detector, or parts of it would be read differently.
     """
     numbered = spark.range(0, len(splits), 1, len(splits))
-    frame, facts = _kept(numbered.mapInArrow(Reading(source, tuple(splits), size), _spark_schema(SLICE)))
+    frame, facts = _kept(numbered.mapInArrow(SliceScan(source, tuple(splits), size), _spark_schema(SLICE)))
     _check_readings(splits, facts)
     timed = any("arrived_at" in text.split() for fact in facts for text in fact["readings"])
     refused = sum(fact["refused"] for fact in facts)
@@ -101,7 +101,7 @@ def _spark_schema(schema: pa.Schema) -> Any:
     return from_arrow_schema(schema)
 
 
-def _check_readings(splits: Sequence[Split], facts: list[dict[str, Any]]) -> None:
+def _check_readings(splits: Sequence[FileSplit], facts: list[dict[str, Any]]) -> None:
     """Check that each column was read alike in all parts: the content of one part must not decide the type."""
     seen: dict[str, tuple[str, str]] = {}
     for fact in facts:
@@ -130,10 +130,10 @@ def _bounds(facts: list[dict[str, Any]], size: int) -> tuple[int, ...]:
     return tuple(np.unique(times[order][at]).tolist())
 
 
-class Reading:
+class SliceScan:
     """Splits by number -> slices, each sorted in itself."""
 
-    def __init__(self, source: Source, splits: tuple[Split, ...], size: int) -> None:
+    def __init__(self, source: DetectorSource, splits: tuple[FileSplit, ...], size: int) -> None:
         self.source, self.splits, self.size = source, splits, size
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -152,7 +152,7 @@ class Reading:
                 yield describe(self.source, cell["id"] * TOGETHER + nth, part, refused, texts)
 
 
-def accepted(source: Source, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def accepted(source: DetectorSource, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The rows that are events, and how many are not."""
     kept, start, refused = [], 0, 0
     for found in source.reader().read_frames(frame, ROWS, arrived=_arrived(frame)):
@@ -162,7 +162,7 @@ def accepted(source: Source, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     return (pl.concat(kept) if refused else frame), refused
 
 
-def describe(source: Source, number: int, frame: pl.DataFrame, refused: int, readings: list[str]) -> pa.RecordBatch:
+def describe(source: DetectorSource, number: int, frame: pl.DataFrame, refused: int, readings: list[str]) -> pa.RecordBatch:
     """A slice as a row of `SLICE`."""
     values: dict[str, Any] = dict.fromkeys(SLICE.names, None)
     values |= {"slice": number, "rows": len(frame), "refused": refused, "readings": readings, "data": pack_frame(frame)}
@@ -193,7 +193,7 @@ def rises(left: str, right: str) -> bool:
     return (len(left.encode()), left) < (len(right.encode()), right)
 
 
-def _order_us(source: Source, frame: pl.DataFrame) -> NDArray[np.int64]:
+def _order_us(source: DetectorSource, frame: pl.DataFrame) -> NDArray[np.int64]:
     order: NDArray[np.int64] = frame[_arrived(frame) or source.detector.time].to_physical().to_numpy()
     return order
 
@@ -208,7 +208,7 @@ def _arrived(frame: pl.DataFrame) -> str | None:
 class Cutting:
     """Slices as read -> pieces of the slices that they belong to."""
 
-    def __init__(self, source: Source, bounds: tuple[int, ...], places: tuple[int, ...]) -> None:
+    def __init__(self, source: DetectorSource, bounds: tuple[int, ...], places: tuple[int, ...]) -> None:
         self.source, self.bounds, self.places = source, bounds, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -227,7 +227,7 @@ class Cutting:
 class Merging:
     """Pieces -> slices in order."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DetectorSource) -> None:
         self.source = source
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -255,7 +255,7 @@ def place_of(slice: int, slices: int, parts: int) -> int:
 class Opening:
     """Reads the data of a slice into a batch. repeated: the rows, by slice, whose id came before."""
 
-    source: Source
+    source: DetectorSource
     repeated: dict[int, list[int]]
 
     def frame(self, cell: dict[str, Any]) -> pl.DataFrame:

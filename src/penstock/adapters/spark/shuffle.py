@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import block, bucket_of, pack, rows_of
 from penstock.adapters.spark.buckets import NEVER, Needs
-from penstock.adapters.spark.clock import Entry, walk
+from penstock.adapters.spark.clock import SliceClocks, walk
 from penstock.adapters.spark.scan import Opening
 from penstock.detector import Detector
 from penstock.features.plan import EntityPlan
@@ -24,7 +24,7 @@ class Shuffle:
     group of a block: entity * buckets + bucket.
     """
 
-    def __init__(self, opening: Opening, entries: dict[int, Entry], buckets: int, places: tuple[int, ...]) -> None:
+    def __init__(self, opening: Opening, entries: dict[int, SliceClocks], buckets: int, places: tuple[int, ...]) -> None:
         self.opening, self.entries, self.buckets, self.places = opening, entries, buckets, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -43,7 +43,7 @@ class Shuffle:
                     yield block(group, number, self.places[group % len(self.places)], data)
 
 
-def _common(detector: Detector, batch: Batch, entry: Entry, labels: Any) -> dict[str, NDArray[Any]]:
+def _common(detector: Detector, batch: Batch, entry: SliceClocks, labels: Any) -> dict[str, NDArray[Any]]:
     """The columns that every entity's blocks carry."""
     keep, clock_us, pace_us = walk(batch, entry, detector.max_ahead_us)
     columns: dict[str, NDArray[Any]] = {"kind": batch.kinds, "time_us": batch.time_us, "pace_us": pace_us}

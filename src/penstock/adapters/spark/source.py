@@ -16,7 +16,7 @@ _PERSONAL_KEY = bytes(32)
 
 
 @dataclass(frozen=True)
-class Source:
+class DetectorSource:
     """A detector by reference, which travels to the workers in its place.
 
     load: turns the reference into the detector; a function at the top of a module, so that it travels too.
@@ -61,12 +61,12 @@ def check_links(detector: Detector) -> None:
 
 
 @functools.cache
-def _detector(source: Source) -> Detector:
+def _detector(source: DetectorSource) -> Detector:
     return source.load(source.reference)
 
 
 @functools.cache
-def _ensemble(source: Source) -> Ensemble | None:
+def _ensemble(source: DetectorSource) -> Ensemble | None:
     if source.models is None:
         return None
     from pathlib import Path

@@ -17,10 +17,10 @@ import msgspec
 
 from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.decide import DONE_TYPE, Decide
-from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
-from penstock.adapters.spark.outbox import Outbox
-from penstock.adapters.spark.publish import Done, Publisher
-from penstock.adapters.spark.source import Source, check_links
+from penstock.adapters.spark.inbox import PARCEL_TYPE, SparkInbox
+from penstock.adapters.spark.outbox import SparkOutbox
+from penstock.adapters.spark.publish import Publisher, PublishResult
+from penstock.adapters.spark.source import DetectorSource, check_links
 from penstock.decoding import prepared
 from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import BrokerError, BundleError, ConfigurationError
@@ -54,7 +54,7 @@ class Cluster:
     settings: dict[str, Any]
 
 
-class Declared(msgspec.Struct):
+class CheckpointParameters(msgspec.Struct):
     """The parameters that a checkpoint was created with, which must not change.
 
     salt: of the codes of ids. name: of the stream towards Kafka.
@@ -69,13 +69,13 @@ class Declared(msgspec.Struct):
 
 def start(
     spark: "SparkSession",
-    source: Source,
+    source: DetectorSource,
     cluster: Cluster,
     checkpoint: Path,
     *,
     buckets: int = BUCKETS,
     most_events: int = MOST_EVENTS,
-    on_done: Callable[[Done], None] = lambda _done: None,
+    on_done: Callable[[PublishResult], None] = lambda _done: None,
 ) -> "StreamingQuery":
     """Start a query that decides existing and new messages of the topic `transactions`.
 
@@ -94,7 +94,7 @@ def start(
     declared = declare(source, checkpoint, buckets)
     run = secrets.token_hex(8)
     decided = _decided(_messages(spark, cluster, most_events), source, declared, run)
-    publisher = Publisher(Outbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
+    publisher = Publisher(SparkOutbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
 
     def write(frame: "DataFrame", batch: int) -> None:
         on_done(publisher.publish(batch, _finished(frame, source, declared)))
@@ -103,7 +103,7 @@ def start(
     return writer.option("checkpointLocation", str(checkpoint / "spark")).start()
 
 
-def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
+def check_fit(source: DetectorSource, *, without_labels: bool, has_key: bool) -> None:
     """Refuse detectors for which this stream would differ from a single process.
 
     Raises:
@@ -149,7 +149,7 @@ def wait(query: "StreamingQuery", stop: threading.Event) -> None:
         raise BrokerError(f"the stream ended: {error}") from error
 
 
-def declare(source: Source, checkpoint: Path, buckets: int) -> Declared:
+def declare(source: DetectorSource, checkpoint: Path, buckets: int) -> CheckpointParameters:
     """Write the parameters of a new checkpoint, or check those of an existing one.
 
     Raises:
@@ -159,10 +159,10 @@ def declare(source: Source, checkpoint: Path, buckets: int) -> Declared:
     if not path.exists():
         checkpoint.mkdir(parents=True, exist_ok=True)
         name = f"penstock-spark-{detector.name}-{secrets.token_hex(6)}"
-        declared = Declared(detector.name, detector.state_fingerprint, buckets, secrets.token_hex(16), name)
+        declared = CheckpointParameters(detector.name, detector.state_fingerprint, buckets, secrets.token_hex(16), name)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(declared)))
         return declared
-    declared = msgspec.json.decode(path.read_bytes(), type=prepared(Declared))
+    declared = msgspec.json.decode(path.read_bytes(), type=prepared(CheckpointParameters))
     if declared.detector != detector.name:
         raise ConfigurationError(
             f"the checkpoint {checkpoint} belongs to {declared.detector!r}; name another for {detector.name!r}"
@@ -196,11 +196,11 @@ def _messages(spark: "SparkSession", cluster: Cluster, most_events: int) -> "Dat
     return messages.selectExpr("value", "unix_micros(timestamp) as arrived_us", "partition", "offset")
 
 
-def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str) -> "DataFrame":
+def _decided(messages: "DataFrame", source: DetectorSource, declared: CheckpointParameters, run: str) -> "DataFrame":
     from penstock.adapters.spark.dedup import Dedup
     from penstock.adapters.spark.keyed_state import KeyedState
 
-    parcels = messages.mapInArrow(Inbox(source, declared.buckets, declared.salt), PARCEL_TYPE)
+    parcels = messages.mapInArrow(SparkInbox(source, declared.buckets, declared.salt), PARCEL_TYPE)
     for stage in (Dedup(source, declared.buckets, run), KeyedState(source, declared.buckets, run)):
         parcels = parcels.groupBy("group").transformWithStateInPandas(stage, PARCEL_TYPE, "Append", "None")
     return parcels
@@ -209,7 +209,7 @@ def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str
 # ---------------------------------------------------------------- a micro-batch
 
 
-def _finished(frame: "DataFrame", source: Source, declared: Declared) -> list[Any]:
+def _finished(frame: "DataFrame", source: DetectorSource, declared: CheckpointParameters) -> list[Any]:
     """The results of a micro-batch, in sequence order."""
     parts = frame.sparkSession.sparkContext.defaultParallelism
     by_slice = frame.repartition(parts, "slice").sortWithinPartitions("slice", "group")

@@ -10,7 +10,7 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 
 if TYPE_CHECKING:
     from penstock.offline.backtest import BacktestResult
-    from penstock.offline.backtest.compare import Compared
+    from penstock.offline.backtest.compare import BacktestComparison
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -93,12 +93,12 @@ def condition(
     """  # noqa: D301 -- click's mark for lines that are kept as they are
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.governance import with_stored_rules
-    from penstock.wiring.reports.backtests import Trials
+    from penstock.wiring.reports.backtests import ConditionBacktests
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)
     now = with_stored_rules(load_detector(detector), chosen)
-    with Trials(chosen, now, days=span, archived=archived, progress=say) as trials:
+    with ConditionBacktests(chosen, now, days=span, archived=archived, progress=say) as trials:
         found = trials.run(when, then, hard=hard, override=override)
     if as_json:
         print_json(found)
@@ -119,12 +119,12 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
     """
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.governance import with_stored_rules
-    from penstock.wiring.reports.backtests import Trials
+    from penstock.wiring.reports.backtests import ConditionBacktests
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)
     loaded = with_stored_rules(load_detector(detector), chosen, rules=False)
-    with Trials(chosen, loaded, days=span, archived=archived, progress=say) as trials:
+    with ConditionBacktests(chosen, loaded, days=span, archived=archived, progress=say) as trials:
         found = {
             rule.name: trials.run(rule.when, rule.then, hard=rule.hard, override=rule.override, leaving_out=rule.name)
             for rule in loaded.rules
@@ -182,7 +182,7 @@ def _show_rules(found: "dict[str, BacktestResult]") -> None:
     _notes(sorted({note for tried in found.values() for note in tried.notes}))
 
 
-def _show_compared(found: "Compared") -> None:
+def _show_compared(found: "BacktestComparison") -> None:
     from penstock.outcomes import known_rate, said
 
     click.echo(f"{found.detector}: {found.events:,} events of {found.days} days in {found.data}")

@@ -19,7 +19,7 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
-    from penstock.governance.list_reader import Entry
+    from penstock.governance.list_reader import ListEntry
     from penstock.governance.lists import Outcome
 
 _list = click.argument("name", metavar="LIST")
@@ -196,7 +196,7 @@ def _say(done: "Outcome | Request") -> None:
     say(f"{done.list}, revision {done.revision}: {text or 'nothing'}")
 
 
-def _line(entry: "Entry", now: int) -> str:
+def _line(entry: "ListEntry", now: int) -> str:
     until = "" if entry.expires_us is None else f", until {since(entry.expires_us)}"
     removal = "" if entry.removed_us is None else f", removed {since(entry.removed_us)} by {entry.removed_by}"
     state = entry.state(now)

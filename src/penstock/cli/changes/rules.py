@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from penstock.governance.administration import RuleAdministration
     from penstock.governance.approvals import Request
     from penstock.governance.rules import StoredRule
-    from penstock.rules.checks import Finding
+    from penstock.rules.checks import RuleFinding
 
 _name = click.argument("rule")
 _version = click.argument("version", type=int)
@@ -135,12 +135,12 @@ def backtest(detector: str, rule: str, version: int | None, days: int, as_json: 
     """Backtest a version of a rule over recorded decisions: the newest unless given."""
     from penstock.cli.changes.backtest import show_tried
     from penstock.cli.options import settings_from
-    from penstock.wiring.reports.backtests import Trials
+    from penstock.wiring.reports.backtests import ConditionBacktests
 
     archived = flags["archive"] is not None
     with open_administration(detector, flags) as found:
         now, body = found.now(), found.body(rule, version)
-    with Trials(settings_from(**flags), now, days=days, archived=archived, progress=say) as trials:
+    with ConditionBacktests(settings_from(**flags), now, days=days, archived=archived, progress=say) as trials:
         tried = trials.run(body.when, body.then, hard=body.hard, override=body.override, leaving_out=rule)
     if as_json:
         print_json(tried)
@@ -282,14 +282,14 @@ def _say_lowering(found: "RuleAdministration", done: "StoredRule | Request", fla
     from penstock.errors import PenstockError
     from penstock.governance.approvals import Request
     from penstock.governance.stored_detector import can_lower
-    from penstock.wiring.reports.backtests import Trials
+    from penstock.wiring.reports.backtests import ConditionBacktests
 
     version = done.details["version"] if isinstance(done, Request) else done.version
     now, body = found.now(), found.body(done.name, version)
     if not can_lower(body, now.policy):
         return
     try:
-        with Trials(settings_from(**flags), now, limit_s=_LOWERING_S) as trials:
+        with ConditionBacktests(settings_from(**flags), now, limit_s=_LOWERING_S) as trials:
             tried = trials.run(body.when, body.then, override=body.override, leaving_out=done.name)
     except PenstockError as error:
         say(f"what it lowers is not known: {error}")
@@ -300,7 +300,7 @@ def _say_lowering(found: "RuleAdministration", done: "StoredRule | Request", fla
 _LOWERING_S = 20.0  # the time limit of a backtest over HTTP
 
 
-def _say_findings(findings: "Sequence[Finding]") -> None:
+def _say_findings(findings: "Sequence[RuleFinding]") -> None:
     for finding in findings:
         say(f"warning: {finding.sentence}")
 

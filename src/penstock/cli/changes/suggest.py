@@ -65,7 +65,7 @@ def command(
     labels known late. The result is code, with gain and cost of each feature, or drafts of the running detector. Fields that
     are known only after the outcome are refused by name.
     """
-    from penstock.offline.suggest import Limits, source, suggest
+    from penstock.offline.suggest import SearchLimits, source, suggest
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.governance import with_stored_features
 
@@ -80,7 +80,7 @@ def command(
             recorded,
             before=before,
             accepted=accepted,
-            limits=Limits(minutes=minutes),
+            limits=SearchLimits(minutes=minutes),
             seed=seed,
             progress=lambda _what, share: advance(share),
         )

@@ -7,7 +7,7 @@ import click
 from penstock.cli.options import as_json, print_json, say, settings, settings_from, show_table
 
 if TYPE_CHECKING:
-    from penstock.alerts import Declared, Kind
+    from penstock.alerts import AlertDeclarations, Kind
     from penstock.detector import Detector
 
 
@@ -114,7 +114,7 @@ def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) ->
         click.echo("no alerts have been raised here")
 
 
-def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[list[Detector], Declared]":
+def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[list[Detector], AlertDeclarations]":
     from penstock.alerts import evaluators
     from penstock.wiring.alerts import declared_alerts, open_channels
     from penstock.wiring.detectors import load_detectors
@@ -128,7 +128,7 @@ def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[li
     return loaded, declared
 
 
-def _about_others(loaded: "list[Detector]", declared: "Declared") -> list[str]:
+def _about_others(loaded: "list[Detector]", declared: "AlertDeclarations") -> list[str]:
     from penstock.wiring.alerts import about_others
 
     return about_others(declared, loaded) if loaded else []
@@ -140,14 +140,14 @@ def _kind(table: Any) -> str:
 
 def _said(rule: "Kind") -> str:
     """The rule in one line."""
-    from penstock.alerts import Burst, Condition, Gauge, Rate
+    from penstock.alerts import Burst, Condition, Gauge, RateRule
     from penstock.alerts.rule import fields_of
 
     if isinstance(rule, Gauge):
         return f"{rule.metric} {'grows by' if rule.within else 'is'} more than {rule.more_than:g}" + (
             f" within {rule.within}" if rule.within else ""
         )
-    if isinstance(rule, Rate):
+    if isinstance(rule, RateRule):
         limit = f"{rule.times:g} times its share of {rule.reference}" if rule.times else f"{rule.above:.1%}"
         return f"share of {rule.when} within {rule.within} above {limit}"
     per = f" by {', '.join(fields_of(rule.per))}" if rule.per else ""

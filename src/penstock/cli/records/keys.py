@@ -7,7 +7,7 @@ import click
 from penstock.cli.options import as_json, print_json, say, settings, settings_from, show_table
 
 if TYPE_CHECKING:
-    from penstock.identity.keys import Key
+    from penstock.identity.keys import ApiKey
 
 
 @click.group()
@@ -78,7 +78,7 @@ def revoke(key_id: str, **place: str | None) -> None:
     click.echo(f"{key_id} opens nothing any more")
 
 
-def _state(key: "Key") -> str:
+def _state(key: "ApiKey") -> str:
     from penstock.clock import iso, system_clock
 
     if key.revoked_us is not None:

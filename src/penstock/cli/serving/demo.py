@@ -37,7 +37,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.features.compiled import background
-    from penstock.service import Preparation, Traffic, bind, serve, url_of
+    from penstock.service import Preparation, TrafficSender, bind, serve, url_of
     from penstock.wiring.demo import DETECTOR, Demo
     from penstock.wiring.service_parts import served_parts
 
@@ -54,7 +54,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     served = served_parts({DETECTOR: demo.detector}, settings, demo.replays)
     with ExitStack() as preparing, compiles, served as parts, demo.running(tps) as (bodies, labels):
         advance = preparing.enter_context(progress("preparing"))
-        traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
+        traffic = TrafficSender(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
 
         def step(share: float, what: str | None = None) -> None:
             preparation.advance(share, what)

@@ -22,13 +22,13 @@ def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags:
     sign-in.
     """
     from penstock.lab.server import run  # isort: skip -- first, for it says at once what is not installed
-    from penstock.lab.api import Service
+    from penstock.lab.api import ServiceClient
     from penstock.lab.options import LabOptions
     from penstock.service import bind
     from penstock.wiring.detectors import load_detectors
 
     chosen = settings_from(**flags)
-    Service(url, chosen.key)  # validates the URL before anything starts
+    ServiceClient(url, chosen.key)  # validates the URL before anything starts
     options = LabOptions(url, detectors, {name: value for name, value in flags.items() if value is not None})
     load_detectors(detectors)
     with bind(host, port) as free:

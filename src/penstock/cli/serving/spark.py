@@ -9,7 +9,7 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.adapters.spark.publish import Done
+    from penstock.adapters.spark.publish import PublishResult
 
 _master = click.option(
     "--master", default="local[*]", metavar="URL", help="Where Spark runs: local[N], spark://HOST:PORT, yarn.  [local[*]]"
@@ -112,7 +112,7 @@ def stream(
         stop_on_signals(stop.set, chosen.stop_within_s)
         say(f"deciding for {detector}; state in {checkpoint}")
 
-    def on_micro_batch(done: "Done") -> None:
+    def on_micro_batch(done: "PublishResult") -> None:
         more = f", {done.quarantined:,} in quarantine" if done.quarantined else ""
         say(f"micro-batch {done.batch}: {done.decisions:,} decisions{more}" + ("" if done.sent else " (sent before)"))
 

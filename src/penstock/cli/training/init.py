@@ -10,7 +10,7 @@ from penstock.cli.options import as_json, print_json, progress, read_events, say
 
 if TYPE_CHECKING:
     from penstock.config import Settings
-    from penstock.offline.guess import Further, Guessed
+    from penstock.offline.guess import Guessed, SuggestedFeatures
     from penstock.offline.train import Trained
 
 _TRIES = 4
@@ -111,13 +111,15 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _searched(guessed: "Guessed", name: str, out: Path, file: Path, chosen: "Settings", minutes: float) -> "Further | None":
+def _searched(
+    guessed: "Guessed", name: str, out: Path, file: Path, chosen: "Settings", minutes: float
+) -> "SuggestedFeatures | None":
     """Search for features on the time before the training's test, and write them into the file; None where nothing helps."""
     from penstock.cli.changes.suggest import show
     from penstock.errors import DataError
     from penstock.features import Aggregate
-    from penstock.offline.guess import Further, source
-    from penstock.offline.suggest import Limits, entity_lines, feature_lines, figures, suggest
+    from penstock.offline.guess import SuggestedFeatures, source
+    from penstock.offline.suggest import SearchLimits, entity_lines, feature_lines, figures, suggest
     from penstock.wiring.detectors import load_detector
 
     detector = load_detector(str(out))
@@ -126,7 +128,7 @@ def _searched(guessed: "Guessed", name: str, out: Path, file: Path, chosen: "Set
             found = suggest(
                 detector,
                 read_events(str(out), file, chosen),
-                limits=Limits(minutes=minutes),
+                limits=SearchLimits(minutes=minutes),
                 measured=False,
                 progress=lambda _what, share: advance(share),
             )
@@ -139,13 +141,13 @@ def _searched(guessed: "Guessed", name: str, out: Path, file: Path, chosen: "Set
     known = {feature.entity.name for feature in detector.features if isinstance(feature, Aggregate)}
     entities = [line for line in entity_lines(found) if line.split(" = ")[0] not in known]
     names = [each.name for each in found.chosen]
-    further = Further(figures(found), entities, list(feature_lines(found)), names, found.known_in_time)
+    further = SuggestedFeatures(figures(found), entities, list(feature_lines(found)), names, found.known_in_time)
     out.write_text(source(guessed, name, file=str(out), path=str(file), further=further), encoding="utf-8")
     return further
 
 
 def _trained(
-    guessed: "Guessed", name: str, out: Path, file: Path, page: Path, chosen: "Settings", further: "Further | None"
+    guessed: "Guessed", name: str, out: Path, file: Path, page: Path, chosen: "Settings", further: "SuggestedFeatures | None"
 ) -> "Trained":
     """Train, without inputs that alone separate fraud from good: these are written into the file as not to be read."""
     from penstock.cli.training.train import show

@@ -11,7 +11,7 @@ from penstock.cli.options import as_json, settings, settings_from
 
 if TYPE_CHECKING:
     from penstock.governance.challengers import Challengers
-    from penstock.offline.registry import Entry, Registry
+    from penstock.offline.registry import Registry, RegistryEntry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +33,9 @@ def open_models(flags: dict[str, str | None]) -> "Registry":
     return open_registry(settings_from(**flags))
 
 
-def found_version(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
+def found_version(
+    version: str, detector: str | None, flags: dict[str, str | None]
+) -> "tuple[Registry, RegistryEntry, dict[str, Any]]":
     """The registry, the chosen version, and its manifest."""
     from penstock.models.bundle import read_manifest
     from penstock.offline.registry import find

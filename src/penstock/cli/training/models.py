@@ -12,7 +12,7 @@ from penstock.cli.training.model_trials import rollout, shadow
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
-    from penstock.offline.registry import Entry, Registry
+    from penstock.offline.registry import Registry, RegistryEntry
     from penstock.offline.stages.card import ModelCard
 
 
@@ -345,7 +345,7 @@ def _moved(detector: str, alias: str, before: str | None, after: str, *, as_json
         click.echo(f"{after} is the {alias} of {detector} now; before it {before or 'there was none'}")
 
 
-def _said(entry: "Entry") -> str:
+def _said(entry: "RegistryEntry") -> str:
     number = "" if entry.number is None else f", number {entry.number}"
     return number + "".join(f", {alias}" for alias in entry.aliases)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from penstock.detector import Detector
     from penstock.offline.datasets import Recorded
     from penstock.offline.options import Options
-    from penstock.offline.train import Report
+    from penstock.offline.train import TrainingReport
     from penstock.offline.trained import Figures
 
 
@@ -106,7 +106,7 @@ def _reading(
     from dataclasses import replace
 
     from penstock.cli.changes.suggest import show as show_suggested
-    from penstock.offline.suggest import Limits, suggest
+    from penstock.offline.suggest import SearchLimits, suggest
 
     with progress("searching") as advance:
         found = suggest(
@@ -114,7 +114,7 @@ def _reading(
             recorded,
             split=options,
             accepted=options.accept_inputs,
-            limits=Limits(minutes=minutes),
+            limits=SearchLimits(minutes=minutes),
             seed=options.seed,
             measured=False,
             progress=lambda _what, share: advance(share),
@@ -123,7 +123,7 @@ def _reading(
     return found.applied(detector), replace(options, accept_inputs=(*options.accept_inputs, *found.known_in_time))
 
 
-def show(report: "Report") -> None:
+def show(report: "TrainingReport") -> None:
     """Print the report."""
     for line, (name, rows) in zip(report.periods.lines(), report.rows.items(), strict=True):
         if not rows:
@@ -187,7 +187,7 @@ def show_segments(name: str, groups: dict[str, Any]) -> None:
         click.echo(f"{value[:21]:<22}{each['rows']:>12,}{each['frauds']:>10,}{rates[0]:>14}{rates[1]:>10}  {said}")
 
 
-def show_thresholds(report: "Report") -> None:
+def show_thresholds(report: "TrainingReport") -> None:
     """The thresholds in force and their effect on the test data."""
     from penstock.outcomes import said
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import NULL
-from penstock.engine.recent_decisions import Chunk
+from penstock.engine.recent_decisions import DecisionChunk
 from penstock.messages import Action
 
 STEPS = 6
@@ -65,7 +65,7 @@ class KeyFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class KeyRing:
     """Keys in order of distance; pairs of a member and what it shares, with their transactions by outcome.
 
     truncated: there are more keys than the limit, more steps, or more transactions than were searched.
@@ -76,7 +76,7 @@ class Ring:
     truncated: bool
 
 
-def ring_of(centre: Key, rows: Chunk, over: Sequence[str], truth: Truth, *, max_degree: int, limit: int) -> Ring:
+def ring_of(centre: Key, rows: DecisionChunk, over: Sequence[str], truth: Truth, *, max_degree: int, limit: int) -> KeyRing:
     """The ring of a key in these decisions, the oldest first.
 
     over: entities whose keys are followed when they are shared. limit: maximum number of keys, with hubs.
@@ -98,13 +98,13 @@ def ring_of(centre: Key, rows: Chunk, over: Sequence[str], truth: Truth, *, max_
             break
     of_ring, more = _newest(walk.about([key for key in chosen if key not in hubs]), MOST_ROWS)
     inside = _Walk(rows.take(of_ring), centre[0], over, truth)
-    return Ring(inside.figures(chosen, degrees, hubs), inside.edges(chosen), truncated or more)
+    return KeyRing(inside.figures(chosen, degrees, hubs), inside.edges(chosen), truncated or more)
 
 
 class _Walk:
     """Decisions, searched by key. member: the entity of the ring."""
 
-    def __init__(self, rows: Chunk, member: str, over: Sequence[str], truth: Truth) -> None:
+    def __init__(self, rows: DecisionChunk, member: str, over: Sequence[str], truth: Truth) -> None:
         self._rows, self._member, self._truth = rows, member, truth
         self._sorted: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         for entity in dict.fromkeys((member, *over)):
@@ -139,7 +139,7 @@ class _Walk:
                 cut |= more
         return list(found), cut
 
-    def _ranked(self, rows: Chunk, entities: Sequence[str]) -> list[Key]:
+    def _ranked(self, rows: DecisionChunk, entities: Sequence[str]) -> list[Key]:
         outcomes = _outcomes(rows, self._truth)
         ranks: dict[Key, tuple[int, ...]] = {}
         for entity in entities:
@@ -210,7 +210,7 @@ class _Walk:
         return np.where(codes[order][at] == self._rows.keys[entity], places[order][at], -1)
 
 
-def _outcomes(rows: Chunk, truth: Truth) -> NDArray[np.int64]:
+def _outcomes(rows: DecisionChunk, truth: Truth) -> NDArray[np.int64]:
     """The place in `OUTCOMES` of each decision."""
     found = np.array([OUTCOMES.index(_DECIDED[action]) for action in Action])[rows.action]
     known = truth(rows.seqs.tolist())

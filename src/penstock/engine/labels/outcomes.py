@@ -48,7 +48,7 @@ class LabelledDecision(NamedTuple):
     read: bool
 
 
-class _Rows:
+class _LabelledDecisions:
     """Decisions that somebody has labelled, as columns, each with the label that counts."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class LabelOutcomes:
         self._lock = threading.Lock()
         self._position: int | None = None
         self._rows: dict[int, int] = {}
-        self._decided = _Rows()
+        self._decided = _LabelledDecisions()
         self._coming: list[tuple[int, int, int, int]] = []  # known_us, seq, rank, fraud
         self._forgot = False
         self._held: Record | None = None

@@ -13,7 +13,7 @@ from penstock.messages import Batch
 
 
 @dataclass(order=True, slots=True)
-class Pending:
+class PendingLabel:
     """A label that becomes known at `known_us`, for row `row` of a batch whose features have been computed.
 
     change: +1 where it says fraud, -1 where it takes an earlier fraud label back.
@@ -40,7 +40,7 @@ class LabelQueue:
 
     def __init__(self, state: FeatureState, kinds: int) -> None:
         self._state = state
-        self.labels: list[Pending] = []
+        self.labels: list[PendingLabel] = []
         self._order = 0
         self._kind = kinds
         plans = [table.plan for table in state.tables]
@@ -59,7 +59,7 @@ class LabelQueue:
         ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
         if self.matter and change and ahead_us <= self._state.max_ahead_us:
             self._order += 1
-            heapq.heappush(self.labels, Pending(known_us, self._order, change, sequence, batch, row))
+            heapq.heappush(self.labels, PendingLabel(known_us, self._order, change, sequence, batch, row))
 
     def due_positions(self, batch: Batch) -> Iterator[tuple[int, int]]:
         """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
@@ -75,7 +75,7 @@ class LabelQueue:
         while self.labels and self.labels[0].known_us <= now_us:
             self._apply(heapq.heappop(self.labels), Closed(0, closed.level))
 
-    def _apply(self, label: Pending, closed: Closed) -> None:
+    def _apply(self, label: PendingLabel, closed: Closed) -> None:
         self._state.label(label.batch, label.row, label.sequence, label.change)
         if self._by_time_known and label.change > 0:
             known = take(label.batch, np.array([label.row]))
@@ -84,7 +84,7 @@ class LabelQueue:
             known.arrived_us[:] = label.known_us
             self._state.apply(known, label.sequence, read=False, moves=False, closed=closed)
 
-    def saved(self) -> list[Pending]:
+    def saved(self) -> list[PendingLabel]:
         """The pending labels in order."""
         return sorted(self.labels)
 

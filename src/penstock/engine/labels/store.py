@@ -11,13 +11,13 @@ from penstock.codes import text_codes
 from penstock.decoding import prepared
 from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.queries import RecordQueries
-from penstock.ingest import Read
+from penstock.ingest import ReadEvents
 from penstock.ingest.field import Field
 from penstock.ingest.kernel import END_US, READ
 from penstock.ingest.refusals import time_fault
 from penstock.ingest.times import FIRST_US, instants
 from penstock.ingest.worded import worded
-from penstock.ledger import Label, Ledger
+from penstock.ledger import Ledger, LedgerLabel
 from penstock.messages import Batch, Record, Refusal, Type
 
 UNKNOWN = "unknown"
@@ -66,20 +66,20 @@ class LabelStore:
 
     def __init__(self, active: ActiveDetector, ledger: Ledger, queries: RecordQueries, clock: Clock) -> None:
         self._active, self._ledger, self._queries, self._clock = active, ledger, queries, clock
-        self._on_the_way: dict[int, Label] = {}
+        self._on_the_way: dict[int, LedgerLabel] = {}
         label = active.detector.label
         self._ranks = {source: len(label.sources) - i for i, source in enumerate(label.sources)} if label else {}
 
     # ---- statements
 
-    def submit(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
+    def submit(self, statements: Sequence[Statement]) -> list[LedgerLabel | Refusal]:
         """Take in statements, in order, as one record of the log; in the place of each, its label or why it is refused."""
         now = self._clock()
         known_us = [now if each.known_us is None else each.known_us for each in statements]
         events = self._queries.events([statement.transaction_id for statement in statements], known_us)
         current = self._current([event for event in events if event is not None])
-        answers: list[Label | Refusal] = []
-        labels: list[Label] = []
+        answers: list[LedgerLabel | Refusal] = []
+        labels: list[LedgerLabel] = []
         changes: list[tuple[int, int, tuple[Record, int]]] = []
         for statement, event in zip(statements, events, strict=True):
             too_long = _too_long(statement)
@@ -122,9 +122,9 @@ class LabelStore:
         )
         return Refusal(422, text, (("known_at", text),))
 
-    def _label(self, statement: Statement, now: int) -> Label:
+    def _label(self, statement: Statement, now: int) -> LedgerLabel:
         source = statement.source or UNKNOWN
-        return Label(
+        return LedgerLabel(
             detector=self._active.name,
             transaction_id=statement.transaction_id,
             fraud=statement.fraud,
@@ -135,7 +135,7 @@ class LabelStore:
             rank=self._ranks.get(source, 0),
         )
 
-    def _current(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
+    def _current(self, events: Sequence[tuple[Record, int]]) -> dict[int, LedgerLabel]:
         """The labels that count so far, by the sequence number of their event."""
         on_the_way = {
             seq: self._on_the_way[seq] for record, row in events if (seq := record.first_seq + row) in self._on_the_way
@@ -143,7 +143,7 @@ class LabelStore:
         others = [(record, row) for record, row in events if record.first_seq + row not in on_the_way]
         return self._queries.labels_of(others) | on_the_way
 
-    def _change(self, label: Label, seq: int, current: dict[int, Label]) -> int:
+    def _change(self, label: LedgerLabel, seq: int, current: dict[int, LedgerLabel]) -> int:
         """The change of the fraud count by a label: +1, -1 if a fraud is withdrawn, or 0."""
         before = current.get(seq)
         if before is not None and (label.rank, label.known_us) < (before.rank, before.known_us):
@@ -151,7 +151,7 @@ class LabelStore:
         current[seq] = self._on_the_way[seq] = label
         return int(label.fraud) - int(before is not None and before.fraud)
 
-    def submit_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
+    def submit_json(self, bodies: Sequence[bytes]) -> list[list[LedgerLabel | Refusal]]:
         """Take in labels as JSON, each body one or an array of them; for each body its labels, or why they are refused."""
         read = read_statements(bodies, self._active.detector.schema.naive_times)
         answer = iter(self.submit([each for part in read for each in part if isinstance(each, Statement)]))
@@ -159,7 +159,7 @@ class LabelStore:
 
     # ---- labels of recorded history
 
-    def applied(self, read: Read, kind: str, first_seq: int) -> None:
+    def applied(self, read: ReadEvents, kind: str, first_seq: int) -> None:
         """The frauds of loaded history become known when they did, or the declared delay after their event."""
         declared, batch = self._active.detector.label, read.batch
         fraud, known = read.labels
@@ -174,7 +174,7 @@ class LabelStore:
         labels = []
         for row in frauds:
             at = int(known_us[row])
-            labels.append(Label(self._active.name, batch.ids[row], True, "fraud", "recorded", at, at))
+            labels.append(LedgerLabel(self._active.name, batch.ids[row], True, "fraud", "recorded", at, at))
             self._active.pipeline.pending.add(at, 1, first_seq + row, batch, row)
         self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds])
 
@@ -182,7 +182,7 @@ class LabelStore:
 
     def _append(
         self,
-        labels: Sequence[Label],
+        labels: Sequence[LedgerLabel],
         effective_us: Sequence[int],
         changes: Sequence[int],
         seqs: Sequence[int],
@@ -218,7 +218,7 @@ class LabelStore:
         columns: Any = record.columns
         self._ledger.tables.put_labels(
             [
-                Label(
+                LedgerLabel(
                     record.detector,
                     transaction_id,
                     bool(columns["fraud"][row]),
@@ -233,7 +233,7 @@ class LabelStore:
         )
 
 
-def answer_of(answer: Label | Refusal) -> dict[str, Any] | Refusal:
+def answer_of(answer: LedgerLabel | Refusal) -> dict[str, Any] | Refusal:
     """The answer to a label, for its caller."""
     if isinstance(answer, Refusal):
         return answer

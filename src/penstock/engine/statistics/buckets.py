@@ -14,7 +14,7 @@ from penstock.messages import Action
 _HOUR_S, _DAY_S = 3600, 86_400
 
 
-class Range(NamedTuple):
+class StatisticsRange(NamedTuple):
     """One range. step_us: of a chart's points. bucket_us, buckets: of everything else; a bucket holds whole steps."""
 
     name: str
@@ -37,7 +37,7 @@ class Range(NamedTuple):
 
 
 RANGES = {
-    name: Range(name, step_s * SECOND_US, bucket_s * SECOND_US, buckets)
+    name: StatisticsRange(name, step_s * SECOND_US, bucket_s * SECOND_US, buckets)
     for name, step_s, bucket_s, buckets in (
         ("5m", 5, 30, 10),
         ("1h", 60, 300, 12),
@@ -68,8 +68,8 @@ class TimeSeries:
 
     def __init__(self, since_us: int) -> None:
         self.since_us = since_us
-        self._rings = {"minutes": Ring(MINUTES, MINUTE_US), "hours": Ring(HOURS, HOUR_US)}
-        self._rings |= {each.name: Ring(each.steps, each.step_us) for each in RANGES.values()}
+        self._rings = {"minutes": PeriodRing(MINUTES, MINUTE_US), "hours": PeriodRing(HOURS, HOUR_US)}
+        self._rings |= {each.name: PeriodRing(each.steps, each.step_us) for each in RANGES.values()}
 
     def add(self, at_us: int, counts: NDArray[np.int64], amounts: NDArray[np.float64]) -> None:
         """Count decisions of one shortest period, by action."""
@@ -80,11 +80,11 @@ class TimeSeries:
         """The public form: every minute and hour until now, the oldest first, also those in which nothing happened."""
         return {**{name: self._rings[name].form(now_us) for name in ("minutes", "hours")}, "since": iso(self.since_us)}
 
-    def points(self, chosen: Range, now_us: int) -> list[dict[str, Any]]:
+    def points(self, chosen: StatisticsRange, now_us: int) -> list[dict[str, Any]]:
         """Every step of a range, the oldest first, that of now the last."""
         return self._rings[chosen.name].form(now_us, chosen.start_us(now_us))
 
-    def sums(self, chosen: Range, now_us: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def sums(self, chosen: StatisticsRange, now_us: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Counts and money of a range, by action."""
         return self._rings[chosen.name].sums(chosen.start_us(now_us), now_us)
 
@@ -100,7 +100,7 @@ class TimeSeries:
                 ring.restore(saved[name])
 
 
-class Ring:
+class PeriodRing:
     """The newest n periods of one length; a period's slot is that of its number modulo n."""
 
     def __init__(self, n: int, length_us: int) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US
 from penstock.detector import Detector
-from penstock.engine.statistics.buckets import RANGES, Range
+from penstock.engine.statistics.buckets import RANGES, StatisticsRange
 from penstock.features.money import Money
 from penstock.messages import Action, Type
 from penstock.outcomes import ScoreSums
@@ -208,7 +208,7 @@ class Distribution:
                 if period in buckets:  # older than everything that is kept: gone again already
                     buckets[period].plus(tally)
 
-    def sum(self, range_: Range, now_us: int) -> Tally:
+    def sum(self, range_: StatisticsRange, now_us: int) -> Tally:
         """Everything of a range."""
         found, first = Tally(), range_.start_us(now_us) // range_.bucket_us
         with self._lock:

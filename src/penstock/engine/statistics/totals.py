@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penstock.clock import SECOND_US, Clock, iso
 from penstock.decision import TEXT
 from penstock.engine.pipeline import BatchResult
-from penstock.engine.statistics.buckets import FINEST_US, Range, TimeSeries
+from penstock.engine.statistics.buckets import FINEST_US, StatisticsRange, TimeSeries
 from penstock.engine.statistics.distribution import Distribution, Fired, Tally, UncountedBatch, amounts_of
 from penstock.messages import Action, Batch, Layout, Record
 from penstock.metrics import SECONDS, Families, Histogram
@@ -154,17 +154,17 @@ class Totals:
         self._fold()
         return self._series.form(self._clock())
 
-    def points(self, chosen: Range) -> list[dict[str, Any]]:
+    def points(self, chosen: StatisticsRange) -> list[dict[str, Any]]:
         """Counts and money in the steps of a range: see `TimeSeries.points`."""
         self._fold()
         return self._series.points(chosen, self._clock())
 
-    def sums(self, chosen: Range) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def sums(self, chosen: StatisticsRange) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Counts and money of a range, by action."""
         self._fold()
         return self._series.sums(chosen, self._clock())
 
-    def spread(self, chosen: Range) -> Tally:
+    def spread(self, chosen: StatisticsRange) -> Tally:
         """How the decisions of a range are spread."""
         self._fold()
         return self._spread.sum(chosen, self._clock())

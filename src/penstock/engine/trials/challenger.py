@@ -15,7 +15,7 @@ from penstock.errors import DeclarationError
 from penstock.messages import Batch
 from penstock.models import Ensemble
 from penstock.models.inputs import Inputs
-from penstock.rules import Share
+from penstock.rules import KeyShare
 
 MODEL = "model"
 """The name of a model trial, for people; its version identifies it."""
@@ -38,7 +38,7 @@ class Challenger:
     """A version of the models that is tried. share: the keys that it decides for; None where it only watches."""
 
     ensemble: Ensemble
-    share: Share | None = None
+    share: KeyShare | None = None
 
     @property
     def version(self) -> str:
@@ -79,7 +79,7 @@ def check_together(challengers: Sequence[Challenger]) -> None:
 
 
 @dataclass(slots=True)
-class Scored:
+class ScoredBatch:
     """A batch that a challenger scored. all: (n, 1 + m); NaN where it failed, and error says why."""
 
     all: NDArray[np.float64]
@@ -102,7 +102,7 @@ class Contender:
         self._inputs = Inputs(detector.plan.layout, ensemble.features, ensemble.encodings)
         self._keys = None if self.share is None else detector.plan.layout[self.share.of or ""].index
 
-    def score(self, batch: Batch) -> Scored:
+    def score(self, batch: Batch) -> ScoredBatch:
         """Score a batch whose features are there; whatever happens, nobody else notices."""
         started_ns, error = time.perf_counter_ns(), None
         scores = np.empty((len(batch), 1 + len(self.ensemble.names)))
@@ -111,7 +111,7 @@ class Contender:
         except Exception as failure:  # noqa: BLE001  whatever a challenger does, the champion decides
             scores[:] = np.nan
             error = f"{type(failure).__name__}: {failure}"
-        return Scored(scores, error, time.perf_counter_ns() - started_ns)
+        return ScoredBatch(scores, error, time.perf_counter_ns() - started_ns)
 
     def decides(self, batch: Batch) -> NDArray[np.bool_]:
         """The rows that are its own."""

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from penstock.codes import text_codes
-from penstock.decision import NO_ACTION, Policy, Verdicts
+from penstock.decision import NO_ACTION, BatchDecisions, Policy
 from penstock.decision.kernel import BY_CONTROL, BY_FAILURE
 from penstock.messages import Action
-from penstock.rules import RuleSet, Share
+from penstock.rules import KeyShare, RuleSet
 
 _FIELD = "the transaction id"
 
 
-class Control:
+class ControlShare:
     """Approves a share of would-be blocks (the control share); never those of hard rules, nor those of a failure.
 
     Args:
@@ -25,15 +25,15 @@ class Control:
 
     def __init__(self, policy: Policy, rules: RuleSet) -> None:
         self._policy = policy
-        self._share = Share(_FIELD, 0.0, 100 * policy.control_share, f"control {policy.control_salt}")
+        self._share = KeyShare(_FIELD, 0.0, 100 * policy.control_share, f"control {policy.control_salt}")
         self._hard = np.array([rule.hard for rule in rules] + [False], np.bool_)
 
     @classmethod
-    def of(cls, policy: Policy, rules: RuleSet) -> "Control | None":
+    def of(cls, policy: Policy, rules: RuleSet) -> "ControlShare | None":
         """The control share of the policy; None if it is 0."""
         return cls(policy, rules) if policy.control_share else None
 
-    def let_through(self, ids: Sequence[str], verdicts: Verdicts) -> None:
+    def let_through(self, ids: Sequence[str], verdicts: BatchDecisions) -> None:
         """Approve the chosen ones; `verdicts.control` says what they would have been."""
         verdicts.control_share = self._policy.control_share
         verdicts.control = np.full(len(verdicts.action), NO_ACTION, np.uint8)

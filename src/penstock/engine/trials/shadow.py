@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision import NO_ACTION, Judge, Thresholds, Verdicts
+from penstock.decision import NO_ACTION, BatchDecisions, Judge, Thresholds
 from penstock.detector import Detector
-from penstock.engine.trials.challenger import Challenger, Contender, Scored
+from penstock.engine.trials.challenger import Challenger, Contender, ScoredBatch
 from penstock.messages import Action, Batch
 from penstock.models import Ensemble
 from penstock.rules import CompiledRule, Ran
@@ -57,7 +57,7 @@ class ShadowResult:
 class Challenged:
     """A batch that challengers scored, each in its place. decides: the rows that are those of the one that decides."""
 
-    scored: Sequence[Scored]
+    scored: Sequence[ScoredBatch]
     decides: NDArray[np.bool_]
 
 
@@ -130,7 +130,9 @@ class ShadowEvaluator:
             out[np.ix_(rows, self._places)] = challenged.scored[self._deciding].all[rows]
         return out
 
-    def judged(self, batch: Batch, scores: NDArray[np.float64], ours: Verdicts, challenged: Challenged | None) -> Verdicts:
+    def judged(
+        self, batch: Batch, scores: NDArray[np.float64], ours: BatchDecisions, challenged: Challenged | None
+    ) -> BatchDecisions:
         """The verdicts, where the challenger's rows are judged by its own thresholds."""
         if challenged is None or self.decider is None or not challenged.decides.any():
             return ours
@@ -140,7 +142,7 @@ class ShadowEvaluator:
         lowered = ours.lowered
         if lowered is not None and theirs.lowered is not None:  # both judge by the same rules
             lowered = np.where(decides, theirs.lowered, lowered)
-        return Verdicts(action, by, np.flatnonzero(unusual), lowered)
+        return BatchDecisions(action, by, np.flatnonzero(unusual), lowered)
 
     # ---- what would have been
 
@@ -177,7 +179,7 @@ class ShadowEvaluator:
             self._plan.rules.run(batch)
         return np.ascontiguousarray(batch.x[:, self._watches])
 
-    def explain(self, tried: ShadowResult, batch: Batch, verdicts: Verdicts) -> None:
+    def explain(self, tried: ShadowResult, batch: Batch, verdicts: BatchDecisions) -> None:
         """How far each input moved the challenger's scores, for rows that it decided and did not approve."""
         if tried.decided_by is None or self.decider is None:
             return
@@ -188,7 +190,7 @@ class ShadowEvaluator:
             tried.contributions = self.decider.contributions(batch, rows)
 
 
-def stopped(verdicts: Verdicts) -> NDArray[np.int32]:
+def stopped(verdicts: BatchDecisions) -> NDArray[np.int32]:
     """The rows that are not approved."""
     rows: NDArray[np.int32] = verdicts.unusual[verdicts.action[verdicts.unusual] != Action.APPROVE.value].astype(np.int32)
     return rows
@@ -236,7 +238,7 @@ def _worlds(rules: Sequence[CompiledRule]) -> list[_World]:
     return worlds
 
 
-def _marked(verdicts: Verdicts) -> NDArray[np.bool_]:
+def _marked(verdicts: BatchDecisions) -> NDArray[np.bool_]:
     found = np.zeros(len(verdicts.action), np.bool_)
     found[verdicts.unusual] = True
     return found

@@ -29,10 +29,10 @@ _MOMENT_S = 1.0
 """A state must exist for this time before its functions are compiled: those of warm-ups and previews do not."""
 _LAST = 2_000
 _log = logging.getLogger(__name__)
-_running: "list[Compiler]" = []
+_running: "list[BackgroundCompiler]" = []
 
 
-class Compiler:
+class BackgroundCompiler:
     """Gives states their compiled functions; what is missing is compiled by one process at a time.
 
     gently: that process takes only what nobody else wants of the processors.
@@ -155,7 +155,7 @@ def running(*, on: bool = True) -> Iterator[None]:
     if not on:
         yield
         return
-    compiler = Compiler(gently=True)
+    compiler = BackgroundCompiler(gently=True)
     _running.append(compiler)
     try:
         yield
@@ -180,7 +180,7 @@ def speed_up(state: "FeatureState", events: int) -> Iterator[None]:
     if not missing or events < _WORTH_COMPILING:
         yield
         return
-    compiler = Compiler(gently=False)
+    compiler = BackgroundCompiler(gently=False)
     compiler.offer(state)
     try:
         yield

@@ -5,7 +5,7 @@ import numpy as np
 from penstock.features.kernel import words as k
 
 
-class Reading:
+class ReadingCode:
     """Writes what reads; every method gives the lines of one step of an event, by role r."""
 
     def __init__(self, plan: k.Plan) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from penstock.features.compiled.reading import Reading
+from penstock.features.compiled.reading import ReadingCode
 from penstock.features.kernel import words as k
 from penstock.features.kernel.handles import PLACES
 
@@ -59,7 +59,7 @@ def _indented(depth: int, lines: Sequence[str]) -> Iterator[str]:
         yield " " * depth + line if line else ""
 
 
-class _Source(Reading):
+class _Source(ReadingCode):
     """Writes the whole function."""
 
     def lines(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from penstock.errors import ConfigurationError
 from penstock.lab import charts
-from penstock.lab.bench import Judged
+from penstock.lab.bench import LabelledEvents
 from penstock.lab.controls import KEPT, Chosen, bench, choose, choose_since, named, no_models
 from penstock.offline.measure import figures_of, in_force
 from penstock.offline.report import curves
@@ -58,7 +58,7 @@ def _versions(chosen: Chosen) -> list[str]:
         )
 
 
-def _scores(judged: Mapping[str, Judged], *, members: bool) -> dict[str, NDArray[np.float64]]:
+def _scores(judged: Mapping[str, LabelledEvents], *, members: bool) -> dict[str, NDArray[np.float64]]:
     """A column of scores for each version, and where they are wanted for its members."""
     found: dict[str, NDArray[np.float64]] = {}
     for version, each in judged.items():
@@ -68,7 +68,7 @@ def _scores(judged: Mapping[str, Judged], *, members: bool) -> dict[str, NDArray
     return found
 
 
-def _figures(chosen: Chosen, judged: Mapping[str, Judged], scores: Scores) -> None:
+def _figures(chosen: Chosen, judged: Mapping[str, LabelledEvents], scores: Scores) -> None:
     detector = bench().detector(chosen.source.detector)
     table: dict[str, list[float | None]] = {}
     names: list[str] = []
@@ -151,7 +151,7 @@ def _stacked(found: Mapping[str, Mapping[str, list[float]]]) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(each).with_columns(model=pl.lit(name)) for name, each in found.items()])
 
 
-def _agreement(judged: Mapping[str, Judged], first: str, second: str) -> None:
+def _agreement(judged: Mapping[str, LabelledEvents], first: str, second: str) -> None:
     st.markdown(f"**Where {first} and {second} decide otherwise**, rules and thresholds included")
     pair = pl.DataFrame(
         {

@@ -8,7 +8,7 @@ import streamlit as st
 
 from penstock.lab import charts, figures
 from penstock.lab.controls import Chosen, bench, choose, choose_version
-from penstock.lab.source import Source
+from penstock.lab.source import EventSource
 from penstock.outcomes import known_rate, said
 
 TITLE, ICON, PLACE = "Data set", ":material/table_view:", 3
@@ -77,7 +77,7 @@ def _over_time(time: pl.Series, outcome: pl.Series) -> None:
         st.altair_chart(charts.volume(frame, 180))
 
 
-def _features(source: Source, version: str | None, features: Sequence[str]) -> None:
+def _features(source: EventSource, version: str | None, features: Sequence[str]) -> None:
     table = bench().summary(source, version)
     left, right = st.columns([6, 7])
     with left:
@@ -114,7 +114,7 @@ def _decisions(replayed: pl.DataFrame, outcome: pl.Series, *, scored: bool) -> N
         st.altair_chart(charts.score_bins(figures.scores(replayed["score"], replayed["decision"]), figures.SCORES))
 
 
-def _rows(replayed: pl.DataFrame, outcome: pl.Series, source: Source) -> None:
+def _rows(replayed: pl.DataFrame, outcome: pl.Series, source: EventSource) -> None:
     first = replayed.columns[:2]
     frame = replayed.select(*first, outcome.alias("known outcome"), pl.exclude(first))  # a name that no feature has
     st.caption(f"The newest {min(len(frame), _MOST_ROWS):,} of {len(frame):,}.")

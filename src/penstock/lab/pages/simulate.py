@@ -8,7 +8,7 @@ import streamlit as st
 from penstock.lab import charts, figures
 from penstock.lab.controls import Chosen, bench, choose_version, choose_world
 from penstock.lab.play import PlayedEvent, attacks_of, play, with_truth
-from penstock.lab.source import Source
+from penstock.lab.source import EventSource
 from penstock.outcomes import known_rate, said
 
 TITLE, ICON, PLACE = "Simulate", ":material/play_circle:", 4
@@ -20,10 +20,10 @@ _KEY = "simulate.done"
 _SHOWN = 200
 
 
-class Done(NamedTuple):
+class FinishedSimulation(NamedTuple):
     """A simulation that has run."""
 
-    source: Source
+    source: EventSource
     version: str | None
     events: list[PlayedEvent]
 
@@ -37,7 +37,7 @@ def show() -> None:
     progress, place = right.empty(), st.empty()
     if begin:
         st.session_state[_KEY] = _run(chosen, version, progress, place)
-    done: Done | None = st.session_state.get(_KEY)
+    done: FinishedSimulation | None = st.session_state.get(_KEY)
     if done is None:
         place.info(
             "Set up a world at the side, and let its people pay: each payment is decided as a service would, and shown here."
@@ -55,7 +55,7 @@ def _run(
     version: str | None,
     progress: "st.delta_generator.DeltaGenerator",
     place: "st.delta_generator.DeltaGenerator",
-) -> Done:
+) -> FinishedSimulation:
     """Simulate and decide, drawing now and then."""
     progress.progress(0.0, "Making a world")
     events: list[PlayedEvent] = []
@@ -65,10 +65,10 @@ def _run(
         progress.progress(len(events) / total, f"{len(events):,} of {total:,}, until {events[-1].time:%Y-%m-%d %H:%M}")
         _draw(chosen.source, events, place)
     progress.empty()
-    return Done(chosen.source, version, events)
+    return FinishedSimulation(chosen.source, version, events)
 
 
-def _draw(source: Source, events: list[PlayedEvent], place: "st.delta_generator.DeltaGenerator") -> None:
+def _draw(source: EventSource, events: list[PlayedEvent], place: "st.delta_generator.DeltaGenerator") -> None:
     frame = with_truth(bench(), source, events)
     with place.container():
         _tiles(frame)
@@ -107,7 +107,7 @@ def _counts(frame: pl.DataFrame) -> pl.DataFrame:
     return charts.ranked(counted.sort("at"))
 
 
-def _attacks(done: Done) -> None:
+def _attacks(done: FinishedSimulation) -> None:
     table = attacks_of(with_truth(bench(), done.source, done.events))
     if table.is_empty():
         return

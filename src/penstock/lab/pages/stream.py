@@ -10,7 +10,7 @@ import streamlit as st
 
 from penstock.decoding import prepared
 from penstock.lab import charts
-from penstock.lab.api import Result, Service
+from penstock.lab.api import Result, ServiceClient
 from penstock.lab.controls import guarded, service
 from penstock.messages import Decision
 from penstock.service.live.replay_jobs import StreamRequest
@@ -64,7 +64,7 @@ def show() -> None:
     st.fragment(run_every=EVERY_S if watched.missing else None)(guarded(_look))(watched)
 
 
-def _started(client: Service, wish: StreamRequest) -> Watched:
+def _started(client: ServiceClient, wish: StreamRequest) -> Watched:
     answer = client.stream(wish)
     return Watched(answer.detector, answer.source, answer.transaction_ids)
 
@@ -91,7 +91,7 @@ def _look(watched: Watched) -> None:
         st.rerun()
 
 
-def refresh(client: Service, watched: Watched) -> None:
+def refresh(client: ServiceClient, watched: Watched) -> None:
     """Take in the results that have come, from the newest and, for those that are no longer among them, one by one."""
     for row in client.results(AT_ONCE, watched.detector):
         result = msgspec.convert(row, prepared(Result))

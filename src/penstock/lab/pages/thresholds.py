@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from penstock.lab import charts
-from penstock.lab.bench import Judged
+from penstock.lab.bench import LabelledEvents
 from penstock.lab.controls import bench, choose, choose_since, choose_version
 from penstock.offline import thresholds
 from penstock.offline.measure import in_force
@@ -57,7 +57,7 @@ def _costs() -> ByCost:
         )
 
 
-def _choosing(key: str, judged: Judged, costs: ByCost, declared: Mapping[str, float]) -> None:
+def _choosing(key: str, judged: LabelledEvents, costs: ByCost, declared: Mapping[str, float]) -> None:
     """Buttons that set the sliders; they stand before these, which cannot be set once they are drawn."""
     columns = st.columns([1.2, 1.4, 1.4, 1.4, 2.6], vertical_alignment="bottom")
     reviews = columns[4].number_input("Reviews a day that people can do", 1.0, None, 50.0)
@@ -122,7 +122,7 @@ TILES: dict[str, tuple[str, str, Literal["normal", "inverse"], str | None]] = {
 }
 
 
-def _curves(judged: Judged, wanted: Mapping[str, float], costs: ByCost) -> None:
+def _curves(judged: LabelledEvents, wanted: Mapping[str, float], costs: ByCost) -> None:
     frame = pl.DataFrame(thresholds.curve(judged.scored, wanted, costs)).filter(pl.col("review_at") > 0)
     x = alt.X(
         "review_at:Q",

@@ -10,7 +10,7 @@ from penstock.detector import Detector
 from penstock.engine.statistics.distribution import worth_of
 from penstock.offline.backtest.cells import Cell, count_of, matrix_of, money_of, side_of, truth_of
 from penstock.offline.backtest.result import Money, Truth
-from penstock.offline.backtest.side import Side
+from penstock.offline.backtest.side import BacktestSide
 from penstock.offline.datasets import DECISION, ROW, Recorded
 
 
@@ -44,7 +44,7 @@ class Figures(msgspec.Struct, frozen=True):
     recall_high: float | None
 
 
-class Compared(msgspec.Struct, frozen=True):
+class BacktestComparison(msgspec.Struct, frozen=True):
     """A candidate compared with the champion, over the events that both decided.
 
     matrix: counts by (champion's decision, candidate's decision). flips: decisions that differ. truth: their known
@@ -67,7 +67,9 @@ class Compared(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: Side) -> tuple[Compared, pl.DataFrame]:
+def compare(
+    detector: Detector, recorded: Recorded, champion: BacktestSide, candidate: BacktestSide
+) -> tuple[BacktestComparison, pl.DataFrame]:
     """Compare two sides: figures, and one row for each event that is decided differently.
 
     Args:
@@ -90,7 +92,7 @@ def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: S
     alone = len(champion.decided) + len(candidate.decided) - 2 * len(both)
     cells = _cells(both)
     changed = [cell for cell in cells if cell.changed]
-    compared = Compared(
+    compared = BacktestComparison(
         detector=detector.name,
         data=recorded.name,
         events=len(both),
@@ -120,7 +122,7 @@ def _joined(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     return rows.join(more, on=ROW, maintain_order="left")
 
 
-def _named(side: Side, name: str) -> pl.DataFrame:
+def _named(side: BacktestSide, name: str) -> pl.DataFrame:
     columns: dict[str, Any] = {ROW: pl.col(ROW), name: pl.col("decision")}
     columns[f"{name}_by"] = pl.col("by") if "by" in side.decided.columns else pl.lit(None, pl.String)
     if name == "candidate":
@@ -165,7 +167,9 @@ def _cells(both: pl.DataFrame) -> list[Cell]:
     return [Cell(None, *row) for row in counted.iter_rows()]
 
 
-def _figures(side: Side, cells: list[Cell], name: Literal["champion", "candidate"], days: int, detector: Detector) -> Figures:
+def _figures(
+    side: BacktestSide, cells: list[Cell], name: Literal["champion", "candidate"], days: int, detector: Detector
+) -> Figures:
     found, worth = side_of(cells, name), _says_worth(detector)
     return Figures(
         how=side.how,
@@ -193,7 +197,7 @@ def _says_worth(detector: Detector) -> bool:
     return detector.schema.amount is not None and worth_of(detector)[0] == detector.schema.amount
 
 
-def _notes(champion: Side, candidate: Side, cells: list[Cell], alone: int) -> list[str]:
+def _notes(champion: BacktestSide, candidate: BacktestSide, cells: list[Cell], alone: int) -> list[str]:
     notes = []
     if champion.how != candidate.how:
         notes.append("What the champion cost in time is not known: its decisions were recorded, not replayed.")

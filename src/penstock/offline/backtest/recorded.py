@@ -73,12 +73,12 @@ def backtest(
         raise DeclarationError(f"days={days}: at least 1 day is read")
     rule = Rule("condition", when, then=then, hard=hard, override=override)
     condition = condition_of(detector, when)
-    found = _Recorded(archive, detector, now_us)
+    found = _BacktestRecords(archive, detector, now_us)
     found.check(condition)
     return _Backtest(found, condition, rule, leaving_out, days, tuple(replayed)).result(began)
 
 
-class _Recorded(RecordedDecisions):
+class _BacktestRecords(RecordedDecisions):
     """The recorded decisions of one detector, and queries on them."""
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
@@ -166,7 +166,7 @@ class _Matched(Cell):
 
 
 def _matched(row: Mapping[str, Any], then: str, rank: int) -> _Matched:
-    """A row of `_Recorded.matched`. then: the action that the condition requests. rank: see `judge.rank_of`."""
+    """A row of `_BacktestRecords.matched`. then: the action that the condition requests. rank: see `judge.rank_of`."""
     before, truth, control = row["decision"], row["truth"], row["control"]
     after = _outcome(control or before, _DECIDES[then], rank, row["strongest"])
     if control is not None and after == "BLOCK" and rank < BLOCKS_HARD:
@@ -202,7 +202,7 @@ class _Backtest:
 
     def __init__(
         self,
-        found: _Recorded,
+        found: _BacktestRecords,
         condition: Expression,
         rule: Rule,
         leaving_out: str | None,

@@ -102,8 +102,3 @@ class BacktestResult(msgspec.Struct, frozen=True):
     examples: list[Example]
     notes: list[str]
     seconds: float
-
-    @property
-    def reviews_a_day(self) -> float:
-        """The additional manual reviews per day."""
-        return self.per_day["REVIEW"]

@@ -11,7 +11,7 @@ from penstock.detector import Detector
 from penstock.messages import Action
 from penstock.models import Ensemble
 from penstock.offline.datasets import DECISION, ROW, Recorded
-from penstock.offline.replay import Chunk, Replay
+from penstock.offline.replay import Replay, ReplayChunk
 
 BY = {-1: "score", -2: None, -3: "failure"}
 """What decided, where no rule did."""
@@ -21,7 +21,7 @@ _SCHEMA = {"row": pl.UInt32(), "decision": pl.String(), "by": pl.String(), "scor
 
 
 @dataclass(frozen=True)
-class Side:
+class BacktestSide:
     """The decisions of one detector.
 
     version: its own. how: whether that was recorded or replayed. decided: `row` (of
@@ -35,16 +35,16 @@ class Side:
     latency_us: dict[str, float] = field(default_factory=dict)
 
 
-def recorded_side(recorded: Recorded) -> Side | None:
+def recorded_side(recorded: Recorded) -> BacktestSide | None:
     """The decisions as recorded; None where the data has none."""
     frame = recorded.frame
     if DECISION not in frame.columns or not frame[DECISION].count():
         return None
     decided = frame.select(ROW, decision=pl.col(DECISION).str.to_uppercase())
-    return Side(None, "recorded", decided.filter(pl.col("decision").is_not_null()))
+    return BacktestSide(None, "recorded", decided.filter(pl.col("decision").is_not_null()))
 
 
-def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recorded) -> Side:
+def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recorded) -> BacktestSide:
     """The decisions of a detector about recorded events, in arrival order, with labels arriving when they did.
 
     Raises:
@@ -61,10 +61,10 @@ def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recor
     spent_ns["total"] = time.perf_counter_ns() - began
     decided = pl.concat([pl.DataFrame(schema=_SCHEMA), *parts])
     latency_us = {stage: round(ns / 1000 / max(len(decided), 1), 2) for stage, ns in spent_ns.items()}
-    return Side(detector.version, "replayed", decided, latency_us)
+    return BacktestSide(detector.version, "replayed", decided, latency_us)
 
 
-def _decided(detector: Detector, chunk: Chunk, file_rows: pl.Series) -> pl.DataFrame:
+def _decided(detector: Detector, chunk: ReplayChunk, file_rows: pl.Series) -> pl.DataFrame:
     """The decisions of a chunk, without informing events."""
     judged = chunk.judged
     assert judged is not None

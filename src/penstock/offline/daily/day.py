@@ -18,25 +18,25 @@ ENDS = ("", "_low", "_high")
 OUTCOMES = tuple(action.name for action in Action)
 
 
-class Share(msgspec.Struct, frozen=True):
+class CountAndAmount(msgspec.Struct, frozen=True):
     """A count and its amount; the amount is None where events have none."""
 
     count: int = 0
     amount: float | None = None
 
 
-class Truth(msgspec.Struct, frozen=True):
+class DayOutcomes(msgspec.Struct, frozen=True):
     """Known outcomes of a day's decisions. A decision with a label is known; caught: frauds that were not approved.
 
     false_alarms: good ones that were not approved. prevented: frauds that were blocked; blocked_good: good ones that were.
     """
 
     known: int = 0
-    caught: Share = Share()
-    missed: Share = Share()
-    false_alarms: Share = Share()
-    prevented: Share = Share()
-    blocked_good: Share = Share()
+    caught: CountAndAmount = CountAndAmount()
+    missed: CountAndAmount = CountAndAmount()
+    false_alarms: CountAndAmount = CountAndAmount()
+    prevented: CountAndAmount = CountAndAmount()
+    blocked_good: CountAndAmount = CountAndAmount()
 
     @property
     def frauds(self) -> int:
@@ -44,7 +44,7 @@ class Truth(msgspec.Struct, frozen=True):
         return self.caught.count + self.missed.count
 
 
-class Day(msgspec.Struct, frozen=True):
+class DayFigures(msgspec.Struct, frozen=True):
     """The figures of one day (UTC).
 
     latency_ms: p50, p95, p99 of what a decision took, durability left out. quarantined: by the time they were received.
@@ -52,29 +52,29 @@ class Day(msgspec.Struct, frozen=True):
     """
 
     date: date
-    decided: Share
-    by_decision: dict[str, Share]
-    truth: Truth
+    decided: CountAndAmount
+    by_decision: dict[str, CountAndAmount]
+    truth: DayOutcomes
     latency_ms: dict[str, float | None]
     degraded: int = 0
     quarantined: int = 0
     estimate: EstimatedFraud | None = None
 
     @property
-    def blocked_unknown(self) -> Share:
+    def blocked_unknown(self) -> CountAndAmount:
         """Blocks of unknown outcome."""
-        blocked, known = self.by_decision.get("BLOCK", Share(0, 0.0)), (self.truth.prevented, self.truth.blocked_good)
+        blocked, known = self.by_decision.get("BLOCK", CountAndAmount(0, 0.0)), (self.truth.prevented, self.truth.blocked_good)
         count = blocked.count - sum(each.count for each in known)
         if self.decided.amount is None:
-            return Share(count)
-        return Share(count, round((blocked.amount or 0.0) - sum(each.amount or 0.0 for each in known), 2) + 0.0)
+            return CountAndAmount(count)
+        return CountAndAmount(count, round((blocked.amount or 0.0) - sum(each.amount or 0.0 for each in known), 2) + 0.0)
 
     @property
     def stopped_share(self) -> float | None:
         """The share of decisions that were no approvals."""
         if not self.decided.count:
             return None
-        return 1 - self.by_decision.get("APPROVE", Share()).count / self.decided.count
+        return 1 - self.by_decision.get("APPROVE", CountAndAmount()).count / self.decided.count
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class Counted(msgspec.Struct, frozen=True):
     example: str = ""
 
 
-class Bin(msgspec.Struct, frozen=True):
+class ScoreBin(msgspec.Struct, frozen=True):
     """Decisions with a score from (included) to below: approved, stopped, and frauds known among them."""
 
     low: float
@@ -117,7 +117,7 @@ class Control(msgspec.Struct, frozen=True):
     blocks: Blocks
 
 
-class Report(msgspec.Struct, frozen=True):
+class DailyReport(msgspec.Struct, frozen=True):
     """The complete daily report.
 
     days: the eight days up to it, the oldest first. finished: the day was over when this was made. labels_known_from: when
@@ -132,11 +132,11 @@ class Report(msgspec.Struct, frozen=True):
     finished: bool
     young: bool
     labels_known_from: str
-    days: list[Day]
+    days: list[DayFigures]
     rules: list[Counted]
     reasons: list[Counted]
     reasons_of: int
-    scores: list[Bin]
+    scores: list[ScoreBin]
     versions: dict[str, int]
     notes: list[str]
     by: By = "decided"
@@ -144,12 +144,12 @@ class Report(msgspec.Struct, frozen=True):
     control: Control | None = None
 
     @property
-    def day(self) -> Day:
+    def day(self) -> DayFigures:
         """The day itself."""
         return self.days[-1]
 
     @property
-    def before(self) -> Day:
+    def before(self) -> DayFigures:
         """The day before."""
         return self.days[-2]
 
@@ -175,11 +175,11 @@ class Report(msgspec.Struct, frozen=True):
         return {**{key: value for key, value in said.items() if key != "days"}, "figures": compared, "days": said["days"]}
 
 
-def figures_of(day: Day) -> dict[str, float | None]:
+def figures_of(day: DayFigures) -> dict[str, float | None]:
     """The figures of a day by name, as CSV has them."""
     found: dict[str, float | None] = {"decisions": day.decided.count, "amount": day.decided.amount}
     for name in OUTCOMES:
-        share = day.by_decision.get(name, Share(0, None if day.decided.amount is None else 0.0))
+        share = day.by_decision.get(name, CountAndAmount(0, None if day.decided.amount is None else 0.0))
         found |= {name.lower(): share.count, f"{name.lower()}_amount": share.amount}
     truth = day.truth
     found |= {"stopped_share": day.stopped_share, "labels_known": truth.known, "frauds_known": truth.frauds}
@@ -198,7 +198,7 @@ def figures_of(day: Day) -> dict[str, float | None]:
     }
 
 
-def rates_of(days: Sequence[Day]) -> dict[str, Rate]:
+def rates_of(days: Sequence[DayFigures]) -> dict[str, Rate]:
     """Rates of the known outcomes of some days together, by name."""
     truths = [day.truth for day in days]
     known, frauds = sum(truth.known for truth in truths), sum(truth.frauds for truth in truths)

@@ -8,13 +8,13 @@ import polars as pl
 
 from penstock.clock import to_us
 from penstock.ledger.archive import Archive
-from penstock.offline.daily.day import OUTCOMES, Bin, By, Counted, Day, Share, Truth
+from penstock.offline.daily.day import OUTCOMES, By, CountAndAmount, Counted, DayFigures, DayOutcomes, ScoreBin
 from penstock.offline.report.curves import EDGES
 from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
 from penstock.outcomes import EstimatedFraud, ScoreSums
 
 _PARTS = ("caught_", "missed_", "false_", "prevented_", "blocked_good_")
-"""How the columns of the fields of `Truth` begin, in their order."""
+"""How the columns of the fields of `DayOutcomes` begin, in their order."""
 
 
 class History:
@@ -52,22 +52,22 @@ class History:
         """The days with decisions up to this instant, the newest first, each with how many."""
         return [(day, int(n)) for day, n in self._ask("counts", mine=self._mine, known_us=known_us).iter_rows()]
 
-    def days(self, last: date, count: int = 8) -> list[Day]:
+    def days(self, last: date, count: int = 8) -> list[DayFigures]:
         """The figures of a number of days, the oldest first, including days without decisions."""
         first = last - timedelta(days=count - 1)
-        nothing = Share(0, 0.0 if self._amount else None)
-        unknown_only = Truth(0, *[nothing] * len(_PARTS))
+        nothing = CountAndAmount(0, 0.0 if self._amount else None)
+        unknown_only = DayOutcomes(0, *[nothing] * len(_PARTS))
         decided, truth, quarantined = self._decided(first, last), self._truth(first, last), self._quarantined(first, last)
         return [
             self._day(day, decided.get(day, []), truth.get(day, unknown_only), quarantined.get(day, 0))
             for day in (first + timedelta(days=at) for at in range(count))
         ]
 
-    def _day(self, day: date, rows: Sequence[dict[str, Any]], truth: Truth, quarantined: int) -> Day:
+    def _day(self, day: date, rows: Sequence[dict[str, Any]], truth: DayOutcomes, quarantined: int) -> DayFigures:
         whole = next((row for row in rows if row["decision"] is None), None)
-        return Day(
+        return DayFigures(
             date=day,
-            decided=self._share(whole, "") if whole else Share(0, 0.0 if self._amount else None),
+            decided=self._share(whole, "") if whole else CountAndAmount(0, 0.0 if self._amount else None),
             by_decision={name: self._share(row, "") for name in OUTCOMES for row in rows if row["decision"] == name},
             truth=truth,
             latency_ms={name: whole[name] if whole else None for name in ("p50", "p95", "p99")},
@@ -82,8 +82,8 @@ class History:
         sums = ScoreSums(*(row[name] or 0.0 for name in ("scored", "score", "spread", "score_amount", "amount_spread")))
         return sums.fraud(worth=self._amount is not None)
 
-    def _share(self, row: dict[str, Any], prefix: str) -> Share:
-        return Share(row[f"{prefix}n"], round(row[f"{prefix}amount"] or 0.0, 2) if self._amount else None)
+    def _share(self, row: dict[str, Any], prefix: str) -> CountAndAmount:
+        return CountAndAmount(row[f"{prefix}n"], round(row[f"{prefix}amount"] or 0.0, 2) if self._amount else None)
 
     def _decided(self, first: date, last: date) -> dict[date, list[dict[str, Any]]]:
         rows = self._ask(
@@ -100,10 +100,12 @@ class History:
             by_day.setdefault(row["day"], []).append(row)
         return by_day
 
-    def _truth(self, first: date, last: date) -> dict[date, Truth]:
+    def _truth(self, first: date, last: date) -> dict[date, DayOutcomes]:
         worth = quoted(self._amount) if self._amount else "0"
         rows = self._ask("truth", labels=self._labels, worth=worth, between=self._between(first, last))
-        return {row["day"]: Truth(row["known"], *(self._share(row, prefix) for prefix in _PARTS)) for row in rows.to_dicts()}
+        return {
+            row["day"]: DayOutcomes(row["known"], *(self._share(row, prefix) for prefix in _PARTS)) for row in rows.to_dicts()
+        }
 
     def _quarantined(self, first: date, last: date) -> dict[date, int]:
         rows = self._ask("quarantined", mine=self._mine, first=text(first), last=text(last))
@@ -135,7 +137,7 @@ class History:
         ]
         return sorted((each for each in found if each.count or each.before), key=lambda each: (-each.count, each.name))
 
-    def scores(self, day: date) -> list[Bin]:
+    def scores(self, day: date) -> list[ScoreBin]:
         """Decisions by score; none where no model scored."""
         lows, highs = [0.0, *EDGES.tolist()[:-1]], EDGES.tolist()
         place = " + ".join(f"CAST(fraud_probability >= {edge!r} AS INTEGER)" for edge in lows[1:])
@@ -143,7 +145,7 @@ class History:
         counts = {row["at"]: row for row in rows}
         nothing = {"approved": 0, "stopped": 0, "frauds": 0}
         return [
-            Bin(low, high, *(counts.get(at, nothing)[name] for name in nothing))
+            ScoreBin(low, high, *(counts.get(at, nothing)[name] for name in nothing))
             for at, (low, high) in enumerate(zip(lows, highs, strict=True))
             if rows
         ]

@@ -12,7 +12,7 @@ from penstock.errors import DataError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.messages import Explanation, Record
-from penstock.offline.daily.day import By, Counted, Report
+from penstock.offline.daily.day import By, Counted, DailyReport
 from penstock.offline.daily.history import History
 
 MOST_READ = 5_000
@@ -36,7 +36,7 @@ def make_report(
     by: By = "decided",
     amount: str | None = None,
     label_delay_us: int = 0,
-) -> Report:
+) -> DailyReport:
     """The report of one day of a detector.
 
     Args:
@@ -63,7 +63,7 @@ def make_report(
     known_from_us = to_us(datetime.combine(day + timedelta(days=1), time(), UTC)) + label_delay_us
     seqs, stopped = history.stopped_seqs(day, MOST_READ)
     reasons, read = _reasons(ledger, seqs, stopped)
-    report = Report(
+    report = DailyReport(
         detector=detector,
         date=day,
         made_at=iso(now_us),
@@ -123,7 +123,7 @@ def _explanations(ledger: Ledger, seqs: list[int]) -> "list[Explanation]":
     return found
 
 
-def _notes(report: Report, history: History, stopped: int, read: int) -> list[str]:
+def _notes(report: DailyReport, history: History, stopped: int, read: int) -> list[str]:
     """Caveats about the figures."""
     notes = []
     if not report.day.decided.count:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.extras import missing
-from penstock.offline.daily.day import OUTCOMES, Day, DayDrift, Report, Share, rates_of
+from penstock.offline.daily.day import OUTCOMES, CountAndAmount, DailyReport, DayDrift, DayFigures, rates_of
 from penstock.offline.pages import count, money, percent, render
 from penstock.offline.report.plots import COLOURS, picture
 from penstock.outcomes import said
@@ -24,7 +24,7 @@ _RATES = {
 }
 
 
-def page(report: Report) -> str:
+def page(report: DailyReport) -> str:
     """The whole page as HTML."""
     outcomes = [name.lower() for name in OUTCOMES if any(name in day.by_decision for day in report.days)]
     return render(
@@ -32,7 +32,7 @@ def page(report: Report) -> str:
         report=report,
         figures=report.figures(),
         share=_share,
-        blocked=report.day.by_decision.get("BLOCK", Share()),
+        blocked=report.day.by_decision.get("BLOCK", CountAndAmount()),
         by_outcome=[(name, name, count) for name in outcomes],
         amounts_by_outcome=[(f"worth of {name}", f"{name}_amount", money) for name in outcomes],
         rates=_rates(report),
@@ -48,7 +48,7 @@ def _share(value: float | None) -> str:
     return percent(value, 2)
 
 
-def _rates(report: Report) -> list[list[str]]:
+def _rates(report: DailyReport) -> list[list[str]]:
     spans = [rates_of(days) for days in ([report.day], [report.before], report.days[:-1])]
     return [[title, *(said(rates[name]) for rates in spans)] for name, title in _RATES.items()]
 
@@ -63,7 +63,7 @@ def _drift(drift: DayDrift) -> dict[str, Any]:
 # ---------------------------------------------------------------- pictures
 
 
-def _pictures(report: Report) -> dict[str, str]:
+def _pictures(report: DailyReport) -> dict[str, str]:
     """The SVG of each picture that has something to show; else an empty text. Without what draws, all are empty."""
     drawn = dict.fromkeys(("scores", "week", "stopped"), "")
     if missing(["train"]):
@@ -76,7 +76,7 @@ def _pictures(report: Report) -> dict[str, str]:
     return drawn
 
 
-def _draw_scores(axes: "Axes", report: Report) -> None:
+def _draw_scores(axes: "Axes", report: DailyReport) -> None:
     places = range(len(report.scores))
     kinds = (("approved", COLOURS[0], -0.27), ("stopped", COLOURS[1], 0.0), ("frauds", COLOURS[4], 0.27))
     for name, colour, side in kinds:
@@ -91,14 +91,14 @@ def _draw_scores(axes: "Axes", report: Report) -> None:
     axes.legend(fontsize=8.5)
 
 
-def _names(days: Sequence[Day]) -> list[str]:
+def _names(days: Sequence[DayFigures]) -> list[str]:
     return [f"{day.date:%a %-d}" for day in days]
 
 
-def _draw_week(axes: "Axes", report: Report) -> None:
+def _draw_week(axes: "Axes", report: DailyReport) -> None:
     below = [0] * len(report.days)
     for name in OUTCOMES[::-1]:
-        counts = [day.by_decision.get(name, Share()).count for day in report.days]
+        counts = [day.by_decision.get(name, CountAndAmount()).count for day in report.days]
         if any(counts):
             axes.bar(_names(report.days), counts, bottom=below, color=_OUTCOME_COLOURS[name], width=0.7, label=name.lower())
         below = [low + count for low, count in zip(below, counts, strict=True)]
@@ -108,7 +108,7 @@ def _draw_week(axes: "Axes", report: Report) -> None:
     axes.legend(fontsize=8, ncols=4, loc="upper center")
 
 
-def _draw_stopped(axes: "Axes", report: Report) -> None:
+def _draw_stopped(axes: "Axes", report: DailyReport) -> None:
     shares = [100 * (day.stopped_share or 0.0) for day in report.days]
     axes.plot(_names(report.days), shares, "o-", color=COLOURS[0], lw=2, ms=4)
     axes.set_ylim(0, max(1.15 * max(shares), _DRAWN_FROM))

@@ -3,13 +3,13 @@
 import csv
 import io
 
-from penstock.offline.daily.day import ENDS, Report
+from penstock.offline.daily.day import ENDS, DailyReport
 from penstock.wording import csv_cell
 
 HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
 
 
-def table(report: Report) -> str:
+def table(report: DailyReport) -> str:
     """Every figure, of the day, of the day before and the mean of the seven days before; empty if unknown.
 
     Where there is a control share, what is estimated from it follows; then rules and reasons as `rule:NAME` and `reason:CODE`.
@@ -29,7 +29,7 @@ def table(report: Report) -> str:
     return written.getvalue()
 
 
-def _of_control(report: Report) -> list[tuple[str, float | None]]:
+def _of_control(report: DailyReport) -> list[tuple[str, float | None]]:
     if report.control is None:
         return []
     blocks = report.control.blocks

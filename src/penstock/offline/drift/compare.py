@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.models.reference import Column, Reference
+from penstock.models.reference import Reference, ReferenceColumn
 from penstock.offline.drift import measures
 from penstock.offline.drift.sketch import Counts, Sketch
 
@@ -65,7 +65,7 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ColumnShifts:
     """By column: the index of a window and its limit, the same without its worst hours, and the same against the days before
     NaN for columns not compared with these. counts, training: (columns, bins).
     """
@@ -91,11 +91,11 @@ class Moved:
         return ~self.drifted & (self.lasting > LEAST) & (self.limit <= self.chance)
 
 
-class Compared:
+class DriftComparison:
     """The comparison of windows of a sketch with a reference.
 
-    >>> column = Column("amount", "number", edges=[10.0], days=[[0, 50, 50]] * 7)
-    >>> Compared(Reference("r", ["d"] * 7, (0.0, 7.0), [column])).usual.apart.tolist()
+    >>> column = ReferenceColumn("amount", "number", edges=[10.0], days=[[0, 50, 50]] * 7)
+    >>> DriftComparison(Reference("r", ["d"] * 7, (0.0, 7.0), [column])).usual.apart.tolist()
     [0.0]
     """
 
@@ -137,7 +137,9 @@ class Compared:
         rows = self._days.sum(axis=-1)
         return np.array([np.median(each[each > 0]) if (each > 0).any() else 0.0 for each in rows.T])
 
-    def window(self, sketch: Sketch, first: int, stop: int, *, ageing: Mask, against_before: Mask, beyond_d: float) -> Moved:
+    def window(
+        self, sketch: Sketch, first: int, stop: int, *, ageing: Mask, against_before: Mask, beyond_d: float
+    ) -> ColumnShifts:
         """Compare every column between two hours.
 
         ageing: which look back further than training had recorded. against_before: which are compared with the days before
@@ -158,7 +160,7 @@ class Compared:
         chance_before = measures.by_chance(rows, past.sum(axis=-1), self._bins, alpha) * self.usual.wider_before
         seen = (rows > 0) & (known > 0)
         recent = seen & against_before & enough & (past.sum(axis=-1) > 0)
-        return Moved(
+        return ColumnShifts(
             counts=counts,
             training=self.training,
             psi=np.where(seen, measures.psi(counts, self.training), 0.0),
@@ -186,7 +188,7 @@ def lasting(hours: Counts, training: Counts) -> Floats:
     return smallest
 
 
-def column_bins(column: Column, training: Counts, counts: Counts) -> list[tuple[str, float, float]]:
+def column_bins(column: ReferenceColumn, training: Counts, counts: Counts) -> list[tuple[str, float, float]]:
     """The non-empty bins of a column: label, share in training, share live."""
     shares = [each / max(each.sum(), 1) for each in (training, counts)]
     labels = column.labels()

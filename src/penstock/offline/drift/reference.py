@@ -11,7 +11,7 @@ from penstock.clock import from_us
 from penstock.detector import Detector
 from penstock.errors import DataError
 from penstock.models import Encoding, Ensemble
-from penstock.models.reference import Column, Reference, cut, cut_texts
+from penstock.models.reference import Reference, ReferenceColumn, cut, cut_texts
 from penstock.offline import measure
 from penstock.offline.drift.estimate import figures, sums_of
 from penstock.offline.drift.sketch import DAY_US, SCORE
@@ -110,7 +110,7 @@ def scores_of(ensemble: Ensemble, x: NDArray[np.float64]) -> dict[str, NDArray[n
     return {SCORE: found.ensemble, **{f"score_{name}": found.members[:, at] for at, name in enumerate(ensemble.names)}}
 
 
-def _input(name: str, at: int, rows: Rows, day: NDArray[np.int64], days: int) -> Column:
+def _input(name: str, at: int, rows: Rows, day: NDArray[np.int64], days: int) -> ReferenceColumn:
     if name in rows.texts:
         texts: Sequence[str | None] = rows.texts[name].texts.tolist()
         column = cut_texts(name, texts)
@@ -119,7 +119,7 @@ def _input(name: str, at: int, rows: Rows, day: NDArray[np.int64], days: int) ->
     return column.counted(column.place(rows.x[:, at]), day, days)
 
 
-def _score(name: str, score: NDArray[np.float64], day: NDArray[np.int64], days: int) -> Column:
+def _score(name: str, score: NDArray[np.float64], day: NDArray[np.int64], days: int) -> ReferenceColumn:
     column = cut(name, score, "score")
     return column.counted(column.place(score), day, days)
 

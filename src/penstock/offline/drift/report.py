@@ -11,10 +11,10 @@ from penstock.detector import Detector
 from penstock.features import Aggregate, Derived
 from penstock.features.vocabulary import LABELLED
 from penstock.models import Ensemble
-from penstock.models.reference import Column, Reference
-from penstock.offline.daily.day import Day
+from penstock.models.reference import Reference, ReferenceColumn
+from penstock.offline.daily.day import DayFigures
 from penstock.offline.drift import findings, measures
-from penstock.offline.drift.compare import DAY_H, Compared, Moved, column_bins
+from penstock.offline.drift.compare import DAY_H, ColumnShifts, DriftComparison, column_bins
 from penstock.offline.drift.estimate import figures
 from penstock.offline.drift.result import Bin, ColumnDrift, Daily, DriftReport, Finding, State
 from penstock.offline.drift.sketch import DAY_US, HOUR_US, Counts, Sketch
@@ -38,7 +38,7 @@ class Reporter:
 
     def __init__(self, detector: Detector, reference: Reference, ensemble: Ensemble | None = None) -> None:
         self._detector, self._reference, self._ensemble = detector, reference, ensemble
-        self._compared = Compared(reference)
+        self._compared = DriftComparison(reference)
         found = reaches(detector)
         self._reach_d = np.array([self._reach(column, found) / DAY_US for column in reference.columns])
         self._youngest_d = np.array([reference.youngest_d(column) for column in reference.columns])
@@ -47,7 +47,7 @@ class Reporter:
         self._against_before = self._ageing & np.array([column.name not in labels for column in reference.columns])
         self._reads = _readers(detector, reference.columns)
 
-    def _reach(self, column: Column, found: Mapping[str, int]) -> int:
+    def _reach(self, column: ReferenceColumn, found: Mapping[str, int]) -> int:
         if column.kind != "score":
             return found.get(column.name, EVER_US)
         inputs = self._ensemble.features if self._ensemble is not None else self._detector.plan.inputs
@@ -59,7 +59,7 @@ class Reporter:
         *,
         now_us: int,
         begun_us: int | None = None,
-        days: Sequence[Day] = (),
+        days: Sequence[DayFigures] = (),
         first: int | None = None,
         stop: int | None = None,
     ) -> DriftReport:
@@ -105,7 +105,7 @@ class Reporter:
             notes=self._notes(columns, judged=judged),
         )
 
-    def _moved(self, sketch: Sketch, first: int, stop: int, age_d: float | None) -> Moved:
+    def _moved(self, sketch: Sketch, first: int, stop: int, age_d: float | None) -> ColumnShifts:
         youngest, oldest = self._reference.ages_d
         end_d = None if age_d is None else age_d + (stop - first) / DAY_H
         return self._compared.window(
@@ -117,7 +117,7 @@ class Reporter:
             beyond_d=oldest - youngest if end_d is None else end_d - oldest,
         )
 
-    def _column(self, at: int, moved: Moved, days: list[Daily], state: State) -> ColumnDrift:
+    def _column(self, at: int, moved: ColumnShifts, days: list[Daily], state: State) -> ColumnDrift:
         column = self._reference.columns[at]
         live, training = moved.counts[at, : column.bins], moved.training[at, : column.bins]
         models, rules = self._reads[column.name]
@@ -143,7 +143,7 @@ class Reporter:
             days=days,
         )
 
-    def _state(self, at: int, moved: Moved, age_d: float | None, *, judged: bool) -> State:
+    def _state(self, at: int, moved: ColumnShifts, age_d: float | None, *, judged: bool) -> State:
         if not moved.counts[at].sum():
             return "absent"
         if age_d is not None and age_d < min(self._reach_d[at], self._youngest_d[at]):
@@ -165,12 +165,12 @@ class Reporter:
             for at in range(len(self._reference.columns))
         ]
 
-    def _findings(self, columns: Sequence[ColumnDrift], moved: Moved) -> list[Finding]:
+    def _findings(self, columns: Sequence[ColumnDrift], moved: ColumnShifts) -> list[Finding]:
         drifted = [(at, column) for at, column in enumerate(columns) if column.state == "drifted"]
         inputs_moved = any(column.kind != "score" and findings.matters(column) for _, column in drifted)
         return [findings.of_column(column, *self._bins(at, moved), inputs_moved=inputs_moved) for at, column in drifted]
 
-    def _bins(self, at: int, moved: Moved) -> tuple[Counts, Counts]:
+    def _bins(self, at: int, moved: ColumnShifts) -> tuple[Counts, Counts]:
         bins = self._reference.columns[at].bins
         return moved.counts[at, :bins], moved.training[at, :bins]
 
@@ -192,13 +192,13 @@ class Reporter:
         return notes
 
 
-def _readers(detector: Detector, columns: Sequence[Column]) -> dict[str, tuple[list[str], list[str]]]:
+def _readers(detector: Detector, columns: Sequence[ReferenceColumn]) -> dict[str, tuple[list[str], list[str]]]:
     """The members and the rules that read each column."""
     inputs = set(detector.plan.inputs)
     members = [model.name for model in detector.models]
     rules = [(rule.name, set(rule.reads)) for rule in detector.plan.rules]
 
-    def read(column: Column) -> tuple[list[str], list[str]]:
+    def read(column: ReferenceColumn) -> tuple[list[str], list[str]]:
         name = "score" if column.kind == "score" else column.name
         return (members if column.name in inputs else [], [rule for rule, reads in rules if name in reads])
 

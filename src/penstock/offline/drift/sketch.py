@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.messages import Action
-from penstock.models.reference import Column
+from penstock.models.reference import ReferenceColumn
 from penstock.offline.drift.estimate import PARTS, sums_of
 
 HOUR_US = 3_600_000_000
@@ -43,7 +43,7 @@ class Sketch:
     (columns, bins of the widest) and sums.
     """
 
-    def __init__(self, columns: Sequence[Column], *, review_at: float = 1.0) -> None:
+    def __init__(self, columns: Sequence[ReferenceColumn], *, review_at: float = 1.0) -> None:
         self.columns = tuple(columns)
         self.review_at = review_at
         self.width = max((column.bins for column in columns), default=1)
@@ -111,7 +111,7 @@ SCORE = "fraud_probability"
 """The column of the ensemble's score."""
 
 
-def _placed(column: Column, rows: DecisionColumns) -> NDArray[np.int64] | None:
+def _placed(column: ReferenceColumn, rows: DecisionColumns) -> NDArray[np.int64] | None:
     """The bin of every row, -1 where the row has no such column; None where no row has."""
     if column.kind == "text":
         texts = rows.texts.get(column.name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from penstock.clock import to_us
-from penstock.offline.daily.day import Day
+from penstock.offline.daily.day import DayFigures
 from penstock.offline.drift.estimate import figures
 from penstock.offline.drift.result import TruthOfDay
 from penstock.offline.drift.sketch import HOUR_US, Sketch
@@ -21,12 +21,12 @@ COVERED = 0.9
 """Where fewer decisions than this share have a label, few frauds may only mean few labels."""
 
 
-def truth_of(days: Sequence[Day], sketch: Sketch, *, now_us: int, label_delay_us: int) -> list[TruthOfDay]:
+def truth_of(days: Sequence[DayFigures], sketch: Sketch, *, now_us: int, label_delay_us: int) -> list[TruthOfDay]:
     """Days with decisions, and their known outcomes; days whose labels are not yet complete are young."""
     return [_day(day, sketch, now_us - label_delay_us) for day in days if day.decided.count]
 
 
-def _day(day: Day, sketch: Sketch, mature_us: int) -> TruthOfDay:
+def _day(day: DayFigures, sketch: Sketch, mature_us: int) -> TruthOfDay:
     start_us = to_us(datetime.combine(day.date, time(), UTC))
     stop_us = to_us(datetime.combine(day.date + timedelta(days=1), time(), UTC))
     said = figures(sketch.summed(start_us // HOUR_US, stop_us // HOUR_US))

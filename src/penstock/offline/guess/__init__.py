@@ -6,6 +6,6 @@
 from penstock.offline.guess.features import limits_of
 from penstock.offline.guess.guess import guess
 from penstock.offline.guess.guessed import Guess, Guessed
-from penstock.offline.guess.source import Further, source
+from penstock.offline.guess.source import SuggestedFeatures, source
 
-__all__ = ["Further", "Guess", "Guessed", "guess", "limits_of", "source"]
+__all__ = ["Guess", "Guessed", "SuggestedFeatures", "guess", "limits_of", "source"]

@@ -7,9 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from penstock.models import metrics
-from penstock.offline.guess.guessed import NOT_A_TIME, Amount, Label, Time
-from penstock.offline.guess.profile import SAMPLE, Column
-from penstock.offline.guess.times import Read
+from penstock.offline.guess.guessed import NOT_A_TIME, GuessedAmount, GuessedLabel, Time
+from penstock.offline.guess.profile import SAMPLE, FileColumn
+from penstock.offline.guess.times import TimeColumn
 
 SEPARATES_FROM = 0.97
 """From this ROC AUC on, a column that stands alone nearly states the label. Training asks from 0.99 on."""
@@ -42,12 +42,14 @@ _MOST_TEXTS = 50
 _SAME = 0.999
 
 
-def late(column: Column, columns: Sequence[Column], amount: Amount | None, label: Label | None) -> str | None:
+def late(
+    column: FileColumn, columns: Sequence[FileColumn], amount: GuessedAmount | None, label: GuessedLabel | None
+) -> str | None:
     """Why a column is known only afterwards; None where nothing says so."""
     return _by_name(column) or _balance_after(column, columns, amount) or _states(column, label)
 
 
-def late_time(read: Read, time: Time) -> str | None:
+def late_time(read: TimeColumn, time: Time) -> str | None:
     """Why another time is of no use before the decision; None where it lies before the event."""
     both = (read.instants_us != NOT_A_TIME) & (time.instants_us != NOT_A_TIME)
     if not both.any():
@@ -63,7 +65,7 @@ def late_time(read: Read, time: Time) -> str | None:
     return None
 
 
-def repeats_time(column: Column, time: Time) -> bool:
+def repeats_time(column: FileColumn, time: Time) -> bool:
     """Whether numbers only count on with the time: a model would learn the calendar."""
     if column.numbers is None:
         return False
@@ -74,7 +76,7 @@ def repeats_time(column: Column, time: Time) -> bool:
     return abs(float(np.corrcoef(numbers[both], times[both])[0, 1])) >= _SAME
 
 
-def _by_name(column: Column) -> str | None:
+def _by_name(column: FileColumn) -> str | None:
     name = column.like(_NAMES)
     if name is not None:
         return _NAMES[name]
@@ -83,7 +85,7 @@ def _by_name(column: Column) -> str | None:
     return None
 
 
-def _balance_after(column: Column, columns: Sequence[Column], amount: Amount | None) -> str | None:
+def _balance_after(column: FileColumn, columns: Sequence[FileColumn], amount: GuessedAmount | None) -> str | None:
     if not column.like(_BALANCE) or column.numbers is None:
         return None
     if column.like(_AFTER) or any(word.startswith("new") for word in column.words):
@@ -101,7 +103,7 @@ def _balance_after(column: Column, columns: Sequence[Column], amount: Amount | N
     return None
 
 
-def _states(column: Column, label: Label | None) -> str | None:
+def _states(column: FileColumn, label: GuessedLabel | None) -> str | None:
     """Whether a column alone nearly states the label."""
     if label is None:
         return None
@@ -118,7 +120,7 @@ def _states(column: Column, label: Label | None) -> str | None:
     return None
 
 
-def _rates(column: Column, fraud: NDArray[np.float64]) -> NDArray[np.float64]:
+def _rates(column: FileColumn, fraud: NDArray[np.float64]) -> NDArray[np.float64]:
     """For each row the share of fraud among those with its value."""
     frame = pl.DataFrame({"value": column.values.cast(pl.String), "fraud": pl.Series(fraud).fill_nan(None)})
     return frame.select(pl.col("fraud").mean().over("value").fill_null(0.0)).to_series().to_numpy()

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.offline.guess.guessed import NOT_A_TIME, Guessed, Key
+from penstock.offline.guess.guessed import NOT_A_TIME, Guessed, GuessedKey
 
 _WINDOW_US = {"1h": 3_600_000_000, "1d": 86_400_000_000}
 _RARE = 0.999
@@ -50,7 +50,7 @@ def _since(field: str, time: str, *, birth: bool) -> tuple[str, str]:
     return f"seconds_since_{field}", f"{time} - {field}"
 
 
-def _features_of(guessed: Guessed, key: Key) -> Iterator[str]:
+def _features_of(guessed: Guessed, key: GuessedKey) -> Iterator[str]:
     entity, short, day = key.name, "1d" if guessed.time.by_day else "1h", "7d" if guessed.time.by_day else "24h"
     if key.guess.sure == "unsure":
         yield f'{entity}.count("7d"),'
@@ -64,7 +64,7 @@ def _features_of(guessed: Guessed, key: Key) -> Iterator[str]:
         yield f'{entity}.label_rate("30d", delay="{guessed.label.delay}"),'
 
 
-def _money(guessed: Guessed, key: Key, day: str) -> Iterator[str]:
+def _money(guessed: Guessed, key: GuessedKey, day: str) -> Iterator[str]:
     if guessed.amount is None:
         return
     entity, name, field = _money_entity(guessed, key), key.name, guessed.amount.column.field
@@ -79,7 +79,7 @@ def _mixed(guessed: Guessed) -> bool:
     return guessed.currencies > 1 and guessed.amount is not None
 
 
-def _money_entity(guessed: Guessed, key: Key) -> str:
+def _money_entity(guessed: Guessed, key: GuessedKey) -> str:
     return f"{key.name}_in_currency" if _mixed(guessed) else key.name
 
 
@@ -141,7 +141,7 @@ def _limit_rules(guessed: Guessed, limits: Mapping[str, float]) -> Iterator[str]
         yield f'     reason="{reason}"),'
 
 
-def _codes(key: Key) -> NDArray[np.int64]:
+def _codes(key: GuessedKey) -> NDArray[np.int64]:
     codes: NDArray[np.int64] = key.column.values.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
     return codes
 

@@ -9,11 +9,21 @@ from penstock.errors import DataError
 from penstock.ingest.conversions import flat, without_marks
 from penstock.offline.datasets import read_file
 from penstock.offline.guess.afterwards import late, late_time, repeats_time
-from penstock.offline.guess.guessed import NOT_A_TIME, Amount, Guess, Guessed, Key, Label, LeftOut, OtherTime, Time
+from penstock.offline.guess.guessed import (
+    NOT_A_TIME,
+    Guess,
+    Guessed,
+    GuessedAmount,
+    GuessedKey,
+    GuessedLabel,
+    LeftOut,
+    OtherTime,
+    Time,
+)
 from penstock.offline.guess.labels import label_of
-from penstock.offline.guess.profile import Column, columns_of
+from penstock.offline.guess.profile import FileColumn, columns_of
 from penstock.offline.guess.roles import amount_of, category_guess, currency_of, id_of, keys_of, number_guess, reading_of
-from penstock.offline.guess.times import Read, time_of
+from penstock.offline.guess.times import TimeColumn, time_of
 
 FEWEST_ROWS = 20
 _MOST_NUMBERS = 200
@@ -79,15 +89,15 @@ def _holds(frame: pl.DataFrame, text: str) -> bool:
 def _assembled(
     path: Path,
     frame: pl.DataFrame,
-    columns: list[Column],
+    columns: list[FileColumn],
     time: Time,
-    read: Sequence[Read],
-    label: Label | None,
-    amount: Amount | None,
-    currency: Column | None,
-    id_: Column | None,
+    read: Sequence[TimeColumn],
+    label: GuessedLabel | None,
+    amount: GuessedAmount | None,
+    currency: FileColumn | None,
+    id_: FileColumn | None,
     id_guess: Guess,
-    keys: list[Key],
+    keys: list[GuessedKey],
     *,
     nested: bool,
     marks: tuple[str, ...],
@@ -97,8 +107,8 @@ def _assembled(
     roles += [each.column for each in (label, amount) if each is not None]
     rest = [column for column in columns if column not in roles]
     times, left_out = _other_times(read, time, rest)
-    categories: list[tuple[Column, Guess]] = []
-    numbers: list[tuple[Column, Guess]] = []
+    categories: list[tuple[FileColumn, Guess]] = []
+    numbers: list[tuple[FileColumn, Guess]] = []
     timed = {id(each.column) for each in read}
     for column in rest:
         if column.name in _READ_BY_TRAINING:
@@ -144,7 +154,7 @@ def _assembled(
     )
 
 
-def _other_times(read: Sequence[Read], time: Time, rest: Sequence[Column]) -> tuple[list[OtherTime], list[LeftOut]]:
+def _other_times(read: Sequence[TimeColumn], time: Time, rest: Sequence[FileColumn]) -> tuple[list[OtherTime], list[LeftOut]]:
     times, left_out = list[OtherTime](), list[LeftOut]()
     for each in read:
         if each.column not in rest or each.column.name in _READ_BY_TRAINING:
@@ -160,7 +170,7 @@ def _other_times(read: Sequence[Read], time: Time, rest: Sequence[Column]) -> tu
     return times, left_out
 
 
-def _currency_guess(currency: Column | None) -> Guess | None:
+def _currency_guess(currency: FileColumn | None) -> Guess | None:
     if currency is None:
         return None
     counts = currency.present.value_counts(sort=True).head(3)
@@ -170,7 +180,7 @@ def _currency_guess(currency: Column | None) -> Guess | None:
     return Guess("currency", (currency.field,), "sure", f"{shown}; {mixed}", otherwise)
 
 
-def _places(numbers: Sequence[Column]) -> tuple[tuple[Column, Column], tuple[Column, Column]] | None:
+def _places(numbers: Sequence[FileColumn]) -> tuple[tuple[FileColumn, FileColumn], tuple[FileColumn, FileColumn]] | None:
     """Two places of an event: latitude and longitude each."""
     lat = [column for column in numbers if column.like(("lat", "latitude"))]
     lon = [column for column in numbers if column.like(("lon", "long", "lng", "longitude"))]
@@ -180,7 +190,7 @@ def _places(numbers: Sequence[Column]) -> tuple[tuple[Column, Column], tuple[Col
     return None if pairs[0][1] is pairs[1][1] else (pairs[0], pairs[1])
 
 
-def _notes(time: Time, label: Label | None, amount: Amount | None, keys: Sequence[Key]) -> list[str]:
+def _notes(time: Time, label: GuessedLabel | None, amount: GuessedAmount | None, keys: Sequence[GuessedKey]) -> list[str]:
     found = []
     if label is None:
         found.append("no column looks like a label: nothing says which payments were fraud, so no model can learn that")

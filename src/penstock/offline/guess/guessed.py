@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.offline.guess.profile import Column, Form
+from penstock.offline.guess.profile import FileColumn, NumberFormat
 
 Sure = Literal["sure", "likely", "unsure"]
 
@@ -37,7 +37,7 @@ class Time:
     """
 
     field: str
-    columns: tuple[Column, ...]
+    columns: tuple[FileColumn, ...]
     instants_us: NDArray[np.int64]
     guess: Guess
     pattern: str | None = None
@@ -58,10 +58,10 @@ NOT_A_TIME = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
-class Label:
+class GuessedLabel:
     """Which events were fraud. words: those that say fraud, where it is not a plain yes or no."""
 
-    column: Column
+    column: FileColumn
     fraud: NDArray[np.float64]
     guess: Guess
     words: tuple[str, ...] = ()
@@ -69,10 +69,10 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Key:
+class GuessedKey:
     """Something that events have in common. pays: it stands for who pays. personal: its values are hidden."""
 
-    column: Column
+    column: FileColumn
     name: str
     guess: Guess
     pays: bool
@@ -80,14 +80,14 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Amount:
+class GuessedAmount:
     """What a payment is worth. form: how it is written."""
 
-    column: Column
+    column: FileColumn
     guess: Guess
 
     @property
-    def form(self) -> Form:
+    def form(self) -> NumberFormat:
         """How it is written."""
         assert self.column.form is not None
         return self.column.form
@@ -96,7 +96,7 @@ class Amount:
 class OtherTime(NamedTuple):
     """Another time of an event, from before it. birth: of a person."""
 
-    column: Column
+    column: FileColumn
     pattern: str | None
     birth: bool
     guess: Guess
@@ -116,19 +116,19 @@ class Guessed:
 
     file: str
     frame: pl.DataFrame
-    columns: list[Column]
-    id: Column | None
+    columns: list[FileColumn]
+    id: FileColumn | None
     id_guess: Guess
     time: Time
-    amount: Amount | None
-    currency: Column | None
+    amount: GuessedAmount | None
+    currency: FileColumn | None
     currencies: int
-    label: Label | None
-    keys: list[Key]
-    categories: list[tuple[Column, Guess]]
-    numbers: list[tuple[Column, Guess]]
+    label: GuessedLabel | None
+    keys: list[GuessedKey]
+    categories: list[tuple[FileColumn, Guess]]
+    numbers: list[tuple[FileColumn, Guess]]
     times: list[OtherTime]
-    places: tuple[tuple[Column, Column], tuple[Column, Column]] | None
+    places: tuple[tuple[FileColumn, FileColumn], tuple[FileColumn, FileColumn]] | None
     left_out: list[LeftOut]
     nested: bool
     marks: tuple[str, ...] = ()

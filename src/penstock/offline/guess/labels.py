@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from penstock.ingest.series import FALSE, TRUE
-from penstock.offline.guess.guessed import Guess, Label, Sure, Time
-from penstock.offline.guess.profile import Column
+from penstock.offline.guess.guessed import Guess, GuessedLabel, Sure, Time
+from penstock.offline.guess.profile import FileColumn
 
 _NAMES = {
     "fraud": 5,
@@ -47,7 +47,7 @@ _MOST_FRAUD = 0.5
 _FULL_DELAY_DAYS = 42
 
 
-def label_of(columns: Sequence[Column], time: Time) -> Label | None:
+def label_of(columns: Sequence[FileColumn], time: Time) -> GuessedLabel | None:
     """The label; None where no column looks like one."""
     rated = [(points, column) for column in columns if (points := _points(column)) > 0]
     found = []
@@ -67,16 +67,16 @@ def label_of(columns: Sequence[Column], time: Time) -> Label | None:
     seen = f"{column.name!r} is {shown} in {int(np.nansum(fraud)):,} of {len(column):,} rows ({share:.2%}){missing}"
     guess = Guess("label", (column.field,), sure, seen, f"the label is {' or '.join(rivals)}" if rivals else "")
     plain = {word.lower() for word in words} <= set(TRUE) and {_text(each) for each in _others(column, words)} <= set(FALSE)
-    return Label(column, fraud, guess, () if plain else words, _delay(time))
+    return GuessedLabel(column, fraud, guess, () if plain else words, _delay(time))
 
 
-def _points(column: Column) -> int:
+def _points(column: FileColumn) -> int:
     name = column.like(_NAMES)
     points = _NAMES[name] if name else 1 if column.like(_STATES) else 0
     return points - (5 if column.like(_FLAGGED) else 0)
 
 
-def _words(column: Column) -> tuple[str, ...] | None:
+def _words(column: FileColumn) -> tuple[str, ...] | None:
     """The values that say fraud; None where the column is no label."""
     if not 2 <= column.distinct <= 12 or column.values.dtype.is_temporal():
         return None
@@ -93,12 +93,12 @@ def _words(column: Column) -> tuple[str, ...] | None:
     return words if 0 < share <= _MOST_FRAUD else None
 
 
-def _fraud(column: Column, words: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _fraud(column: FileColumn, words: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     found = column.values.cast(pl.String).is_in(list(words)).cast(pl.Float64)
     return found.fill_null(float("nan")).to_numpy()
 
 
-def _others(column: Column, words: Sequence[str]) -> list[str]:
+def _others(column: FileColumn, words: Sequence[str]) -> list[str]:
     return [each for each in column.present.unique().cast(pl.String).to_list() if each not in words]
 
 

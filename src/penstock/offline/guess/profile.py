@@ -17,7 +17,7 @@ _APOSTROPHES = "'\u2019"
 """What separates thousands in Switzerland."""
 
 
-class Form(NamedTuple):
+class NumberFormat(NamedTuple):
     """How numbers are written. bare: computers read them as they are."""
 
     decimal: str = "."
@@ -26,7 +26,7 @@ class Form(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Column:
+class FileColumn:
     """A column as it stands in the file. name: there. field: as a field of an event, unique among the columns."""
 
     name: str
@@ -40,7 +40,7 @@ class Column:
     def words(self) -> frozenset[str]:
         """The words of its name, in small letters.
 
-        >>> sorted(Column("transDate_TX2", "", pl.Series([1])).words)
+        >>> sorted(FileColumn("transDate_TX2", "", pl.Series([1])).words)
         ['2', 'date', 'trans', 'tx']
         """
         apart = re.sub(
@@ -70,10 +70,10 @@ class Column:
         return self.values.null_count() / max(len(self), 1)
 
     @cached_property
-    def form(self) -> Form | None:
+    def form(self) -> NumberFormat | None:
         """How its numbers are written; None where it does not hold numbers."""
         if self.values.dtype.is_numeric() or self.values.dtype == pl.Boolean:
-            return Form()
+            return NumberFormat()
         if self.values.dtype != pl.String or not len(self.present):
             return None
         sample = self.present.head(SAMPLE)
@@ -104,7 +104,7 @@ class Column:
         return ", ".join(repr(text if len(text or "") <= 40 else f"{text[:37]}...") for text in texts)
 
 
-def as_numbers(values: pl.Series, form: Form) -> pl.Series:
+def as_numbers(values: pl.Series, form: NumberFormat) -> pl.Series:
     """Values in this form as numbers."""
     if form.bare:
         return values.cast(pl.Float64, strict=False)
@@ -112,7 +112,7 @@ def as_numbers(values: pl.Series, form: Form) -> pl.Series:
     return values.alias("").to_frame().select(plain).to_series()
 
 
-def columns_of(frame: pl.DataFrame) -> list[Column]:
+def columns_of(frame: pl.DataFrame) -> list[FileColumn]:
     """The columns of a frame, with names that a field may have."""
     taken: dict[str, str] = {}
     for name in frame.columns:
@@ -120,7 +120,7 @@ def columns_of(frame: pl.DataFrame) -> list[Column]:
         while field in taken:
             field += "_"
         taken[field] = name
-    return [Column(name, field, _trimmed(frame[name])) for field, name in taken.items()]
+    return [FileColumn(name, field, _trimmed(frame[name])) for field, name in taken.items()]
 
 
 def field_name(name: str) -> str:
@@ -143,21 +143,21 @@ def _matches(word: str, stem: str) -> bool:
     return word == stem or (len(stem) >= 4 and stem in word)
 
 
-def _forms(sample: pl.Series) -> list[Form]:
+def _forms(sample: pl.Series) -> list[NumberFormat]:
     """The forms that the separators in these texts allow, the most likely first."""
-    if _reads(sample, Form()):
-        return [Form()]
+    if _reads(sample, NumberFormat()):
+        return [NumberFormat()]
     both = sample.filter(sample.str.contains(",", literal=True) & sample.str.contains(".", literal=True)).head(1).to_list()
     comma_last = bool(both) and both[0].rfind(",") > both[0].rfind(".")
     apart = _APOSTROPHES if sample.str.contains(f"[0-9][{_APOSTROPHES}][0-9]").any() else ""
     thousands_only = bool(sample.filter(sample.str.contains(",", literal=True)).str.contains(r",\d{3}(\D|$)").all())
-    comma, point = Form(",", "." + apart, bare=False), Form(".", "," + apart, bare=False)
+    comma, point = NumberFormat(",", "." + apart, bare=False), NumberFormat(".", "," + apart, bare=False)
     if comma_last or (not both and not thousands_only):
         return [comma, point]
     return [point, comma]
 
 
-def _reads(sample: pl.Series, form: Form) -> bool:
+def _reads(sample: pl.Series, form: NumberFormat) -> bool:
     rows = len(sample)
     if form.thousands:  # in groups of three, so that 10.1.22.103 is no number
         between, decimal = re.escape(form.thousands), re.escape(form.decimal)

@@ -5,8 +5,8 @@ from typing import Literal
 
 import polars as pl
 
-from penstock.offline.guess.guessed import Amount, Guess, Key, Sure
-from penstock.offline.guess.profile import SAMPLE, Column
+from penstock.offline.guess.guessed import Guess, GuessedAmount, GuessedKey, Sure
+from penstock.offline.guess.profile import SAMPLE, FileColumn
 
 _ID = ("id", "uuid", "guid", "ref", "reference", "num", "number", "nr", "no", "key", "hash", "code")
 _TRANSACTION = ("transaction", "trans", "txn", "tx", "trx", "payment", "order", "purchase", "event", "operation", "transfer")
@@ -38,7 +38,7 @@ _REPEATS = 0.1
 MOST_CATEGORIES = 300
 
 
-def id_of(columns: Sequence[Column], rows: int) -> tuple[Column | None, Guess]:
+def id_of(columns: Sequence[FileColumn], rows: int) -> tuple[FileColumn | None, Guess]:
     """The id of an event; without one it is made of the row."""
     rated = sorted(
         ((points, column) for column in columns if (points := _id_points(column, rows)) > 0), key=lambda each: -each[0]
@@ -59,7 +59,7 @@ def id_of(columns: Sequence[Column], rows: int) -> tuple[Column | None, Guess]:
     return column, Guess("id", (column.field,), sure, seen, " or ".join(rivals))
 
 
-def _id_points(column: Column, rows: int) -> int:
+def _id_points(column: FileColumn, rows: int) -> int:
     if column.missing or column.values.dtype.is_temporal() or not (column.is_text or column.is_whole) or rows == 0:
         return 0
     share = column.distinct / rows
@@ -73,7 +73,7 @@ def _id_points(column: Column, rows: int) -> int:
     return 3 if column.like(_ID) else 0
 
 
-def amount_of(columns: Sequence[Column]) -> Amount | None:
+def amount_of(columns: Sequence[FileColumn]) -> GuessedAmount | None:
     """The amount; None where no column looks like one."""
     found = [column for column in columns if _may_be_amount(column)]
     if not found:
@@ -87,22 +87,22 @@ def amount_of(columns: Sequence[Column]) -> Amount | None:
         seen += f"; written as {column.examples(1)}, so the decimal sign is {column.form.decimal!r}"
     rivals = [each.name for each in found if each is not column]
     sure: Sure = "likely" if rivals or not column.form.bare else "sure"
-    return Amount(column, Guess("amount", (column.field,), sure, seen, " or ".join(rivals[:3])))
+    return GuessedAmount(column, Guess("amount", (column.field,), sure, seen, " or ".join(rivals[:3])))
 
 
-def _may_be_amount(column: Column) -> bool:
+def _may_be_amount(column: FileColumn) -> bool:
     if column.like(_AMOUNT) is None or column.like(_NO_AMOUNT) or column.numbers is None or column.distinct < 3:
         return False
     return column.missing < 0.02
 
 
-def _amount_points(column: Column) -> float:
+def _amount_points(column: FileColumn) -> float:
     found = column.like(_AMOUNT)
     assert found is not None
     return 10.0 * (len(_AMOUNT) - _AMOUNT.index(found)) + (2.0 if column.like(_TRANSACTION) else 0.0) - len(column.words)
 
 
-def currency_of(columns: Sequence[Column]) -> Column | None:
+def currency_of(columns: Sequence[FileColumn]) -> FileColumn | None:
     """The column with the currency of each event."""
     for column in columns:
         codes = column.is_text and column.distinct <= 200 and bool(len(column.present))
@@ -119,9 +119,9 @@ _CURRENCIES = {
 }
 
 
-def keys_of(columns: Sequence[Column], rows: int) -> list[Key]:
+def keys_of(columns: Sequence[FileColumn], rows: int) -> list[GuessedKey]:
     """What events have in common, those who pay first; at most MOST_KEYS, the one with most values of each kind."""
-    best: dict[str, tuple[Column, str]] = {}
+    best: dict[str, tuple[FileColumn, str]] = {}
     for column in columns:
         stem = _key_stem(column, rows)
         if stem is not None and (stem not in best or column.distinct > best[stem][0].distinct):
@@ -134,18 +134,18 @@ def keys_of(columns: Sequence[Column], rows: int) -> list[Key]:
     return [_key(column, stem, names) for column, stem in (*payers, *others)]
 
 
-def _key_stem(column: Column, rows: int) -> str | None:
+def _key_stem(column: FileColumn, rows: int) -> str | None:
     if column.like(_NO_KEY) or column.values.dtype.is_temporal() or not (column.is_text or column.is_whole or _is_ip(column)):
         return None
     stem = column.like(_PAYERS) or column.like(_OTHERS) or ("email" if _is_personal(column) and column.is_text else None)
     return stem if stem is not None and column.distinct >= min(_FEWEST_VALUES, max(rows // 10, 3)) else None
 
 
-def _is_ip(column: Column) -> bool:
+def _is_ip(column: FileColumn) -> bool:
     return column.like(("ip",)) is not None
 
 
-def _key(column: Column, stem: str, names: set[str]) -> Key:
+def _key(column: FileColumn, stem: str, names: set[str]) -> GuessedKey:
     name = _NAMES.get(stem, stem)
     while name in names:
         name += "_2"
@@ -156,10 +156,10 @@ def _key(column: Column, stem: str, names: set[str]) -> Key:
         seen += f", none in {column.missing:.1%} of the rows"
     sure: Sure = "sure" if mean >= 2 else "likely" if mean >= 1 + _REPEATS else "unsure"
     otherwise = "no key: hardly any value comes twice, so it has no history" if sure == "unsure" else ""
-    return Key(column, name, Guess("key", (column.field,), sure, seen, otherwise), stem in _PAYERS, _is_personal(column))
+    return GuessedKey(column, name, Guess("key", (column.field,), sure, seen, otherwise), stem in _PAYERS, _is_personal(column))
 
 
-def _is_personal(column: Column) -> bool:
+def _is_personal(column: FileColumn) -> bool:
     """Whether a key is a card number, an IBAN, an address or a number of a person, by its name or values."""
     if column.like(("email", "phone", "msisdn", "iban", "pan", "cc")):
         return True
@@ -175,7 +175,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def reading_of(column: Column) -> Literal["number", "category"] | str:
+def reading_of(column: FileColumn) -> Literal["number", "category"] | str:
     """How a model may read another column, or why it may not."""
     if column.distinct < 2:
         return "the same in every row" if column.distinct else "empty"
@@ -194,14 +194,14 @@ def reading_of(column: Column) -> Literal["number", "category"] | str:
     return f"a text with {column.distinct:,} different values: no name of a key, and too many for a category"
 
 
-def category_guess(column: Column) -> Guess:
+def category_guess(column: FileColumn) -> Guess:
     """A text that models read by the rate of fraud of each value."""
     rare = column.distinct > 50
     seen = f"{column.name!r} has {column.distinct} values, as in {column.examples()}"
     return Guess("category", (column.field,), "likely" if rare else "sure", seen, "a key: Entity(...)" if rare else "")
 
 
-def number_guess(column: Column) -> Guess:
+def number_guess(column: FileColumn) -> Guess:
     """A number that models read as it is."""
     assert column.numbers is not None
     low, high = (column.numbers.quantile(q) for q in (0.0, 1.0))

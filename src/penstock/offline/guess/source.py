@@ -11,13 +11,13 @@ from penstock.clock import from_us
 from penstock.ingest.series import FALSE, TRUE
 from penstock.offline.guess.features import entity_lines, feature_lines, rule_lines
 from penstock.offline.guess.guessed import NOT_A_TIME, Guess, Guessed
-from penstock.offline.guess.profile import Column
+from penstock.offline.guess.profile import FileColumn
 
 _WIDTH = 118
 _INDENT = "    "
 
 
-class Further(NamedTuple):
+class SuggestedFeatures(NamedTuple):
     """Features that a search found: lines of their entities and declarations, and the names of those that models read.
 
     said: what the search gained. known_in_time: those over earlier events, which may separate the classes.
@@ -44,7 +44,7 @@ def source(
     path: str,
     without: Mapping[str, str] | None = None,
     limits: Mapping[str, float] | None = None,
-    further: Further | None = None,
+    further: SuggestedFeatures | None = None,
 ) -> str:
     """The text of the file.
 
@@ -91,7 +91,7 @@ def _head(guessed: Guessed, file: str, path: str) -> Iterator[str]:
     yield '"""'
 
 
-def _imports(guessed: Guessed, further: Further | None) -> Iterator[str]:
+def _imports(guessed: Guessed, further: SuggestedFeatures | None) -> Iterator[str]:
     steps = guessed.time.every is not None
     yield "from datetime import UTC, datetime" if steps else "from datetime import datetime"
     yield ""
@@ -159,7 +159,7 @@ def _time_fields(guessed: Guessed) -> Iterator[str]:
     yield f"{_INDENT}{column.field}: {'int' if _is_written_whole(column) else 'float'} | None = None  # in place of a time"
 
 
-def _is_written_whole(column: Column) -> bool:
+def _is_written_whole(column: FileColumn) -> bool:
     texts = column.present.cast(pl.String)
     return column.is_whole and not texts.str.contains(".", literal=True).any()
 
@@ -174,15 +174,15 @@ def _comment(text: str, indent: str = "") -> Iterator[str]:
         yield f"{indent}# {'  ' if at else ''}{line}"
 
 
-def _typed(column: Column, kind: str) -> str:
+def _typed(column: FileColumn, kind: str) -> str:
     return _optional(column, kind) if column.missing else f"{column.field}: {kind}"
 
 
-def _optional(column: Column, kind: str) -> str:
+def _optional(column: FileColumn, kind: str) -> str:
     return f"{column.field}: {kind} | None = None"
 
 
-def _is_yes_or_no(column: Column) -> bool:
+def _is_yes_or_no(column: FileColumn) -> bool:
     words = {str(value).lower() for value in column.present.unique().to_list()}
     return words <= {*TRUE, *FALSE}
 
@@ -251,7 +251,7 @@ def _conversions(guessed: Guessed) -> Iterator[tuple[str, str]]:
         yield "read_labels", f'read_labels(frame, "{guessed.label.column.field}", fraud=[{words}])'
 
 
-def _used(guessed: Guessed) -> Iterable[Column]:
+def _used(guessed: Guessed) -> Iterable[FileColumn]:
     yield from filter(None, [guessed.id, guessed.currency])
     yield from guessed.time.columns
     yield from (key.column for key in guessed.keys)
@@ -270,7 +270,7 @@ def _features(guessed: Guessed) -> Iterator[str]:
     yield "]"
 
 
-def _inputs(guessed: Guessed, without: Mapping[str, str], further: Further | None) -> Iterator[str]:
+def _inputs(guessed: Guessed, without: Mapping[str, str], further: SuggestedFeatures | None) -> Iterator[str]:
     """What models read, where there are any."""
     if guessed.label is None:
         return
@@ -300,7 +300,7 @@ def _listed(names: Iterable[str]) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
-def _detector(guessed: Guessed, name: str, limits: Mapping[str, float], further: Further | None) -> Iterator[str]:
+def _detector(guessed: Guessed, name: str, limits: Mapping[str, float], further: SuggestedFeatures | None) -> Iterator[str]:
     time, label = guessed.time, guessed.label
     rules = list(rule_lines(guessed, limits))
     yield "detector = Detector("

@@ -14,7 +14,7 @@ from penstock.ingest.kernel import NAIVE, READ
 from penstock.ingest.series import column_instants
 from penstock.ingest.times import outside, to_utc
 from penstock.offline.guess.guessed import NOT_A_TIME, Guess, Sure, Time
-from penstock.offline.guess.profile import SAMPLE, Column
+from penstock.offline.guess.profile import SAMPLE, FileColumn
 
 TIME = ("timestamp", "datetime", "time", "date", "ts", "created", "when", "occurred", "zeit", "datum", "dt", "unix", "epoch")
 _OF_THE_EVENT = ("transaction", "trans", "txn", "tx", "purchase", "payment", "event", "order", "booking", "timestamp")
@@ -72,16 +72,16 @@ _OTHERS = ("%Y%m%d%H%M%S", "%Y%m%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d")
 
 
 @dataclass(frozen=True)
-class Read:
+class TimeColumn:
     """A column as times. instants_us: NOT_A_TIME where a value is not a time. pattern: None where the reader knows the form."""
 
-    column: Column
+    column: FileColumn
     instants_us: NDArray[np.int64]
     naive: bool
     said: str
     pattern: str | None = None
     unsure: str = ""
-    with_time: Column | None = None
+    with_time: FileColumn | None = None
     every: str | None = None
 
     @property
@@ -96,7 +96,7 @@ class Read:
         return bool((self.known % _DAY_US == 0).all())
 
 
-def time_of(columns: Sequence[Column]) -> tuple[Time, list[Read]]:
+def time_of(columns: Sequence[FileColumn]) -> tuple[Time, list[TimeColumn]]:
     """The time of the events, and the other columns that hold times.
 
     Raises:
@@ -118,7 +118,7 @@ def time_of(columns: Sequence[Column]) -> tuple[Time, list[Read]]:
     return made, read
 
 
-def read_as_times(column: Column) -> Read | None:
+def read_as_times(column: FileColumn) -> TimeColumn | None:
     """The column as times; None where it holds none."""
     values = column.values
     if isinstance(values.dtype, pl.Datetime) or values.dtype == pl.Date:
@@ -133,7 +133,7 @@ def read_as_times(column: Column) -> Read | None:
 # ---------------------------------------------------------------- forms
 
 
-def _reader(column: Column, said: str, values: pl.Series | None = None) -> Read | None:
+def _reader(column: FileColumn, said: str, values: pl.Series | None = None) -> TimeColumn | None:
     """As the reader of events reads it."""
     found = column_instants(column.values if values is None else values, None)
     if found is None:
@@ -143,16 +143,16 @@ def _reader(column: Column, said: str, values: pl.Series | None = None) -> Read 
     good &= ~outside(instants_us, NOT_A_TIME + 1)
     if not good.any() or good.sum() < _MOSTLY * (len(column) - column.values.null_count()):
         return None
-    return Read(column, np.where(good, instants_us, NOT_A_TIME), bool((state == NAIVE).any()), said)
+    return TimeColumn(column, np.where(good, instants_us, NOT_A_TIME), bool((state == NAIVE).any()), said)
 
 
-def _iso(column: Column) -> Read | None:
+def _iso(column: FileColumn) -> TimeColumn | None:
     if not column.present.head(SAMPLE).str.contains(r"^\s*\d{4}-\d{1,2}-\d{1,2}").any():
         return None
     return _reader(column, "ISO 8601")
 
 
-def _since_1970(column: Column) -> Read | None:
+def _since_1970(column: FileColumn) -> TimeColumn | None:
     if not (column.like(TIME) or column.like(_OF_THE_EVENT)):
         return None
     values = column.numbers
@@ -165,7 +165,7 @@ def _since_1970(column: Column) -> Read | None:
     return replace(found, naive=False, said=f"{unit} since 1970")
 
 
-def _compact(column: Column) -> Read | None:
+def _compact(column: FileColumn) -> TimeColumn | None:
     """Dates of digits alone, such as 20251231."""
     sample = column.present.head(SAMPLE).cast(pl.String)
     if not sample.str.contains(r"^(19|20)\d{6}(\d{6})?$").all():
@@ -174,7 +174,7 @@ def _compact(column: Column) -> Read | None:
     return _parsed(column, pattern)
 
 
-def _patterned(column: Column) -> Read | None:
+def _patterned(column: FileColumn) -> TimeColumn | None:
     """The form that reads all values; day and month by what makes the times rise where both would do."""
     sample = column.present.head(SAMPLE).str.strip_chars()
     if not len(sample) or not sample.str.contains(r"\d").any():
@@ -222,11 +222,11 @@ def _parse(values: pl.Series, pattern: str) -> pl.Series:
     return values.alias("").to_frame().select(parsed_times(pl.col(""), pattern)).to_series()
 
 
-def _parsed(column: Column, pattern: str) -> Read | None:
+def _parsed(column: FileColumn, pattern: str) -> TimeColumn | None:
     return _of_text(column, column.values.cast(pl.String).str.strip_chars(), pattern)
 
 
-def _of_text(column: Column, texts: pl.Series, pattern: str) -> Read | None:
+def _of_text(column: FileColumn, texts: pl.Series, pattern: str) -> TimeColumn | None:
     values = _parse(texts, pattern)
     if values.count() < _MOSTLY * (len(column) - column.values.null_count()):
         return None
@@ -234,10 +234,10 @@ def _of_text(column: Column, texts: pl.Series, pattern: str) -> Read | None:
     known = found[found != NOT_A_TIME]
     if not len(known) or known.min() < -2_208_988_800_000_000 or known.max() > _LAST_US:
         return None
-    return Read(column, found, naive=True, said=f"the form {pattern}", pattern=pattern)
+    return TimeColumn(column, found, naive=True, said=f"the form {pattern}", pattern=pattern)
 
 
-def _falls(read: Read) -> float:
+def _falls(read: TimeColumn) -> float:
     """How often the times fall from one row to the next, and how far they reach: a wrong order of day and month does both."""
     steps = np.diff(read.known)
     return float((steps < 0).mean()) if len(steps) else 0.0
@@ -246,7 +246,7 @@ def _falls(read: Read) -> float:
 # ---------------------------------------------------------------- which of them
 
 
-def _points(read: Read) -> float:
+def _points(read: TimeColumn) -> float:
     column = read.column
     points = 3.0 if column.like(TIME) else 0.0
     points += 2.0 if column.like(_OF_THE_EVENT) else 0.0
@@ -257,7 +257,7 @@ def _points(read: Read) -> float:
     return points + (0.5 if _falls(read) == 0.0 else 0.0)
 
 
-def _time(read: Read, others: Sequence[Read]) -> Time:
+def _time(read: TimeColumn, others: Sequence[TimeColumn]) -> Time:
     column = read.column
     seen = f"{read.said}, as in {column.examples(2)}"
     zone = _zone(column)
@@ -278,17 +278,17 @@ def _time(read: Read, others: Sequence[Read]) -> Time:
     return Time(field, columns, instants_us, guess, read.pattern, naive=read.naive, zone=zone or "UTC", by_day=read.by_day)
 
 
-def _is_shifted(other: Read, read: Read) -> bool:
+def _is_shifted(other: TimeColumn, read: TimeColumn) -> bool:
     """Whether another column says the same, but for a constant: another zone, or another start."""
     both = (other.instants_us != NOT_A_TIME) & (read.instants_us != NOT_A_TIME)
     return bool(both.any()) and float(np.ptp(other.instants_us[both] - read.instants_us[both])) <= _DAY_US
 
 
-def _free(name: str, columns: Sequence[Column]) -> str:
+def _free(name: str, columns: Sequence[FileColumn]) -> str:
     return name if all(column.field != name for column in columns) else f"{name}_utc"
 
 
-def _zone(column: Column) -> str | None:
+def _zone(column: FileColumn) -> str | None:
     """The zone that the name of a column ends in."""
     return next((zone for word, zone in _ZONES.items() if word in column.words), None)
 
@@ -306,7 +306,7 @@ _ZONES = {
 # ---------------------------------------------------------------- times in several columns, and steps
 
 
-def _with_clock(read: Read, columns: Sequence[Column]) -> Read:
+def _with_clock(read: TimeColumn, columns: Sequence[FileColumn]) -> TimeColumn:
     """Dates together with the column that holds their time of day, where there is one."""
     if not read.by_day or not read.naive:
         return read
@@ -325,7 +325,7 @@ def _with_clock(read: Read, columns: Sequence[Column]) -> Read:
     return read
 
 
-def _from_parts(columns: Sequence[Column]) -> Time | None:
+def _from_parts(columns: Sequence[FileColumn]) -> Time | None:
     """A time in the columns year, month, day and, where there is one, time."""
     by_name = {column.name.lower(): column for column in columns}
     parts = [by_name[name] for name in ("year", "month", "day") if name in by_name]
@@ -353,7 +353,7 @@ def _from_parts(columns: Sequence[Column]) -> Time | None:
     return Time("timestamp", tuple(parts), read.instants_us, guess, pattern, naive=True, by_day=read.by_day)
 
 
-def _counts_steps(column: Column) -> bool:
+def _counts_steps(column: FileColumn) -> bool:
     numbers = column.numbers
     if numbers is None or column.like(_STEPS) is None or column.missing or not len(numbers):
         return False
@@ -361,7 +361,7 @@ def _counts_steps(column: Column) -> bool:
     return least >= 0 and most < 1e9 and column.distinct > 23 and most > 23
 
 
-def _stepped(column: Column) -> Time:
+def _stepped(column: FileColumn) -> Time:
     assert column.numbers is not None
     steps = column.numbers.to_numpy()
     every, why = _length(column, steps)
@@ -380,7 +380,7 @@ START_US = 1_577_836_800_000_000
 """2020-01-01: the start of steps whose start is not known."""
 
 
-def _length(column: Column, steps: NDArray[np.float64]) -> tuple[str, str]:
+def _length(column: FileColumn, steps: NDArray[np.float64]) -> tuple[str, str]:
     most = float(steps.max())
     if column.like(("seconds", "dt")) or most > 20_000:
         return "1s", "it reaches as far as seconds do" if most > 20_000 else "its name says seconds"

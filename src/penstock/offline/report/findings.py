@@ -14,7 +14,7 @@ from penstock.offline.report.importance import importance
 from penstock.offline.report.intervals import Interval, intervals
 from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.thresholds import ByCost
-from penstock.offline.trained import Figures, Report, Trained
+from penstock.offline.trained import Figures, Trained, TrainingReport
 from penstock.outcomes import ends_of
 
 
@@ -30,7 +30,7 @@ class Findings:
     amounts: whether events say what they are worth; without that every fraud counts 1.
     """
 
-    report: Report
+    report: TrainingReport
     data: str
     intervals: dict[str, Interval | None]
     roc: dict[str, curves.Roc]
@@ -104,7 +104,7 @@ def investigate(detector: Detector, trained: Trained, data: Any, *, seed: int = 
     )
 
 
-def _costs(report: Report) -> ByCost:
+def _costs(report: TrainingReport) -> ByCost:
     """The costs used for the choice of thresholds; the default ones if it was not by cost."""
     if report.choice.get("by") != "cost":
         return ByCost()

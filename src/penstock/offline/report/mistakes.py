@@ -19,7 +19,7 @@ from penstock.messages import Action, Batch, Type
 from penstock.models import Ensemble
 from penstock.models.inputs import Inputs
 from penstock.offline.datasets import Recorded
-from penstock.offline.replay import Chunk, Replay
+from penstock.offline.replay import Replay, ReplayChunk
 from penstock.offline.rows import Rows
 
 MOST = 8
@@ -74,7 +74,7 @@ class _Finder:
         self.missed: list[dict[str, Any]] = []
         self.stopped: list[dict[str, Any]] = []
 
-    def look(self, chunk: Chunk) -> None:
+    def look(self, chunk: ReplayChunk) -> None:
         """Count the decisions about the test's rows in this chunk, and keep the worst mistakes."""
         batch, judged = chunk.batch, chunk.judged
         assert judged is not None
@@ -93,7 +93,7 @@ class _Finder:
         self.missed = _worst([*self.missed, *self._described(chunk, rows[missed], places[missed])])
         self.stopped = _worst([*self.stopped, *self._described(chunk, rows[stopped], places[stopped])])
 
-    def _described(self, chunk: Chunk, rows: NDArray[np.intp], places: NDArray[np.intp]) -> list[dict[str, Any]]:
+    def _described(self, chunk: ReplayChunk, rows: NDArray[np.intp], places: NDArray[np.intp]) -> list[dict[str, Any]]:
         """The worst of these rows, in words."""
         worst = np.argsort(-np.nan_to_num(self._test.amount[places]), kind="stable")[:MOST]
         rows, places = rows[worst], places[worst]

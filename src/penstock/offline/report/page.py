@@ -6,7 +6,7 @@ from typing import Any
 from penstock.offline.pages import ABSENT, NAMES, interval, minute, money, number, percent, render
 from penstock.offline.report.findings import Findings
 from penstock.offline.report.plots import plots
-from penstock.offline.trained import Figures, Report
+from penstock.offline.trained import Figures, TrainingReport
 
 COMPARED = ("average_precision", "roc_auc", "recall_at_fpr_0.01", "card_precision_at_100", "brier", "ece")
 """Figures by which alternatives are compared."""
@@ -52,7 +52,7 @@ def page(findings: Findings, pictures: Mapping[str, str] | None = None) -> str:
     )
 
 
-def _parts(report: Report) -> list[list[str]]:
+def _parts(report: TrainingReport) -> list[list[str]]:
     """The period of each part, and its events and frauds."""
     periods, rows = report.periods.as_json(), []
     for part, count in report.rows.items():
@@ -64,7 +64,7 @@ def _parts(report: Report) -> list[list[str]]:
     return rows
 
 
-def _costs(report: Report) -> list[list[str]]:
+def _costs(report: TrainingReport) -> list[list[str]]:
     """Figures of the chosen thresholds on the validation, and of those in force on the test."""
     sides = report.choice.get("on", {}), report.decided
     shares = [[word, *(percent(side.get(name), 2) for side in sides)] for name, word in _SHARES.items()]
@@ -77,7 +77,7 @@ def _best(figures: Mapping[str, Figures]) -> dict[str, float]:
     return {name: (min if name in SMALL_IS_GOOD else max)(values) for name, values in known.items() if values}
 
 
-def _raised(report: Report) -> list[str]:
+def _raised(report: TrainingReport) -> list[str]:
     """Models whose average precision a treatment of the imbalance raised."""
     best = {
         name: max(each, key=lambda treatment: each[treatment].get("average_precision") or 0)
@@ -86,7 +86,7 @@ def _raised(report: Report) -> list[str]:
     return [name for name, treatment in best.items() if treatment != "none"]
 
 
-def _useless(report: Report) -> list[list[str]]:
+def _useless(report: TrainingReport) -> list[list[str]]:
     """Of inputs that add nothing, the least valuable first: the loss by permuting them, and its interval."""
     found = report.useless or {"useless": [], "inputs": {}}
     worths = [(name, found["inputs"][name]) for name in found["useless"]]

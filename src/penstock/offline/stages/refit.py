@@ -21,7 +21,7 @@ from penstock.models.fit import outputs
 from penstock.offline import thresholds
 from penstock.offline.folds import Fold
 from penstock.offline.rows import Rows, joined
-from penstock.offline.thresholds import Choice, Scored
+from penstock.offline.thresholds import Choice, ScoredRows
 
 
 class Predicted(NamedTuple):
@@ -43,7 +43,7 @@ class Refit:
     stand_in: Ensemble
     history: Rows
     predicted: Rows
-    scored: Scored
+    scored: ScoredRows
 
     @property
     def note(self) -> str:
@@ -98,7 +98,7 @@ def refit(
     calibrations = [Calibration.fit(column, rows.fraud, prior=prior) for column in raw.T]
     notes = [*before.notes, *(note for note in notes if note not in before.notes)]
     served = _ensemble(before, members, calibrations, history, notes)
-    scored = Scored(served.scores_of(raw).ensemble, rows.fraud, rows.amount, validated.days + tested.days)
+    scored = ScoredRows(served.scores_of(raw).ensemble, rows.fraud, rows.amount, validated.days + tested.days)
     chosen = thresholds.choose(choice, scored)
     stand_in = _ensemble(before, standing, calibrations, at_test, notes)
     return Refit(served.with_thresholds(chosen), stand_in.with_thresholds(chosen), history.fit, rows, scored)

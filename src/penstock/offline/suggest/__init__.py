@@ -6,6 +6,6 @@ on later time, against noise), `thinning` (near-equals, and features that add no
 """
 
 from penstock.offline.suggest.source import entity_lines, feature_lines, figures, source, worth
-from penstock.offline.suggest.suggest import Limits, Suggestions, suggest
+from penstock.offline.suggest.suggest import SearchLimits, Suggestions, suggest
 
-__all__ = ["Limits", "Suggestions", "entity_lines", "feature_lines", "figures", "source", "suggest", "worth"]
+__all__ = ["SearchLimits", "Suggestions", "entity_lines", "feature_lines", "figures", "source", "suggest", "worth"]

@@ -17,7 +17,7 @@ from penstock.models.inputs import Inputs
 from penstock.offline.datasets import Recorded
 from penstock.offline.replay import Replay
 from penstock.offline.rows import Rows
-from penstock.offline.suggest.candidates import Block, Candidate, closure
+from penstock.offline.suggest.candidates import Block, CandidateFeature, closure
 from penstock.offline.suggest.fields import of_fields_alone
 
 _WORD = 8
@@ -34,7 +34,7 @@ class Cost(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class BlockValues:
     """A block's candidates on the chosen rows: x (n, k) float32, NaN where a value is missing; names (k,).
 
     ns: processor time of one feature and event.
@@ -59,7 +59,7 @@ class Computing:
         """Declared features that candidates may be made of."""
         return of_fields_alone(self.detector)
 
-    def values(self, block: Block, progress: Callable[[float], None] = lambda _share: None) -> Values:
+    def values(self, block: Block, progress: Callable[[float], None] = lambda _share: None) -> BlockValues:
         """Replay all events, so that windows are whole, and keep the values of the chosen rows."""
         detector = self._detector(block.candidates, block.tried)
         inputs = Inputs(detector.plan.layout, block.tried)
@@ -74,9 +74,9 @@ class Computing:
             done, seen = done + len(found), seen + len(chunk.batch)
             progress(seen / len(self.recorded.frame))
         ns = 1e9 * (time.process_time() - began) / max(seen, 1) / len(block.candidates)
-        return Values(block.tried, x, ns)
+        return BlockValues(block.tried, x, ns)
 
-    def _detector(self, candidates: Sequence[Candidate], inputs: Sequence[str]) -> Detector:
+    def _detector(self, candidates: Sequence[CandidateFeature], inputs: Sequence[str]) -> Detector:
         known = {feature.name for feature in self.declared}  # type: ignore[attr-defined]  # every feature has a name
         made = [feature_of(each.name, each.described, {}) for each in candidates if each.name not in known]
         return self.detector.computing([*self.declared, *made], inputs)  # type: ignore[list-item]
@@ -88,7 +88,7 @@ class Computing:
         known = {each.name: each for each in block.candidates}
         return Cost(ns, sum(self._bytes(each, block) for each in closure([name], known)))
 
-    def _bytes(self, candidate: Candidate, block: Block) -> float:
+    def _bytes(self, candidate: CandidateFeature, block: Block) -> float:
         """The memory of a key with this feature alone: its row, and a place in its ring for each event within its window."""
         if candidate.described.kind is None:
             return 0.0

@@ -21,7 +21,7 @@ Over = Literal["events", "amount", "logarithm", "number", "key", "label"]
 """What an aggregate is computed over: the events, the amount, its logarithm, other numbers, other keys, or labels."""
 
 
-class Form(NamedTuple):
+class AggregateRow(NamedTuple):
     """A line of the table of aggregates.
 
     windows: of sessions their gaps. current: whether the event itself counts. pairs: also over pairs, such as a customer in a
@@ -38,41 +38,41 @@ class Form(NamedTuple):
 
 
 AGGREGATES = (
-    Form("count", "events", ("10m", "1h", "1d", "7d"), current=True, where=("small", "large")),
-    Form("count", "events", ("1d",), current=True, pairs=True),
-    Form("count", "events", ("30d", "ever"), pairs=True),
-    Form("sum", "amount", ("1h", "1d", "7d"), current=True),
-    Form("sum", "amount", ("30d",), pairs=True),
-    Form("mean", "amount", ("7d",)),
-    Form("mean", "amount", ("30d", "ever"), pairs=True),
-    Form("std", "amount", ("30d", "ever"), pairs=True),
-    Form("max", "amount", ("1d", "30d")),
-    Form("max", "amount", ("ever",), pairs=True),
-    Form("min", "amount", ("30d", "ever")),
-    Form("median", "amount", ("30d",)),
-    Form("quantile", "amount", ("30d",), q=0.9),
-    Form("mean", "logarithm", ("ever",), pairs=True),
-    Form("std", "logarithm", ("ever",), pairs=True),
-    Form("mean", "number", ("30d",)),
-    Form("std", "number", ("30d",)),
-    Form("distinct", "key", ("1h", "1d", "7d"), current=True),
-    Form("mode", "key", ("30d",)),
-    Form("share_of_top", "key", ("30d",)),
-    Form("entropy", "key", ("30d",)),
-    Form("session_count", "events", ("30m",), current=True),
-    Form("session_sum", "amount", ("30m",), current=True),
-    Form("session_duration", "events", ("30m",), current=True),
-    Form("last", "amount", ("ever",), pairs=True),
-    Form("last", "number", ("ever",)),
-    Form("since_last", "events", ("ever",), pairs=True, where=("small", "large")),
-    Form("since_first", "events", ("ever",)),
-    Form("label_rate", "label", ("1d", "7d", "30d", "ever")),
-    Form("label_count", "label", ("7d", "30d", "ever"), pairs=True),
+    AggregateRow("count", "events", ("10m", "1h", "1d", "7d"), current=True, where=("small", "large")),
+    AggregateRow("count", "events", ("1d",), current=True, pairs=True),
+    AggregateRow("count", "events", ("30d", "ever"), pairs=True),
+    AggregateRow("sum", "amount", ("1h", "1d", "7d"), current=True),
+    AggregateRow("sum", "amount", ("30d",), pairs=True),
+    AggregateRow("mean", "amount", ("7d",)),
+    AggregateRow("mean", "amount", ("30d", "ever"), pairs=True),
+    AggregateRow("std", "amount", ("30d", "ever"), pairs=True),
+    AggregateRow("max", "amount", ("1d", "30d")),
+    AggregateRow("max", "amount", ("ever",), pairs=True),
+    AggregateRow("min", "amount", ("30d", "ever")),
+    AggregateRow("median", "amount", ("30d",)),
+    AggregateRow("quantile", "amount", ("30d",), q=0.9),
+    AggregateRow("mean", "logarithm", ("ever",), pairs=True),
+    AggregateRow("std", "logarithm", ("ever",), pairs=True),
+    AggregateRow("mean", "number", ("30d",)),
+    AggregateRow("std", "number", ("30d",)),
+    AggregateRow("distinct", "key", ("1h", "1d", "7d"), current=True),
+    AggregateRow("mode", "key", ("30d",)),
+    AggregateRow("share_of_top", "key", ("30d",)),
+    AggregateRow("entropy", "key", ("30d",)),
+    AggregateRow("session_count", "events", ("30m",), current=True),
+    AggregateRow("session_sum", "amount", ("30m",), current=True),
+    AggregateRow("session_duration", "events", ("30m",), current=True),
+    AggregateRow("last", "amount", ("ever",), pairs=True),
+    AggregateRow("last", "number", ("ever",)),
+    AggregateRow("since_last", "events", ("ever",), pairs=True, where=("small", "large")),
+    AggregateRow("since_first", "events", ("ever",)),
+    AggregateRow("label_rate", "label", ("1d", "7d", "30d", "ever")),
+    AggregateRow("label_count", "label", ("7d", "30d", "ever"), pairs=True),
 )
 """What is computed over the events of each key."""
 
 
-class Comparison(NamedTuple):
+class ComparisonRow(NamedTuple):
     """A line of the table of comparisons: an expression over aggregates of one entity, by what each is called here.
 
     name: of the feature, after its entity. parts: aggregates as (kind, over, window), read as {0}, {1}, ...; {x} is the
@@ -85,24 +85,24 @@ class Comparison(NamedTuple):
 
 
 COMPARISONS = (
-    Comparison("{x}_to_mean_7d", "{x} / {0}", (("mean", "amount", "7d"),)),
-    Comparison("{x}_to_mean_30d", "{x} / {0}", (("mean", "amount", "30d"),)),
-    Comparison("{x}_to_mean_ever", "{x} / {0}", (("mean", "amount", "ever"),)),
-    Comparison("{x}_to_max_30d", "{x} / {0}", (("max", "amount", "30d"),)),
-    Comparison("{x}_to_max_ever", "{x} / {0}", (("max", "amount", "ever"),)),
-    Comparison("{x}_to_min_ever", "{x} / {0}", (("min", "amount", "ever"),)),
-    Comparison("{x}_to_median_30d", "{x} / {0}", (("median", "amount", "30d"),)),
-    Comparison("{x}_to_p90_30d", "{x} / {0}", (("quantile", "amount", "30d"),)),
-    Comparison("{x}_is_usual_30d", "{x} = {0}", (("mode", "key", "30d"),)),
-    Comparison("{x}_to_last", "{x} / {0}", (("last", "amount", "ever"),)),
-    Comparison("{x}_z_30d", "({x} - {0}) / {1}", (("mean", "amount", "30d"), ("std", "amount", "30d"))),
-    Comparison("{x}_z_ever", "({x} - {0}) / {1}", (("mean", "amount", "ever"), ("std", "amount", "ever"))),
-    Comparison("{x}_z_ever", "({x} - {0}) / {1}", (("mean", "logarithm", "ever"), ("std", "logarithm", "ever"))),
-    Comparison("{x}_z_30d", "({x} - {0}) / {1}", (("mean", "number", "30d"), ("std", "number", "30d"))),
-    Comparison("{x}_change", "{x} - {0}", (("last", "number", "ever"),)),
-    Comparison("pace_1h_to_7d", "{0} / {1}", (("count", "events", "1h"), ("count", "events", "7d"))),
-    Comparison("pace_1d_to_30d", "{0} / {1}", (("count", "events", "1d"), ("count", "events", "30d"))),
-    Comparison("spent_1d_to_30d", "{0} / {1}", (("sum", "amount", "1d"), ("sum", "amount", "30d"))),
+    ComparisonRow("{x}_to_mean_7d", "{x} / {0}", (("mean", "amount", "7d"),)),
+    ComparisonRow("{x}_to_mean_30d", "{x} / {0}", (("mean", "amount", "30d"),)),
+    ComparisonRow("{x}_to_mean_ever", "{x} / {0}", (("mean", "amount", "ever"),)),
+    ComparisonRow("{x}_to_max_30d", "{x} / {0}", (("max", "amount", "30d"),)),
+    ComparisonRow("{x}_to_max_ever", "{x} / {0}", (("max", "amount", "ever"),)),
+    ComparisonRow("{x}_to_min_ever", "{x} / {0}", (("min", "amount", "ever"),)),
+    ComparisonRow("{x}_to_median_30d", "{x} / {0}", (("median", "amount", "30d"),)),
+    ComparisonRow("{x}_to_p90_30d", "{x} / {0}", (("quantile", "amount", "30d"),)),
+    ComparisonRow("{x}_is_usual_30d", "{x} = {0}", (("mode", "key", "30d"),)),
+    ComparisonRow("{x}_to_last", "{x} / {0}", (("last", "amount", "ever"),)),
+    ComparisonRow("{x}_z_30d", "({x} - {0}) / {1}", (("mean", "amount", "30d"), ("std", "amount", "30d"))),
+    ComparisonRow("{x}_z_ever", "({x} - {0}) / {1}", (("mean", "amount", "ever"), ("std", "amount", "ever"))),
+    ComparisonRow("{x}_z_ever", "({x} - {0}) / {1}", (("mean", "logarithm", "ever"), ("std", "logarithm", "ever"))),
+    ComparisonRow("{x}_z_30d", "({x} - {0}) / {1}", (("mean", "number", "30d"), ("std", "number", "30d"))),
+    ComparisonRow("{x}_change", "{x} - {0}", (("last", "number", "ever"),)),
+    ComparisonRow("pace_1h_to_7d", "{0} / {1}", (("count", "events", "1h"), ("count", "events", "7d"))),
+    ComparisonRow("pace_1d_to_30d", "{0} / {1}", (("count", "events", "1d"), ("count", "events", "30d"))),
+    ComparisonRow("spent_1d_to_30d", "{0} / {1}", (("sum", "amount", "1d"), ("sum", "amount", "30d"))),
 )
 """What is derived for each key from its aggregates. A part that was not computed leaves its lines out."""
 
@@ -119,7 +119,7 @@ _LONGEST_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateFeature:
     """A feature that is tried. needs: names of the others that it reads."""
 
     name: str
@@ -132,7 +132,7 @@ class Block:
     """Candidates that are computed together, in order of declaration. tried: the names of those that models may read."""
 
     title: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateFeature, ...]
     tried: tuple[str, ...]
 
 
@@ -176,8 +176,8 @@ class Generator:
 
     # ---- parts
 
-    def _block(self, title: str, found: list[Candidate]) -> Block | None:
-        unique: dict[str, Candidate] = {}
+    def _block(self, title: str, found: list[CandidateFeature]) -> Block | None:
+        unique: dict[str, CandidateFeature] = {}
         for each in found:
             means_another = each.name in self.taken and self.taken[each.name] != each.described
             if not means_another and all(need in unique for need in each.needs):
@@ -213,7 +213,7 @@ class Generator:
 
     # ---- candidates
 
-    def _of_fields(self) -> Iterator[Candidate]:
+    def _of_fields(self) -> Iterator[CandidateFeature]:
         """What the event alone says: the clock, and the amount beside other numbers."""
         time, zone = self.detector.time, self.detector.schema.naive_times
         local = f", '{zone}'" if zone and zone != "UTC" else ""
@@ -225,19 +225,19 @@ class Generator:
                 yield _derived(f"{amount}_to_{name}", f"{amount} / {name}")
                 yield _derived(f"{name}_less_{amount}", f"{name} - {amount}")
 
-    def _of_group(self, group: Group) -> Iterator[Candidate]:
+    def _of_group(self, group: Group) -> Iterator[CandidateFeature]:
         yield from self._support(group)
-        made: dict[tuple[str, str, str], Candidate] = {}
+        made: dict[tuple[str, str, str], CandidateFeature] = {}
         for form in AGGREGATES:
             for key, candidate in self._aggregates(group, form):
                 made.setdefault(key, candidate)
                 yield candidate
         yield from self._comparisons(group, made)
 
-    def _of_pair(self, group: Group) -> Iterator[Candidate]:
+    def _of_pair(self, group: Group) -> Iterator[CandidateFeature]:
         """A pair, and how it compares with each of its two parts."""
         yield from self._support(group)
-        made: dict[tuple[str, str, str], Candidate] = {}
+        made: dict[tuple[str, str, str], CandidateFeature] = {}
         for form in (form for form in AGGREGATES if form.pairs):
             for key, candidate in self._aggregates(group, form):
                 made.setdefault(key, candidate)
@@ -250,7 +250,7 @@ class Generator:
         known = next((entity for entity in self.fields.keys if entity.keys == ((name,),)), None)
         return Group(known, known.name) if known is not None else Group(self._entity((name,), name), name)
 
-    def _peers(self, made: Mapping[tuple[str, str, str], Candidate], part: Group) -> Iterator[Candidate]:
+    def _peers(self, made: Mapping[tuple[str, str, str], CandidateFeature], part: Group) -> Iterator[CandidateFeature]:
         for kind, over, window in PEERS:
             own = made.get((kind, self._field(over) or "", window))
             forms = (form for form in AGGREGATES if (form.kind, form.over) == (kind, over) and window in form.windows)
@@ -261,7 +261,7 @@ class Generator:
                     name = f"{own.name}_to_{part.name}"
                     yield _derived(name, f"{own.name} / {other.name}", own.name, other.name)
 
-    def _support(self, group: Group) -> Iterator[Candidate]:
+    def _support(self, group: Group) -> Iterator[CandidateFeature]:
         """Derived fields that the group's key or its logarithms are made of."""
         fields = set(group.entity.fields)
         if "everybody" in fields:
@@ -274,7 +274,7 @@ class Generator:
         if self.fields.amount:
             yield _derived(_LOG.format(self.fields.amount), f"ln({self.fields.amount} + 1)")
 
-    def _aggregates(self, group: Group, form: Form) -> Iterator[tuple[tuple[str, str, str], Candidate]]:
+    def _aggregates(self, group: Group, form: AggregateRow) -> Iterator[tuple[tuple[str, str, str], CandidateFeature]]:
         """The candidates of one line of the table, each with what comparisons find it by."""
         if form.over == "label" and self.delay is None:
             return
@@ -289,7 +289,9 @@ class Generator:
                         self._aggregate(group, form, of, window, condition),
                     )
 
-    def _aggregate(self, group: Group, form: Form, of: str | None, window: str, condition: str | None) -> Candidate:
+    def _aggregate(
+        self, group: Group, form: AggregateRow, of: str | None, window: str, condition: str | None
+    ) -> CandidateFeature:
         entity, remembered = group.entity, form.kind in ("last", "since_last", "since_first")
         kind = form.kind if form.q is None else f"p{100 * form.q:.6g}"
         parts = [group.name, condition, kind, of, window if not (remembered and window == "ever") else None]
@@ -309,7 +311,7 @@ class Generator:
             q=form.q,
         )
         name = "_".join(part for part in [*parts, "before" if before else None] if part)
-        return Candidate(name, described)
+        return CandidateFeature(name, described)
 
     def _over(self, group: Group, over: Over) -> Iterator[str | None]:
         amount = self.fields.amount
@@ -327,7 +329,7 @@ class Generator:
         amount = self.fields.amount
         return None if amount is None else {"amount": amount, "logarithm": _LOG.format(amount)}.get(over)
 
-    def _comparisons(self, group: Group, made: Mapping[tuple[str, str, str], Candidate]) -> Iterator[Candidate]:
+    def _comparisons(self, group: Group, made: Mapping[tuple[str, str, str], CandidateFeature]) -> Iterator[CandidateFeature]:
         for comparison in COMPARISONS:
             for of in self._over(group, comparison.parts[0][1]):
                 parts = [made.get((kind, _place(over, of), window)) for kind, over, window in comparison.parts]
@@ -377,8 +379,8 @@ def _place(over: Over, of: str | None) -> str:
     return f"key {of}" if over == "key" else of or ""
 
 
-def _derived(name: str, sql: str, *needs: str) -> Candidate:
-    return Candidate(name, Described(derive=sql), needs)
+def _derived(name: str, sql: str, *needs: str) -> CandidateFeature:
+    return CandidateFeature(name, Described(derive=sql), needs)
 
 
 def _rounded(value: float) -> str:
@@ -386,14 +388,14 @@ def _rounded(value: float) -> str:
     return f"{float(np.format_float_positional(value, precision=2, fractional=False)):g}"
 
 
-def added_of(candidates: Iterable[Candidate]) -> list[Added]:
+def added_of(candidates: Iterable[CandidateFeature]) -> list[Added]:
     """Candidates as definitions."""
     return [Added(each.name, each.described) for each in candidates]
 
 
-def closure(names: Iterable[str], known: Mapping[str, Candidate]) -> list[Candidate]:
+def closure(names: Iterable[str], known: Mapping[str, CandidateFeature]) -> list[CandidateFeature]:
     """These candidates and all that they read, each after what it reads."""
-    found: dict[str, Candidate] = {}
+    found: dict[str, CandidateFeature] = {}
 
     def visit(name: str) -> None:
         if name in found or name not in known:

@@ -10,8 +10,8 @@ from penstock.detector import Detector
 from penstock.features import Aggregate, Derived, Entity
 from penstock.messages import Type
 from penstock.offline.guess.afterwards import late, repeats_time
-from penstock.offline.guess.guessed import Amount, Guess, Label, Time
-from penstock.offline.guess.profile import Column
+from penstock.offline.guess.guessed import Guess, GuessedAmount, GuessedLabel, Time
+from penstock.offline.guess.profile import FileColumn
 from penstock.offline.leaks import Leak
 
 MOST_CATEGORIES = 100
@@ -55,7 +55,7 @@ def fields_of(detector: Detector, frame: pl.DataFrame, accepted: Collection[str]
     accepted: fields that a person confirmed to be known in time.
     """
     names = [name for name in detector.schema.columns if name in frame.columns and name not in (detector.time, detector.id)]
-    columns = [Column(name, name, frame[name]) for name in names]
+    columns = [FileColumn(name, name, frame[name]) for name in names]
     refused = [leak for column in columns if (leak := _refusal(column, columns, detector, frame, accepted)) is not None]
     forbidden = {name for leak in refused for name in leak.names}
     kept = [column for column in columns if column.name not in forbidden]
@@ -78,11 +78,11 @@ def fields_of(detector: Detector, frame: pl.DataFrame, accepted: Collection[str]
 # ---------------------------------------------------------------- roles
 
 
-def _is_text(column: Column) -> bool:
+def _is_text(column: FileColumn) -> bool:
     return column.values.dtype == pl.String
 
 
-def _keys(detector: Detector, columns: list[Column], forbidden: Collection[str]) -> tuple[Entity, ...]:
+def _keys(detector: Detector, columns: list[FileColumn], forbidden: Collection[str]) -> tuple[Entity, ...]:
     """The entities that the detector declares, then texts that come again, and two of these that share their values."""
     declared = {(f.entity.fields, f.entity.roles): f.entity for f in detector.features if isinstance(f, Aggregate)}
     found = [entity for entity in declared.values() if len(entity.keys[0]) == 1 and not set(forbidden) & set(entity.fields)]
@@ -97,12 +97,12 @@ def _keys(detector: Detector, columns: list[Column], forbidden: Collection[str])
     return (*found, *_in_two_roles([column for column in texts if _is_a_name(column)]))
 
 
-def _is_a_name(column: Column) -> bool:
+def _is_a_name(column: FileColumn) -> bool:
     """Whether its values hold letters: numbers of two registers are the same by chance."""
     return bool(column.present.head(_LOOKED_AT).str.contains("[A-Za-z]").all())
 
 
-def _in_two_roles(texts: list[Column]) -> Iterator[Entity]:
+def _in_two_roles(texts: list[FileColumn]) -> Iterator[Entity]:
     """One thing that stands now in one field, now in another: an account that pays and is paid."""
     for at, one in enumerate(texts):
         for other in texts[at + 1 :]:
@@ -111,7 +111,7 @@ def _in_two_roles(texts: list[Column]) -> Iterator[Entity]:
                 yield Entity(roles={one.name: one.name, other.name: other.name}, name=f"{one.name}_or_{other.name}")
 
 
-def _place(columns: list[Column]) -> tuple[str, str] | None:
+def _place(columns: list[FileColumn]) -> tuple[str, str] | None:
     numeric = [column for column in columns if column.values.dtype.is_numeric()]
     latitude = next((column.name for column in numeric if column.like(("lat", "latitude"))), None)
     longitude = next((column.name for column in numeric if column.like(("lon", "long", "lng", "longitude"))), None)
@@ -122,7 +122,7 @@ def _place(columns: list[Column]) -> tuple[str, str] | None:
 
 
 def _refusal(
-    column: Column, columns: list[Column], detector: Detector, frame: pl.DataFrame, accepted: Collection[str]
+    column: FileColumn, columns: list[FileColumn], detector: Detector, frame: pl.DataFrame, accepted: Collection[str]
 ) -> Leak | None:
     if column.name in accepted or column.name == detector.schema.amount:
         return None
@@ -134,26 +134,26 @@ def _refusal(
     return Leak("known_afterwards", (column.name,), f"field {column.name!r}: {why}", remedy)
 
 
-def _amount(columns: list[Column], detector: Detector) -> Amount | None:
+def _amount(columns: list[FileColumn], detector: Detector) -> GuessedAmount | None:
     name = detector.schema.amount
     found = next((column for column in columns if column.name == name), None)
-    return None if found is None else Amount(found, _no_guess(found))
+    return None if found is None else GuessedAmount(found, _no_guess(found))
 
 
-def _label(detector: Detector, frame: pl.DataFrame) -> Label | None:
+def _label(detector: Detector, frame: pl.DataFrame) -> GuessedLabel | None:
     if detector.label is None or detector.label.field not in frame.columns:
         return None
     values = frame[detector.label.field]
     fraud = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    column = Column(detector.label.field, detector.label.field, values)
-    return Label(column, fraud, _no_guess(column))
+    column = FileColumn(detector.label.field, detector.label.field, values)
+    return GuessedLabel(column, fraud, _no_guess(column))
 
 
-def _no_guess(column: Column) -> Guess:
+def _no_guess(column: FileColumn) -> Guess:
     return Guess("", (column.field,), "sure", "")
 
 
-def _counts_on(column: Column, detector: Detector, frame: pl.DataFrame) -> str | None:
+def _counts_on(column: FileColumn, detector: Detector, frame: pl.DataFrame) -> str | None:
     """Whether a number is an order: a different number in each row, or one that rises with the time."""
     if column.numbers is None or column.values.dtype == pl.Boolean:
         return None
@@ -165,7 +165,7 @@ def _counts_on(column: Column, detector: Detector, frame: pl.DataFrame) -> str |
     return None
 
 
-def _runs_on(column: Column, detector: Detector, frame: pl.DataFrame) -> str | None:
+def _runs_on(column: FileColumn, detector: Detector, frame: pl.DataFrame) -> str | None:
     """Whether a number contains its own event: from one event of a key to the next it changes by the later one's amount."""
     amount = detector.schema.amount
     if amount is None or amount not in frame.columns or not column.values.dtype.is_numeric():

@@ -49,7 +49,7 @@ def _suffices(rows: Rows, begin: int, end: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class ScreeningFold:
     """Rows known when a fold begins, and its own: places among the chosen rows, with the inputs that models had before."""
 
     fit: NDArray[np.intp]
@@ -58,7 +58,7 @@ class Fold:
     base_judge: Matrix
 
     @classmethod
-    def of(cls, rows: Rows, begin: int, end: float, base: tuple[str, ...]) -> "Fold":
+    def of(cls, rows: Rows, begin: int, end: float, base: tuple[str, ...]) -> "ScreeningFold":
         """The fold from one time to another (microseconds); texts are encoded by what was known when it begins."""
         fit, judge = _known_and_judged(rows, begin, end)
         before, after = rows.take(fit), rows.take(judge)
@@ -71,7 +71,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ScreeningSample:
     """The chosen rows: labels and weights, and the folds over them.
 
     y (n,): 1 for fraud. weight (n,): how many recorded events a row stands for. base: names of the inputs before.
@@ -79,12 +79,12 @@ class Sample:
 
     y: Floats
     weight: Floats
-    folds: tuple[Fold, ...]
+    folds: tuple[ScreeningFold, ...]
     base: tuple[str, ...]
     seed: int
 
     @classmethod
-    def of(cls, rows: Rows, weight: Floats, base: tuple[str, ...], seed: int, *, folds: int = FOLDS) -> "Sample":
+    def of(cls, rows: Rows, weight: Floats, base: tuple[str, ...], seed: int, *, folds: int = FOLDS) -> "ScreeningSample":
         """Folds with equally many frauds each; of labels that become known late, a fold knows those that came before it.
 
         Raises:
@@ -96,7 +96,7 @@ class Sample:
             cuts = [int(frauds[int(share * len(frauds))]) for share in shares]
             ends = [*cuts[1:], np.inf]
             if all(_suffices(rows, *span) for span in zip(cuts, ends, strict=True)):
-                found = tuple(Fold.of(rows, *span, base) for span in zip(cuts, ends, strict=True))
+                found = tuple(ScreeningFold.of(rows, *span, base) for span in zip(cuts, ends, strict=True))
                 return cls(rows.fraud, weight, found, base, seed)
         raise DataError(
             f"{len(frauds)} known frauds before the test are too few to judge features by: {FEWEST_FRAUDS} are needed that were"

@@ -8,7 +8,7 @@ from penstock.features.definitions import Described
 from penstock.features.vocabulary import REMEMBERED
 
 if TYPE_CHECKING:
-    from penstock.offline.suggest.candidates import Candidate
+    from penstock.offline.suggest.candidates import CandidateFeature
     from penstock.offline.suggest.suggest import Suggestion, Suggestions
 
 _WIDTH = 118
@@ -83,7 +83,7 @@ def feature_lines(found: "Suggestions") -> Iterator[str]:
         yield f"{declaration(each)},"
 
 
-def _reads(candidate: "Candidate") -> set[str]:
+def _reads(candidate: "CandidateFeature") -> set[str]:
     described = candidate.described
     return {*candidate.needs, *described.keys, described.field or ""}
 
@@ -99,7 +99,7 @@ def worth(suggestion: "Suggestion") -> str:
     )
 
 
-def declaration(candidate: "Candidate") -> str:
+def declaration(candidate: "CandidateFeature") -> str:
     """A feature as it stands in the file of a detector."""
     described = candidate.described
     if described.derive is not None:

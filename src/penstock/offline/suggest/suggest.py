@@ -20,12 +20,12 @@ from penstock.messages import Type
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.leaks import SEPARATES_FROM, Leak, separation
 from penstock.offline.options import Options, splits_of
-from penstock.offline.periods import Counted, Periods
+from penstock.offline.periods import CountSplit, Periods
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.suggest.blocks import Computing, Cost
-from penstock.offline.suggest.candidates import FIELDS, Block, Candidate, Generator, added_of, closure
+from penstock.offline.suggest.candidates import FIELDS, Block, CandidateFeature, Generator, added_of, closure
 from penstock.offline.suggest.fields import Fields, fields_of, readable
-from penstock.offline.suggest.screening import Fold, Gains, Matrix, Sample
+from penstock.offline.suggest.screening import Gains, Matrix, ScreeningFold, ScreeningSample
 from penstock.offline.suggest.thinning import SIZES, cheapest_of_equals, smallest_enough
 
 Progress = Callable[[str, float], None]
@@ -40,7 +40,7 @@ _POOL = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SearchLimits:
     """Bounds of a search.
 
     minutes: after which no further block or fold is begun. events: replayed; of more, a sample of keys is taken, so that
@@ -82,7 +82,7 @@ class Suggestions:
     data: str
     period: tuple[str, str]
     chosen: tuple[Suggestion, ...]
-    features: tuple[Candidate, ...]
+    features: tuple[CandidateFeature, ...]
     inputs: tuple[str, ...]
     refused: tuple[Leak, ...]
     tried: int
@@ -133,7 +133,7 @@ def suggest(
     before: datetime | None = None,
     split: Options | None = None,
     accepted: Sequence[str] = (),
-    limits: Limits | None = None,
+    limits: SearchLimits | None = None,
     seed: int = 0,
     measured: bool = True,
     progress: Progress = lambda _what, _share: None,
@@ -156,7 +156,7 @@ def suggest(
         MissingExtra: what trains is not installed.
     """
     require_training()
-    search = _Search(detector, limits or Limits(), seed, progress, split or Options())
+    search = _Search(detector, limits or SearchLimits(), seed, progress, split or Options())
     return search.run(read(data, detector), before, accepted, measured=measured)
 
 
@@ -165,7 +165,7 @@ class _Search:
     """One search. split: the options of a training whose first test it must not see."""
 
     detector: Detector
-    limits: Limits
+    limits: SearchLimits
     seed: int
     progress: Progress
     split: Options
@@ -183,7 +183,7 @@ class _Search:
         begin = self._begin_of_test(rows, before)
         earlier, seen = self._until(recorded, rows, begin)
         kept, weight = self._rows_of(seen)
-        sample = Sample.of(kept, weight, base, self.seed)
+        sample = ScreeningSample.of(kept, weight, base, self.seed)
         computing = Computing(self.detector, earlier, kept)
         pool = self._pool(computing, sample, list(self._generator(found, earlier.frame, seen).blocks()))
         chosen = self._chosen(pool, sample)
@@ -223,7 +223,7 @@ class _Search:
         if before is not None:
             return to_us(before)
         split = splits_of(self.detector, rows, self.split)[0]
-        return split.spans[1][0] if isinstance(split, Counted) else _periods(split).test_from
+        return split.spans[1][0] if isinstance(split, CountSplit) else _periods(split).test_from
 
     def _until(self, recorded: Recorded, rows: Rows, begin: int) -> tuple[Recorded, Rows]:
         """The events before a time, and their rows.
@@ -270,8 +270,8 @@ class _Search:
 
     # ---- computing and the first look
 
-    def _pool(self, computing: Computing, sample: Sample, blocks: list[Block]) -> "_Pool":
-        pool = _Pool()
+    def _pool(self, computing: Computing, sample: ScreeningSample, blocks: list[Block]) -> "_CandidatePool":
+        pool = _CandidatePool()
         for at, block in enumerate(blocks):
             if self._spent() > _COMPUTING and at:
                 left = ", ".join(each.title for each in blocks[at:])
@@ -289,7 +289,7 @@ class _Search:
                     pool.take(name, block, values.x[:, values.names.index(name)].copy(), strength, cost)
         return pool
 
-    def _without_leaks(self, block: Block, x: Matrix, sample: Sample) -> list[int]:
+    def _without_leaks(self, block: Block, x: Matrix, sample: ScreeningSample) -> list[int]:
         """Columns that vary; of those made of the event's own fields, any that alone separates the classes is refused.
 
         What is counted over earlier events may separate them: all that it reads has been looked at.
@@ -312,7 +312,7 @@ class _Search:
 
     # ---- judging
 
-    def _chosen(self, pool: "_Pool", sample: Sample) -> list[Suggestion]:
+    def _chosen(self, pool: "_CandidatePool", sample: ScreeningSample) -> list[Suggestion]:
         """Those that gain on later time in most folds, without near-equals, as many as add something."""
         names = sorted(pool.strength, key=lambda name: -pool.strength[name])[:_POOL]
         if not names:
@@ -345,7 +345,7 @@ class _Search:
             for at in stable[:size]
         ]
 
-    def _size(self, x: Matrix, sample: Sample) -> int:
+    def _size(self, x: Matrix, sample: ScreeningSample) -> int:
         """How many of the columns, the best first, are worth nearly as much as all."""
         most = min(x.shape[1], self.limits.features)
         worth: dict[int, float] = {}
@@ -359,7 +359,13 @@ class _Search:
     # ---- the result
 
     def _result(
-        self, recorded: Recorded, rows: Rows, pool: "_Pool", chosen: list[Suggestion], sample: Sample, base: tuple[str, ...]
+        self,
+        recorded: Recorded,
+        rows: Rows,
+        pool: "_CandidatePool",
+        chosen: list[Suggestion],
+        sample: ScreeningSample,
+        base: tuple[str, ...],
     ) -> Suggestions:
         names = [each.name for each in chosen]
         folds = range(len(sample.folds))
@@ -392,8 +398,8 @@ class _Search:
         kept = rows.take(both)
         weights = {int(row): weight for part, each in parts for row, weight in zip(part.row, each, strict=True)}
         weight = np.array([weights[int(row)] for row in kept.row])
-        fold = Fold.of(kept, begin, np.inf, base)
-        sample = Sample(kept.fraud, weight, (fold,), base, self.seed)
+        fold = ScreeningFold.of(kept, begin, np.inf, base)
+        sample = ScreeningSample(kept.fraud, weight, (fold,), base, self.seed)
         names = tuple(each.name for each in result.chosen)
         without = sample.precision(None, 0)
         with_ = without
@@ -419,12 +425,12 @@ class _Search:
 
 
 @dataclass
-class _Pool:
+class _CandidatePool:
     """Candidates that a model splits by more than by noise, with their values on the chosen rows."""
 
     strength: dict[str, float] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
-    known: dict[str, Candidate] = field(default_factory=dict)
+    known: dict[str, CandidateFeature] = field(default_factory=dict)
     tried: int = 0
     _columns: dict[str, Matrix] = field(default_factory=dict)
 

@@ -18,14 +18,14 @@ from penstock.outcomes import Rate, Z, share
 _DRAWS, _SEED = 1000, 0
 
 
-class Further(NamedTuple):
+class ScoreFigures(NamedTuple):
     """Further figures of a period, by side: scores in twentieths, times."""
 
     scores: Mapping[str, Sequence[int]]
     times: Mapping[str, Times]
 
 
-def part_of(since: datetime | None, cells: Sequence[Cell], further: Further, *, worth: bool) -> Part:
+def part_of(since: datetime | None, cells: Sequence[Cell], further: ScoreFigures, *, worth: bool) -> Part:
     """The figures of some cells. worth: whether events have an amount."""
     both = judged(cells)
     events, matrix = count_of(both), matrix_of(both)
@@ -48,7 +48,7 @@ def judged(cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if cell.candidate is not None]
 
 
-def _side(which: Literal["champion", "candidate"], cells: Sequence[Cell], further: Further, *, worth: bool) -> Side:
+def _side(which: Literal["champion", "candidate"], cells: Sequence[Cell], further: ScoreFigures, *, worth: bool) -> Side:
     found, events = side_of(cells, which), count_of(cells)
     return Side(
         decisions=found.decisions,

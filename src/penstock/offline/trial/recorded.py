@@ -18,7 +18,7 @@ from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest.cells import Cell, effect_of
 from penstock.offline.backtest.query_source import QuerySource, RecordedDecisions
 from penstock.offline.sql_templates import quoted, text
-from penstock.offline.trial.figures import Further, judged, part_of, resampled, trial_figures
+from penstock.offline.trial.figures import ScoreFigures, judged, part_of, resampled, trial_figures
 from penstock.offline.trial.result import Amount, Blocks, Compared, Times
 from penstock.outcomes import Z, by_control_share
 
@@ -46,7 +46,7 @@ class Question:
 def tried(archive: QuerySource, detector: Detector) -> list[str]:
     """All recorded trials of a detector: `model_VERSION`, and candidate rules with their versions."""
     prefix = would("")
-    return sorted(name.removeprefix(prefix) for name in _Recorded(archive, detector, 0).columns if name.startswith(prefix))
+    return sorted(name.removeprefix(prefix) for name in _TrialRecords(archive, detector, 0).columns if name.startswith(prefix))
 
 
 def compare(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> Compared:
@@ -56,7 +56,7 @@ def compare(archive: QuerySource, detector: Detector, question: Question, *, now
         DataError: no such trial is recorded.
     """
     began = time.perf_counter()
-    return _Trial(_Recorded(archive, detector, now_us), question).compared(began)
+    return _Trial(_TrialRecords(archive, detector, now_us), question).compared(began)
 
 
 def blocks(
@@ -66,7 +66,7 @@ def blocks(
 
     days, until_us: of which arrivals; of the newest unless given. now_us: labels that are known by then count.
     """
-    found = _Recorded(archive, detector, now_us)
+    found = _TrialRecords(archive, detector, now_us)
     if not found.columns.keys() >= _CONTROL:
         return None
     until_us = now_us if until_us is None else min(until_us, now_us)
@@ -78,12 +78,12 @@ def blocks(
 def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> TrialFigures:
     """The figures of a trial that a guard waiting for labels needs; empty if it is not recorded yet."""
     try:
-        return trial_figures(_Trial(_Recorded(archive, detector, now_us), question).cells())
+        return trial_figures(_Trial(_TrialRecords(archive, detector, now_us), question).cells())
     except DataError:
         return TrialFigures(0)
 
 
-class _Recorded(RecordedDecisions):
+class _TrialRecords(RecordedDecisions):
     """The recorded decisions of one detector, and queries on them."""
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
@@ -98,7 +98,7 @@ class _Trial:
         DataError: it is not recorded.
     """
 
-    def __init__(self, found: _Recorded, question: Question) -> None:
+    def __init__(self, found: _TrialRecords, question: Question) -> None:
         self._found, self._question = found, question
         named = question.trial.removeprefix(model_trial("")) if f"score_{question.trial}" in found.columns else None
         self._model = question.trial == MODEL or named is not None
@@ -150,7 +150,7 @@ class _Trial:
         for cell in cells:
             assert isinstance(cell.at, datetime)
             by_period.setdefault(cell.at, []).append(cell)
-        nothing = Further({}, {})
+        nothing = ScoreFigures({}, {})
         effects = [effect_of(judged(some)) for some in by_period.values()]
         return Compared(
             detector=self._found.detector.name,
@@ -168,7 +168,7 @@ class _Trial:
             seconds=round(time.perf_counter() - began, 3),
         )
 
-    def _further(self) -> dict[datetime | None, Further]:
+    def _further(self) -> dict[datetime | None, ScoreFigures]:
         """Scores and times by period, and of all periods together."""
         without = f"latency_ms_rules - {self._took}"
         stage = ("latency_ms_models", self._took) if self._model else (without, "latency_ms_rules")
@@ -176,13 +176,13 @@ class _Trial:
         timed = self._found.ask("times", **asked, champion=stage[0], candidate=stage[1])
         times = {row["period"]: _times(row) for row in timed.iter_rows(named=True)}
         if not self._model:
-            return {at: Further({}, found) for at, found in times.items()}
+            return {at: ScoreFigures({}, found) for at, found in times.items()}
         scores: dict[datetime | None, dict[str, list[int]]] = {None: {}}
         counted = self._found.ask("scores", **asked, candidate=quoted(f"score_{self._name}"))
         for period, which, step, n in counted.iter_rows():
             for at in (None, period):
                 scores.setdefault(at, {}).setdefault(which, [0] * _STEPS)[step] += n
-        return {at: Further(scores.get(at, {}), times.get(at, {})) for at in {*scores, *times}}
+        return {at: ScoreFigures(scores.get(at, {}), times.get(at, {})) for at in {*scores, *times}}
 
     def _blocks(self) -> Blocks | None:
         if not self._found.columns.keys() >= _CONTROL:

@@ -13,7 +13,7 @@ from penstock.errors import PenstockError
 from penstock.identity.keys import Keys, id_of
 from penstock.identity.roles import Actor, Right, rights, rights_by_detector, user_name
 from penstock.identity.users import Users, digest, same
-from penstock.service.http.rate_limit import Bucket
+from penstock.service.http.rate_limit import TokenBucket
 
 log = logging.getLogger("penstock.service")
 
@@ -35,12 +35,12 @@ class Credential(NamedTuple):
     digest: str
     expires_us: int | None
     key: str | None = None
-    bucket: Bucket | None = None
+    bucket: TokenBucket | None = None
     limited: Mapping[str, Right] = MappingProxyType({})
 
     @staticmethod
     def of(
-        actor: Actor, digest: str, expires_us: int | None, key: str | None = None, bucket: Bucket | None = None
+        actor: Actor, digest: str, expires_us: int | None, key: str | None = None, bucket: TokenBucket | None = None
     ) -> "Credential":
         """The credential of an actor, with the rights of its roles."""
         held, limited = rights(actor.roles), rights_by_detector(actor.roles)
@@ -136,8 +136,8 @@ class CredentialCache:
         }
         self.any = bool(self.keys_of.all() or self.people.all())
 
-    def _bucket(self) -> Bucket | None:
-        return None if self._rate is None else Bucket(self._rate, self._burst)
+    def _bucket(self) -> TokenBucket | None:
+        return None if self._rate is None else TokenBucket(self._rate, self._burst)
 
 
 def _over(known: Credential, now_us: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from penstock.clock import Clock
 from penstock.errors import ConfigurationError
-from penstock.service.http.rate_limit import Attempts, Bucket
+from penstock.service.http.rate_limit import Attempts, TokenBucket
 
 log = logging.getLogger("penstock.security")
 
@@ -40,7 +40,7 @@ class SignIns:
         self._clock = clock
         self._proxies = [_network(each) for each in trusted_proxies.split()]
         self._attempts = Attempts()
-        self._lines = Bucket(_LIMITED_LINES_PER_S, _LIMITED_LINES_BURST)
+        self._lines = TokenBucket(_LIMITED_LINES_PER_S, _LIMITED_LINES_BURST)
         self._key = secrets.token_bytes(16)
 
     def address(self, peer: str, forwarded: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from penstock.identity.roles import ROLES, Actor, known_roles
 from penstock.identity.users import digest
 from penstock.service.access.credentials import Credential
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.rate_limit import Bucket
+from penstock.service.http.rate_limit import TokenBucket
 
 log = logging.getLogger("penstock.service")
 
@@ -42,7 +42,7 @@ class SignOn:
         self._roles = {said: known_roles(role.split()) for said, role in settings.oidc_roles.items()}
         self._rate, self._burst = settings.rate_limit, settings.rate_burst
         self._known: dict[str, Credential] = {}
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
         self._asking = asyncio.Semaphore(_AT_ONCE)
 
     def actor(self, claims: Mapping[str, Any]) -> Actor:
@@ -87,13 +87,13 @@ class SignOn:
         until_us = round(claims["exp"] * SECOND_US)
         self._known[found] = Credential.of(actor, found, until_us, bucket=self._bucket(actor.name))
 
-    def _bucket(self, name: str) -> Bucket | None:
+    def _bucket(self, name: str) -> TokenBucket | None:
         """The rate limit of a program, shared by all its tokens: it gets a new one every few minutes."""
         if self._rate is None:
             return None
         if len(self._buckets) >= _MOST_REMEMBERED:
             self._buckets.pop(next(iter(self._buckets)))
-        return self._buckets.setdefault(name, Bucket(self._rate, self._burst))
+        return self._buckets.setdefault(name, TokenBucket(self._rate, self._burst))
 
 
 def is_token(secret: str) -> bool:

@@ -13,10 +13,10 @@ from fastapi import Request
 from msgspec import Meta
 
 from penstock.clock import SECOND_US, system_clock
-from penstock.database.sqlite import Database, Transaction
+from penstock.database.sqlite import Database, DatabaseTransaction
 from penstock.errors import MalformedEvent, resembling
 from penstock.identity.administrators import keep_one
-from penstock.identity.keys import Key, Keys
+from penstock.identity.keys import ApiKey, Keys
 from penstock.identity.roles import ROLES, Right
 from penstock.identity.users import User, Users
 from penstock.service.access.authorize import Access
@@ -126,7 +126,7 @@ class ChangeUser(msgspec.Struct, forbid_unknown_fields=True):
     ) = None
 
 
-def key_form(key: Key, now_us: int) -> KeyForm:
+def key_form(key: ApiKey, now_us: int) -> KeyForm:
     """The response form of a key."""
     expired = key.expires_us is not None and key.expires_us <= now_us
     state = "revoked" if key.revoked_us is not None else "expired" if expired else "valid"
@@ -160,7 +160,7 @@ class UsersAndKeys:
             if detector not in self._detectors and (meant := resembling(detector, self._detectors)) is not None:
                 raise MalformedEvent(f"{role[:80]!r}: there is no detector {detector[:60]!r}. Did you mean {meant}?", "roles")
 
-    def check(self, transaction: Transaction) -> None:
+    def check(self, transaction: DatabaseTransaction) -> None:
         """Refuse a change that leaves no administrator, unless an identity provider may name one.
 
         Raises:

@@ -21,7 +21,7 @@ from penstock.service.http.bodies import decoded
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import raw_body
 from penstock.service.http.route import Routes
-from penstock.wiring.reports.backtests import Trials
+from penstock.wiring.reports.backtests import ConditionBacktests
 
 LIMIT_S = 20.0
 """Time limit of one backtest, in seconds."""
@@ -62,7 +62,7 @@ class Backtests:
             raise RequestRefused(429, f"a backtest of {name!r} is running already; wait until it has ended")
         if name not in self._archives:
             self._archives[name] = Archive(engine.ledger, self._settings.data / "archive")
-        trials = Trials(
+        trials = ConditionBacktests(
             self._settings,
             engine.detector,
             days=asked.days,

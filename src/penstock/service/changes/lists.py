@@ -12,7 +12,7 @@ from penstock.clock import iso
 from penstock.config import Settings
 from penstock.governance.administration import RuleAdministration
 from penstock.governance.approvals import Request as Waiting
-from penstock.governance.list_reader import Counts, Entry, Purpose, StoredList
+from penstock.governance.list_reader import Counts, ListEntry, Purpose, StoredList
 from penstock.governance.lists import NewEntry, Outcome
 from penstock.identity.roles import Right
 from penstock.service.changes.administration import Administration
@@ -156,7 +156,7 @@ def list_form(
     )
 
 
-def entry_form(entry: Entry, now_us: int) -> EntryForm:
+def entry_form(entry: ListEntry, now_us: int) -> EntryForm:
     """The response form of an entry."""
     return filled(EntryForm, entry, state=entry.state(now_us))
 

@@ -13,7 +13,7 @@ from penstock.governance.features import StoredFeature
 from penstock.governance.rules import RuleBody, RuleState, StoredRule, difference
 from penstock.governance.versions import CANDIDATE, in_state
 from penstock.offline.backtest.fires import Fires
-from penstock.rules.checks import Finding
+from penstock.rules.checks import RuleFinding
 from penstock.rules.comparisons import Comparisons
 from penstock.service.http.computed import Computed
 from penstock.service.http.requests import filled
@@ -349,7 +349,7 @@ def version_forms(known: Sequence[StoredRule]) -> dict[int, RuleVersion]:
 
 def rule_form(
     known: Sequence[StoredRule],
-    findings: Sequence[Finding] = (),
+    findings: Sequence[RuleFinding] = (),
     fired: Computed[Mapping[str, Fires]] | None = None,
     pending: Sequence[Request] = (),
 ) -> RuleForm:

@@ -66,7 +66,7 @@ class AnswerCallback:
             _log.exception("an answer could not be sent")
 
 
-class Waiting:
+class WaitingRequest:
     """Events of one caller, queued or in a batch."""
 
     __slots__ = ("answer", "bodies", "dry_run", "since_ns", "traced")
@@ -86,12 +86,12 @@ class Waiting:
             self.answer.set_exception(error)
 
 
-class Batch:
+class MicroBatch:
     """The events of one engine call. `left` is called once, on the event loop, when the batch is finished."""
 
     __slots__ = ("_decided_ns", "_left", "_loop", "_measures", "_on_the_way", "_taken", "_taken_ns", "_watchdog", "answers")
 
-    def __init__(self, taken: list[Waiting], measures: Measures, left: Callable[["Batch"], None]) -> None:
+    def __init__(self, taken: list[WaitingRequest], measures: Measures, left: Callable[["MicroBatch"], None]) -> None:
         self.answers: list[Answer] = []
         self._on_the_way = True
         self._taken = taken
@@ -153,7 +153,7 @@ class Batch:
                 self._trace(waiting, waiting.traced, self.answers[start], now_ns)
             start = stop
 
-    def _trace(self, waiting: Waiting, traced: Traced, answer: Answer, now_ns: int) -> None:
+    def _trace(self, waiting: WaitingRequest, traced: Traced, answer: Answer, now_ns: int) -> None:
         """Record the stage times of one traced caller."""
         traced.went("queue", waiting.since_ns, self._taken_ns)
         traced.went("decide", self._taken_ns, self._decided_ns)
@@ -216,9 +216,9 @@ class MicroBatcher:
         self.models_trouble: str | None = None
         self._opener, self._opening = opener, opening
         self._engine: Engine | None = None
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[WaitingRequest] = deque()
         self._queued_events = 0
-        self._on_the_way: set[Batch] = set()
+        self._on_the_way: set[MicroBatch] = set()
         self._due = False
         self.stalled = False
         self._idle = asyncio.Event()
@@ -302,7 +302,7 @@ class MicroBatcher:
     def ask(self, body: bytes, on_answer: OnAnswer) -> None:
         """See `ServedDetector.ask`."""
         self._check(dry_run=False)
-        self._queue_up(Waiting((body,), AnswerCallback(on_answer), dry_run=False))
+        self._queue_up(WaitingRequest((body,), AnswerCallback(on_answer), dry_run=False))
 
     def _check(self, *, dry_run: bool) -> None:
         engine = self._engine
@@ -339,10 +339,10 @@ class MicroBatcher:
 
     def _enqueue(self, bodies: Sequence[bytes], *, dry_run: bool) -> "asyncio.Future[list[Answer]]":
         answer: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._queue_up(Waiting(bodies, answer, dry_run=dry_run))
+        self._queue_up(WaitingRequest(bodies, answer, dry_run=dry_run))
         return answer
 
-    def _queue_up(self, waiting: Waiting) -> None:
+    def _queue_up(self, waiting: WaitingRequest) -> None:
         self._queue.append(waiting)
         self._queued_events += len(waiting.bodies)
         self._idle.clear()
@@ -369,11 +369,11 @@ class MicroBatcher:
             self._due = True
             asyncio.get_running_loop().call_soon(self._decide_batch)
 
-    def _take(self) -> list[Waiting]:
+    def _take(self) -> list[WaitingRequest]:
         """The next batch: callers in order, all real or all dry runs, up to `max_batch` events; skips callers who
         disconnected.
         """
-        taken: list[Waiting] = []
+        taken: list[WaitingRequest] = []
         events = 0
         while self._queue:
             waiting = self._queue[0]
@@ -392,12 +392,12 @@ class MicroBatcher:
         self._due = False
         taken = self._take()
         if taken:
-            batch = Batch(taken, self.measures, self._left)
+            batch = MicroBatch(taken, self.measures, self._left)
             self._on_the_way.add(batch)
             self._decide(batch)
         self._rest()
 
-    def _decide(self, batch: Batch) -> None:
+    def _decide(self, batch: MicroBatch) -> None:
         on_durable = None if batch.dry_run else batch.on_durable
         try:
             answers = self.engine.decide_json(batch.bodies, dry_run=batch.dry_run, on_durable=on_durable)
@@ -408,7 +408,7 @@ class MicroBatcher:
         if batch.dry_run:
             batch.settle()
 
-    def _left(self, batch: Batch) -> None:
+    def _left(self, batch: MicroBatch) -> None:
         """Called when a batch was answered: start the next."""
         self._on_the_way.discard(batch)
         self.stalled = False

@@ -25,7 +25,7 @@ from penstock.engine import Engine
 from penstock.engine.labels.store import read_statements
 from penstock.errors import BrokerError, NotReady
 from penstock.ingest import masked_event
-from penstock.ledger import Answered, Quarantined
+from penstock.ledger import FallbackAnswer, Quarantined
 from penstock.messages import Action, Record, Refusal
 from penstock.service.decide.fallback import PROVISIONAL, fallback_decision
 from penstock.service.decide.feed import PER_BATCH, Feed, Measures
@@ -311,7 +311,7 @@ class BrokerClient:
         self.measures.late += 1
         cause = f"no decision within {self.settings.predict_budget_ms:g} ms"
         on_answer = fallback_decision(self.engine, transaction_id, body, cause, self._on_timeout)
-        answered = Answered(self.name, transaction_id, on_answer.decision, cause, self.engine.clock())
+        answered = FallbackAnswer(self.name, transaction_id, on_answer.decision, cause, self.engine.clock())
         with suppress(BrokerError):
             self._put("answers", transaction_id, _encode(answered))
         return _encode(on_answer)

@@ -97,14 +97,14 @@ class AlertNumbers:
     def of(self, body: bytes) -> int:
         """The number of an alert. Hold the `lock` until the alert can be read, so that no later one overtakes it."""
         try:
-            raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=prepared(_Raised)).at))
+            raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=prepared(_RaisedAt)).at))
         except (msgspec.MsgspecError, ValueError):
             raised_us = self._clock()
         self._last = max(self._last + 1, raised_us)
         return self._last
 
 
-class _Raised(msgspec.Struct):
+class _RaisedAt(msgspec.Struct):
     """When an alert was raised."""
 
     at: str

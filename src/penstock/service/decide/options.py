@@ -44,7 +44,7 @@ class _Named(msgspec.Struct):
 _named = msgspec.json.Decoder(prepared(_Named))
 
 
-class Options(NamedTuple):
+class PredictOptions(NamedTuple):
     """What a predict request asks for.
 
     dry_run: nothing is changed or recorded. strict: unknown fields are refused. refuse_conflict: an id that was decided for
@@ -66,14 +66,14 @@ class Options(NamedTuple):
         return answer if self.chosen is None else self.chosen(answer)
 
 
-PLAIN = Options()
+PLAIN = PredictOptions()
 
 
-def options(query: bytes) -> Options:
+def options(query: bytes) -> PredictOptions:
     """The options of a query.
 
     >>> options(b"conflict=409&dry_run=1")
-    Options(dry_run=True, strict=False, refuse_conflict=True, chosen=None)
+    PredictOptions(dry_run=True, strict=False, refuse_conflict=True, chosen=None)
 
     Raises:
         RequestRefused: 422, a parameter is unknown, or its value.
@@ -86,7 +86,7 @@ def options(query: bytes) -> Options:
     if conflict not in {"flag", _REFUSE}:
         raise RequestRefused(422, f"conflict is {conflict[:40]!r}; expected flag or 409", [("conflict", "flag or 409")])
     explain = truth({"explain": "true", **given}, "explain")
-    return Options(
+    return PredictOptions(
         truth(given, "dry_run"), truth(given, "strict"), conflict == _REFUSE, projection(given.get("fields"), explain=explain)
     )
 

@@ -7,7 +7,7 @@ from penstock.config import Settings
 from penstock.identity.roles import Right
 from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.decide.options import PARAMETERS, Asking, Options, options, strictly
+from penstock.service.decide.options import PARAMETERS, Asking, PredictOptions, options, strictly
 from penstock.service.decide.port import Answer, OnAnswer, ServedDetector
 from penstock.service.http import bodies
 from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal
@@ -78,13 +78,13 @@ class Predict:
             raise RequestRefused.of(taking)
         return taking
 
-    async def _one(self, body: bytes, served: ServedDetector | None, send: Any, asked: Options) -> int:
+    async def _one(self, body: bytes, served: ServedDetector | None, send: Any, asked: PredictOptions) -> int:
         [answer] = await _asking(asked, _submit)(served or self._taking(body, dry_run=asked.dry_run), (body,))
         if isinstance(answer, Refusal):
             raise RequestRefused.of(answer)
         return await _send(send, answer, bodies.JSON)
 
-    async def _many(self, events: Sequence[bytes], served: ServedDetector | None, asked: Options) -> list[Answer]:
+    async def _many(self, events: Sequence[bytes], served: ServedDetector | None, asked: PredictOptions) -> list[Answer]:
         return await self._router.each(events, served, _asking(asked, _decide), keep=not asked.dry_run)
 
     def _elements(self, body: bytes, served: ServedDetector | None, *, keep: bool) -> list[bytes]:
@@ -105,7 +105,7 @@ async def _decide(served: ServedDetector, events: Sequence[bytes], *, dry_run: b
     return await served.decide(events, dry_run=dry_run)
 
 
-def _asking(asked: Options, decide: Callable[..., Awaitable[list[Answer]]]) -> Asking[bytes]:
+def _asking(asked: PredictOptions, decide: Callable[..., Awaitable[list[Answer]]]) -> Asking[bytes]:
     """How a request's events are decided, and answered as it asks for."""
 
     async def asking(served: ServedDetector, events: Sequence[bytes]) -> list[Answer]:

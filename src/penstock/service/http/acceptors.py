@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from penstock.acceptor.connection import PREFACE, Limits
+from penstock.acceptor.connection import PREFACE, ConnectionLimits
 from penstock.acceptor.frames import STOP, Frames, FrameWriter, pack, split_request
-from penstock.acceptor.heads import Head
+from penstock.acceptor.heads import RequestHead
 from penstock.acceptor.tls import TlsFiles
 from penstock.errors import ConfigurationError
 from penstock.service.http.protocol import HOT_PATH, Ask, CoalescingProtocol, Headers, whole_response
@@ -43,7 +43,7 @@ class Acceptors:
         ConfigurationError: this system cannot pass sockets to other processes.
     """
 
-    def __init__(self, count: int, listening: socket.socket, limits: Limits, tls: TlsFiles) -> None:
+    def __init__(self, count: int, listening: socket.socket, limits: ConnectionLimits, tls: TlsFiles) -> None:
         if sys.platform == "win32":
             raise ConfigurationError(
                 "acceptors = 0 is what Windows can have: sockets cannot be passed to other processes there"
@@ -153,7 +153,7 @@ class _Link(asyncio.Protocol):
         if known is None:
             if len(self._heads) >= _MOST_HEADS:
                 self._heads.clear()
-            known = self._heads[head] = Head(head).headers
+            known = self._heads[head] = RequestHead(head).headers
         return known
 
     def _respond(self, number: int, status: int, given: Headers, body: bytes) -> None:

@@ -12,10 +12,10 @@ _BUCKETS = 1 << 15
 """Buckets of each limit of sign-ins: with all of them in use, some 10 MB."""
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: a burst, and then so many a second.
 
-    >>> bucket = Bucket(per_s=2.0, burst=1)
+    >>> bucket = TokenBucket(per_s=2.0, burst=1)
     >>> bucket.wait_s(0), bucket.wait_s(0), bucket.wait_s(500_000)
     (0.0, 0.5, 0.0)
     """
@@ -32,7 +32,7 @@ class Bucket:
         """The fields of draft-ietf-httpapi-ratelimit-headers-10: the quota of a window, the requests left of it, and the
         seconds until all of it is available again.
 
-        >>> Bucket(per_s=2.0, burst=5).headers()
+        >>> TokenBucket(per_s=2.0, burst=5).headers()
         ((b'ratelimit-policy', b'"key";q=5;w=3'), (b'ratelimit', b'"key";r=5;t=0'))
         """
         full_s = math.ceil((self._burst - self._left) / self._per_us / _SECOND_US)
@@ -67,8 +67,8 @@ class Attempts:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(16)
-        self.addresses: list[Bucket | None] = [None] * _BUCKETS
-        self.names: list[Bucket | None] = [None] * _BUCKETS
+        self.addresses: list[TokenBucket | None] = [None] * _BUCKETS
+        self.names: list[TokenBucket | None] = [None] * _BUCKETS
 
     def wait_s(self, name: str, address: str, now_us: int) -> float:
         """Count an attempt before its result is known, so that concurrent attempts are counted too.
@@ -84,10 +84,10 @@ class Attempts:
         self.names[self._place(_network(address), name)] = None
 
     @staticmethod
-    def _wait_s(buckets: list[Bucket | None], place: int, now_us: int, *, per_s: float, burst: int) -> float:
+    def _wait_s(buckets: list[TokenBucket | None], place: int, now_us: int, *, per_s: float, burst: int) -> float:
         bucket = buckets[place]
         if bucket is None:
-            bucket = buckets[place] = Bucket(per_s, burst)
+            bucket = buckets[place] = TokenBucket(per_s, burst)
         return bucket.wait_s(now_us)
 
     def _place(self, *whose: str) -> int:

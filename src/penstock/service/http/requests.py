@@ -17,7 +17,7 @@ from penstock.ingest.times import FIRST_US, instants, outside
 from penstock.service.http import bodies
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.query import parsed, truth
-from penstock.service.http.rate_limit import Bucket
+from penstock.service.http.rate_limit import TokenBucket
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -51,7 +51,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def extra_headers(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     """The headers of every answer to a request: its id, and what is left of the caller's rate limit."""
-    limit: Bucket | None = scope.get(BUCKET)
+    limit: TokenBucket | None = scope.get(BUCKET)
     return [(REQUEST_ID, request_id(scope["headers"])), *(() if limit is None else limit.headers())]
 
 

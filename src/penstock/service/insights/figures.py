@@ -12,7 +12,7 @@ from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.labels.outcomes import LabelledDecision
-from penstock.engine.statistics.buckets import Range
+from penstock.engine.statistics.buckets import StatisticsRange
 from penstock.engine.statistics.distribution import RuleCount, Tally, worth_of
 from penstock.messages import Action
 from penstock.outcomes import ScoreSums, known_rate
@@ -27,7 +27,9 @@ _NAMES = [action.name.lower() for action in Action]
 class InsightRequest:
     """A request: the engines of the requested detectors, and the range."""
 
-    def __init__(self, among: Sequence[ServedDetector], detector: str | None, range_: Range, cases: Cases | None) -> None:
+    def __init__(
+        self, among: Sequence[ServedDetector], detector: str | None, range_: StatisticsRange, cases: Cases | None
+    ) -> None:
         self.among, self.range, self.cases = among, range_, cases
         self.engines = [served.engine for served in among]
         self.now_us = max(engine.clock() for engine in self.engines)

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from penstock.cases.analysts import Analyst, analysts
 from penstock.cases.attachments import attachments
-from penstock.cases.case import REASONS, Case, EntityKey, Member
+from penstock.cases.case import REASONS, Case, CaseMember, EntityKey
 from penstock.cases.members import members
 from penstock.cases.policy import PRIORITIES
 from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped, queues, sweep
@@ -23,7 +23,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import printable
 from penstock.service.http.requests import actor_of, filled, json_answer, who
 from penstock.service.http.route import CHANGING, Body, Routes
-from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.investigate.verdicts import VerdictSubmission
 from penstock.service.records.decisions import RecordedDecision
 from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
 from penstock.service.records.profiles import KeyDecisions, KeyLabels, LookedThrough
@@ -270,7 +270,7 @@ class VerdictsAnswer(msgspec.Struct):
     amounts: Annotated[list[CurrencySum], Meta(description="The same by currency; never added up across currencies.")]
 
 
-def _known(of: Case | Member) -> KnownForm | None:
+def _known(of: Case | CaseMember) -> KnownForm | None:
     return None if of.known_fraud is None else KnownForm(of.known_fraud, of.known_source or "unknown", iso(of.known_us or 0))
 
 
@@ -289,7 +289,7 @@ def case_form(case: Case) -> CaseForm:
     )
 
 
-def member_form(member: Member) -> MemberForm:
+def member_form(member: CaseMember) -> MemberForm:
     """The response form of a transaction of a case."""
     return filled(MemberForm, member, fraud_probability=member.score, event_time=iso(member.event_us), known=_known(member))
 
@@ -435,7 +435,7 @@ async def release_case(cases: Cases, /, case_id: str, request: Request) -> CaseF
 
 
 @route("POST", "/cases/verdicts", Right.LABEL, answers=VerdictsAnswer, refuses=CHANGING, example=_TOGETHER)
-async def give_verdicts(cases: Cases, verdicts: Verdicts, /, request: Request, body: Body[GiveVerdicts]) -> Any:
+async def give_verdicts(cases: Cases, verdicts: VerdictSubmission, /, request: Request, body: Body[GiveVerdicts]) -> Any:
     """One verdict for many cases, all or none; a dry run, which lists the affected cases, unless `dry_run` is false."""
     given = await body
     found = await asyncio.to_thread(
@@ -469,7 +469,7 @@ async def add_case_note(cases: Cases, /, case_id: str, request: Request, body: B
 
 @route("POST", "/cases/{case_id}/verdict", Right.LABEL, refuses=CHANGING)
 async def give_verdict(
-    cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request, body: Body[GiveVerdict]
+    cases: Cases, verdicts: VerdictSubmission, /, case_id: str, request: Request, body: Body[GiveVerdict]
 ) -> CaseForm:
     """Give a verdict; fraud and good become a label. To correct one, name the version that it is based on."""
     given = await body

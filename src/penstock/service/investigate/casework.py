@@ -23,7 +23,7 @@ from penstock.service.http.operation import refusal
 from penstock.service.http.requests import actor_of, filled, json_answer, parse_instant, raw_body, who
 from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.service.investigate.cases import AttachmentForm, CaseForm, Name, Priority, Verdict, case_form
-from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.investigate.verdicts import VerdictSubmission
 
 
 class PlanCase(msgspec.Struct, forbid_unknown_fields=True):
@@ -136,7 +136,7 @@ async def withdraw_opinion_request(cases: Cases, /, case_id: str, request: Reque
 
 
 @route("POST", "/cases/{case_id}/undo", Right.LABEL, refuses=(404, 409))
-async def undo_verdict(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request) -> CaseForm:
+async def undo_verdict(cases: Cases, verdicts: VerdictSubmission, /, case_id: str, request: Request) -> CaseForm:
     """Take back one's own last verdict within 10 minutes; a label that it became stands until the next verdict."""
     case = await asyncio.to_thread(cases.undo, case_id, who(request))
     await verdicts.submit()

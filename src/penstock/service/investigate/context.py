@@ -13,13 +13,13 @@ from penstock.cases.members import case_of
 from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
-from penstock.engine.recent_decisions import Chunk, RecentWindow
+from penstock.engine.recent_decisions import DecisionChunk, RecentWindow
 from penstock.engine.records import revisions_of
 from penstock.engine.summaries import HeadlineReader
 from penstock.errors import DeclarationError, MalformedEvent, NotFound
 from penstock.governance.snoozes import SNOOZED, Snoozes
 from penstock.identity.roles import Actor, Right
-from penstock.ledger import Label
+from penstock.ledger import LedgerLabel
 from penstock.messages import Action, NamedField, Record, Type
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
@@ -223,7 +223,7 @@ class _Around:
         return [filled(SnoozeForm, each) for each in found]
 
     def _entity(
-        self, key: EventKey, chunk: Chunk, states: States, truth: Mapping[int, bool], hidden: Mapping[str, str | None]
+        self, key: EventKey, chunk: DecisionChunk, states: States, truth: Mapping[int, bool], hidden: Mapping[str, str | None]
     ) -> ContextEntity:
         state = states.get((key.entity, key.key))
         fraud, good = known_among(truth, chunk.seqs.tolist())
@@ -250,7 +250,9 @@ class _Around:
                 found.append(Place(name, north, east, list(fields)))
         return found
 
-    def _timeline(self, key: EventKey, chunk: Chunk, window: RecentWindow, seq: int, truth: Mapping[int, bool]) -> Timeline:
+    def _timeline(
+        self, key: EventKey, chunk: DecisionChunk, window: RecentWindow, seq: int, truth: Mapping[int, bool]
+    ) -> Timeline:
         """The neighbours of a transaction among those of its first key."""
         place = int(np.searchsorted(chunk.seqs, seq))
         held = place < len(chunk) and int(chunk.seqs[place]) == seq
@@ -321,7 +323,7 @@ def coordinates(engine: Engine) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _label(label: Label) -> KnownLabel:
+def _label(label: LedgerLabel) -> KnownLabel:
     return filled(KnownLabel, label)
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from penstock.clock import SECOND_US, iso
 from penstock.engine import Engine
 from penstock.engine.decision_history import summed
-from penstock.engine.recent_decisions import Chunk, RecentWindow
+from penstock.engine.recent_decisions import DecisionChunk, RecentWindow
 from penstock.messages import Action, Record
 from penstock.service.insights.insight_schemas import Count
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT
@@ -86,12 +86,12 @@ def _said(text: str | None, kept: str) -> str:
     return kept if text is None else text
 
 
-def decisions_of(chunk: Chunk) -> KeyDecisions:
+def decisions_of(chunk: DecisionChunk) -> KeyDecisions:
     """Decisions: counts, the highest score, first and last event time."""
     return KeyDecisions(**summed(chunk))
 
 
-def sparkline(chunk: Chunk, now_us: int) -> Sparkline:
+def sparkline(chunk: DecisionChunk, now_us: int) -> Sparkline:
     """Decisions by hour of the last day."""
     start_us = (now_us // HOUR_US - HOURS + 1) * HOUR_US
     inside = (chunk.decided_us >= start_us) & (chunk.decided_us <= now_us)

@@ -13,7 +13,7 @@ from penstock.cases.queues import undecided_about
 from penstock.cases.store import Cases
 from penstock.clock import duration_us, iso
 from penstock.engine import Engine
-from penstock.engine.keys.ring import OUTCOMES, Key, KeyFigures, Outcome, Ring, ring_of
+from penstock.engine.keys.ring import OUTCOMES, Key, KeyFigures, KeyRing, Outcome, ring_of
 from penstock.engine.recent_decisions import joined
 from penstock.errors import DeclarationError, MalformedEvent, did_you_mean
 from penstock.identity.roles import Actor, Right
@@ -121,7 +121,7 @@ class _Rings:
             counted=counted,
         )
 
-    def _nodes(self, ring: Ring) -> list[RingKey]:
+    def _nodes(self, ring: KeyRing) -> list[RingKey]:
         now_us = self._engine.clock()
         listed = {name: members.at(now_us) for name, members in self._engine.detector.lists.items()}
         named = self._named(ring.keys)
@@ -165,7 +165,7 @@ def _node(key: Key, figures: KeyFigures, kept: str, said: str, member: str, list
     )
 
 
-def _edges(ring: Ring, ids: Mapping[Key, str]) -> list[RingEdge]:
+def _edges(ring: KeyRing, ids: Mapping[Key, str]) -> list[RingEdge]:
     by_count = sorted(ring.edges.items(), key=lambda edge: (-sum(edge[1]), edge[0]))
     return [
         RingEdge(ids[a], ids[b], sum(became), next(name for name, count in zip(OUTCOMES, became, strict=True) if count))

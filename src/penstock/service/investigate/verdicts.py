@@ -18,7 +18,7 @@ LOOK_EVERY_S = 5.0
 """Seconds between polls for verdicts given elsewhere (by a command), or whose label could not be submitted."""
 
 
-class Verdicts:
+class VerdictSubmission:
     """Submits verdicts as labels. A verdict is stored first and submitted afterwards; pending ones are retried.
 
     A label becomes known when it is submitted, like one posted without a time. Submitting it twice changes nothing.

@@ -53,7 +53,7 @@ class StreamAnswer(msgspec.Struct):
     transaction_ids: list[str]
 
 
-class Replay(Protocol):
+class ReplaySource(Protocol):
     """Transactions to replay. ids: of all of them, in order."""
 
     @property
@@ -66,14 +66,14 @@ class Replay(Protocol):
         ...
 
 
-class Replays(Protocol):
+class ReplaySources(Protocol):
     """Sources of transactions to replay. Called from threads; may take a while."""
 
     def sources(self, detector: str) -> Collection[str]:
         """The names of a detector's sources."""
         ...
 
-    def open(self, detector: str, source: str, count: int) -> Replay:
+    def open(self, detector: str, source: str, count: int) -> ReplaySource:
         """At most so many transactions of a source, with new ids.
 
         Raises:
@@ -85,7 +85,7 @@ class Replays(Protocol):
 class ReplayJobs:
     """The running replays. Without `replays` there are no sources."""
 
-    def __init__(self, router: DetectorRouter, replays: Replays | None) -> None:
+    def __init__(self, router: DetectorRouter, replays: ReplaySources | None) -> None:
         self._router, self._replays = router, replays
         self._running: set[asyncio.Task[None]] = set()
         self._starting = 0
@@ -135,7 +135,7 @@ class ReplayJobs:
         message = f"there is nothing of this name to replay ({each}); recorded files are named by the setting replays"
         raise RequestRefused(422, f"source={asked.source[:200]!r}: {message}", [("source", message)])
 
-    async def _open(self, served: ServedDetector, asked: StreamRequest) -> Replay:
+    async def _open(self, served: ServedDetector, asked: StreamRequest) -> ReplaySource:
         assert self._replays is not None
         try:
             return await asyncio.to_thread(self._replays.open, served.name, asked.source, asked.count)
@@ -151,7 +151,7 @@ class ReplayJobs:
         await asyncio.gather(*self._running, return_exceptions=True)
 
 
-async def _run(served: ServedDetector, replay: Replay, tps: float | None) -> None:
+async def _run(served: ServedDetector, replay: ReplaySource, tps: float | None) -> None:
     """Submit every transaction, in order; refused ones are retried while the queue is full."""
     coming, sent, start = replay.bodies(), 0, time.perf_counter()
     while sent < len(replay.ids):

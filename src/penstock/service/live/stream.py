@@ -72,7 +72,9 @@ class Live:
             return
         self.viewers += 1
         try:
-            sent = Sent({name: served.feed.count for name, served in self._router.items()}, self._alerts_from(alerts_since))
+            sent = ViewerPosition(
+                {name: served.feed.count for name, served in self._router.items()}, self._alerts_from(alerts_since)
+            )
             while not self.stopping.is_set():
                 yield self._message(sent, summary=summary)
                 await self._pause()
@@ -96,9 +98,9 @@ class Live:
         with self._numbers.lock:
             return sorted(alert for served in self._router.values() for alert in served.feed.alerts_since(number))
 
-    def _message(self, sent: "Sent", *, summary: bool) -> bytes:
+    def _message(self, sent: "ViewerPosition", *, summary: bool) -> bytes:
         """One message; advances the viewer's position `sent`."""
-        decisions = Sample(self._router if summary else None)
+        decisions = DecisionSample(self._router if summary else None)
         for name, served in self._router.items():
             feed = served.feed
             decisions.add(name, feed.since(sent.decisions[name]), feed.count - sent.decisions[name])
@@ -155,7 +157,7 @@ class Live:
         }
 
 
-class Sent:
+class ViewerPosition:
     """The position of a viewer in the decisions of each detector and in the alerts; it begins with the newest decisions
     there are.
     """
@@ -172,7 +174,7 @@ def _numbered(number: int, alert: bytes) -> msgspec.Raw:
     return msgspec.Raw(b'{"number":%d' % number + (b"}" if alert == b"{}" else b"," + alert[1:]))
 
 
-class Sample:
+class DecisionSample:
     """The decisions that one message shows, and how many are new.
 
     router: the detectors whose decisions are shown in one line each; None shows them in full.

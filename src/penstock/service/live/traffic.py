@@ -19,7 +19,7 @@ LONGEST_CATCH_UP_S = 1.0
 """After a pause (a full queue) at most this much of the missed traffic is caught up."""
 
 
-class Traffic:
+class TrafficSender:
     """Sends JSON events from an iterator to one detector, `tps` a second, until they end or the service stops.
 
     attacks: the available attacks, by name; each is called when its button is pressed, and returns the ids of the events

@@ -20,7 +20,7 @@ from penstock.service.http.route import Routes
 from penstock.service.live import preparation
 from penstock.service.live.preparation import Preparation
 from penstock.service.live.stream import Live
-from penstock.service.live.traffic import Traffic
+from penstock.service.live.traffic import TrafficSender
 from penstock.service.records.example import samples
 
 HEADERS = {
@@ -144,7 +144,7 @@ _SCRIPTS = {
 }
 
 
-def _form(served: ServedDetector, traffic: Traffic | None) -> dict[str, Any]:
+def _form(served: ServedDetector, traffic: TrafficSender | None) -> dict[str, Any]:
     """The data for the form of one detector."""
     newest = traffic.example if traffic is not None and traffic.detector == served.name else None
     if newest is not None:
@@ -217,7 +217,7 @@ async def stream(live: Live, /) -> Response:
 
 
 @route("GET", "/live/setup", Right.READ, hidden=True, by_detector=True)
-async def setup(router: DetectorRouter, traffic: Traffic | None, /) -> dict[str, Any]:
+async def setup(router: DetectorRouter, traffic: TrafficSender | None, /) -> dict[str, Any]:
     """The page's static settings; attack buttons appear only with simulated traffic."""
     return {
         "detectors": {name: _form(served, traffic) for name, served in router.items() if served.not_ready is None},
@@ -226,7 +226,7 @@ async def setup(router: DetectorRouter, traffic: Traffic | None, /) -> dict[str,
 
 
 @route("POST", "/demo/attack/{name}", Right.ADMINISTER, hidden=True, status=202)
-async def attack(traffic: Traffic, /, name: str) -> dict[str, Any]:
+async def attack(traffic: TrafficSender, /, name: str) -> dict[str, Any]:
     """Begin an attack of the simulated traffic."""
     if name not in traffic.attacks:
         raise RequestRefused(404, f"there is no attack {name[:100]!r}; there are {', '.join(sorted(traffic.attacks))}")

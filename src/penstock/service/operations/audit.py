@@ -8,7 +8,7 @@ import msgspec
 from fastapi import Query, Request
 from msgspec import Meta
 
-from penstock.audit import AuditLog, Entry, Erasure, Head, Misfit
+from penstock.audit import AuditLog, ChainEntry, ChainErasure, ChainHead, Misfit
 from penstock.database.sqlite import Database
 from penstock.identity.roles import Right
 from penstock.service.http.requests import filled, may, parse_instant
@@ -74,19 +74,19 @@ class AuditCheck(msgspec.Struct, frozen=True):
     took_ms: Annotated[float, Meta(description="How long the check took.")]
 
 
-def entry_form(entry: Entry) -> AuditEntry:
+def entry_form(entry: ChainEntry) -> AuditEntry:
     """The response form of an audit entry."""
     return filled(AuditEntry, entry, actor=entry.who, diff=_diff(entry))
 
 
-def _masked(entry: Entry) -> Entry:
+def _masked(entry: ChainEntry) -> ChainEntry:
     """The entry for those who may not see personal values: details of cases, lists and persons are left out."""
     if entry.details is None or entry.action.partition(".")[0] in _IMPERSONAL:
         return entry
     return msgspec.structs.replace(entry, details={"details": HIDDEN})
 
 
-def _diff(entry: Entry) -> list[ChangedField]:
+def _diff(entry: ChainEntry) -> list[ChangedField]:
     """The before and after of an entry: `changed` by field, or a state (a case: its queue) as `from` and `to`."""
     details = entry.details or {}
     changed = details.get("changed")
@@ -96,7 +96,7 @@ def _diff(entry: Entry) -> list[ChangedField]:
     return found
 
 
-def check_form(misfit: Misfit | None, head: Head, erasures: list[Erasure], took_ms: float) -> AuditCheck:
+def check_form(misfit: Misfit | None, head: ChainHead, erasures: list[ChainErasure], took_ms: float) -> AuditCheck:
     """The response form of a chain verification."""
     return AuditCheck(
         intact=misfit is None,

@@ -19,7 +19,7 @@ from penstock.service.http.requests import filled
 from penstock.service.http.route import Routes
 from penstock.service.operations.process import ProcessForm, ProcessHistory
 from penstock.wiring.health import ServiceHealth, parts_of
-from penstock.wiring.health_part import Part, Status
+from penstock.wiring.health_part import PartHealth, Status
 
 LOOK_EVERY_S = 5.0
 """Seconds between two checks, so that the start of a status is known."""
@@ -88,7 +88,7 @@ class Board:
             process = await asyncio.to_thread(self._history.measured, now_us, worst, lag_s, starting)
         return OperationsHealth(worst, iso(now_us), forms, process)
 
-    def _form(self, part: Part, now_us: int) -> PartForm:
+    def _form(self, part: PartHealth, now_us: int) -> PartForm:
         key = part.name, part.detector
         status, since_us = self._since.get(key, (part.status, now_us))
         if status != part.status:
@@ -97,62 +97,62 @@ class Board:
         lag_s = None if part.lag_s is None else round(part.lag_s, 3)
         return filled(PartForm, part, since=iso(since_us), lag_s=lag_s)
 
-    def _of_detector(self, served: ServedDetector) -> Sequence[Part]:
+    def _of_detector(self, served: ServedDetector) -> Sequence[PartHealth]:
         """The status of the parts of one detector."""
         broker = [_broker(served), _replica(served)] if isinstance(served, BrokerClient) else []
         try:
             engine = served.engine
         except NotReady as reason:
-            return [*broker, Part(name="state", detector=served.name, status="failed", text=str(reason))]
+            return [*broker, PartHealth(name="state", detector=served.name, status="failed", text=str(reason))]
         inside = parts_of(engine, every_s=served.settings.snapshot_every_s) if isinstance(engine, Engine) else []
         return [*broker, *inside, _queue(served), _models(served), self._of_rules(served)]
 
-    def _of_rules(self, served: ServedDetector) -> Part:
+    def _of_rules(self, served: ServedDetector) -> PartHealth:
         task = self._rules.get(served.name)
         if task is None:
-            return Part(name="rules", detector=served.name, status="ok", text="those of the detector's file decide")
+            return PartHealth(name="rules", detector=served.name, status="ok", text="those of the detector's file decide")
         follower = task.follower
         if follower.trouble is not None:
             text = f"the rules in force stay in force: {follower.trouble}"
-            return Part(name="rules", detector=served.name, status="degraded", text=text)
+            return PartHealth(name="rules", detector=served.name, status="degraded", text=text)
         text = f"rule set revision {follower.revision} active"
-        return Part(name="rules", detector=served.name, status="ok", text=text)
+        return PartHealth(name="rules", detector=served.name, status="ok", text=text)
 
 
-def _queue(served: ServedDetector) -> Part:
+def _queue(served: ServedDetector) -> PartHealth:
     waiting, most, rejected = served.queued_events, served.settings.queue_limit, served.measures.turned_away
     status: Status = "degraded" if waiting > _FULL * most else "ok"
     text = f"{waiting:,} of at most {most:,} events wait to be decided; {rejected:,} requests were turned away"
-    return Part(name="queue", detector=served.name, status=status, text=text, lag_events=waiting)
+    return PartHealth(name="queue", detector=served.name, status=status, text=text, lag_events=waiting)
 
 
-def _models(served: ServedDetector) -> Part:
+def _models(served: ServedDetector) -> PartHealth:
     version, trouble = served.engine.model_version, served.models_trouble
     if version is None:
         waits = served.engine.ready
         if waits is None:
-            return Part(
+            return PartHealth(
                 name="models", detector=served.name, status="absent", text="the detector declares none: rules decide alone"
             )
-        return Part(
+        return PartHealth(
             name="models", detector=served.name, status="failed", text=waits if trouble is None else f"{waits}; {trouble}"
         )
     if trouble is not None:
         text = f"{version} goes on deciding: {trouble}"
-        return Part(name="models", detector=served.name, status="degraded", text=text)
-    return Part(name="models", detector=served.name, status="ok", text=f"version {version} decides")
+        return PartHealth(name="models", detector=served.name, status="degraded", text=text)
+    return PartHealth(name="models", detector=served.name, status="ok", text=f"version {version} decides")
 
 
-def _broker(served: BrokerClient) -> Part:
+def _broker(served: BrokerClient) -> PartHealth:
     trouble = served.trouble
-    return Part(name="broker", detector=served.name, status="failed" if trouble else "ok", text=trouble or "it answers")
+    return PartHealth(name="broker", detector=served.name, status="failed" if trouble else "ok", text=trouble or "it answers")
 
 
-def _replica(served: ServedDetector) -> Part:
+def _replica(served: ServedDetector) -> PartHealth:
     reason = served.not_ready
     if reason is not None:
-        return Part(name="replica", detector=served.name, status="failed", text=f"it cannot be up to date: {reason}")
-    return Part(name="replica", detector=served.name, status="ok", text="it follows what the worker decides")
+        return PartHealth(name="replica", detector=served.name, status="failed", text=f"it cannot be up to date: {reason}")
+    return PartHealth(name="replica", detector=served.name, status="ok", text="it follows what the worker decides")
 
 
 # ---------------------------------------------------------------- routes

@@ -37,7 +37,7 @@ _LABEL = "label: "
 State = Literal["waiting", "resubmitted", "dismissed"]
 
 
-class _Known(msgspec.Struct):
+class _EventFields(msgspec.Struct):
     """Fields read from a corrected event, or from its decision."""
 
     transaction_id: str | int | None = None
@@ -329,7 +329,7 @@ class Resubmission:
         wrong = served.engine.check_json(body)
         if wrong is not None:
             raise RequestRefused(wrong.status, wrong.detail, wrong.errors)
-        known = msgspec.json.decode(body, type=prepared(_Known))
+        known = msgspec.json.decode(body, type=prepared(_EventFields))
         if known.type in served.engine.informs:
             for refusal in await served.inform([body]):
                 if refusal is not None:
@@ -337,7 +337,7 @@ class Resubmission:
             return "informed", None if known.transaction_id is None else str(known.transaction_id), None
         [decided] = await served.decide([body])
         decision = _taken(decided)
-        return "decided", str(msgspec.json.decode(decision, type=prepared(_Known)).transaction_id), msgspec.Raw(decision)
+        return "decided", str(msgspec.json.decode(decision, type=prepared(_EventFields)).transaction_id), msgspec.Raw(decision)
 
 
 def _names(detector: str | None) -> Sequence[str | None]:

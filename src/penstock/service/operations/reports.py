@@ -16,7 +16,7 @@ from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError
 from penstock.identity.roles import Right
-from penstock.offline.daily import By, Report, page
+from penstock.offline.daily import By, DailyReport, page
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.port import ServedDetector
 from penstock.service.http.computed import ComputedValues
@@ -80,7 +80,7 @@ class Reports:
         found.sort(key=lambda each: (each.date, each.detector), reverse=True)
         return ReportList(found, iso(min(as_of)) if min(as_of) else None)
 
-    async def of(self, day: date, detector: str | None, by: By) -> tuple[Report, str]:
+    async def of(self, day: date, detector: str | None, by: By) -> tuple[DailyReport, str]:
         """The report of a day, and its page.
 
         Raises:
@@ -93,7 +93,7 @@ class Reports:
         if not engines:
             raise RequestRefused(404, "there is nothing to report: no detector is ready")
 
-        def made() -> tuple[Report, str] | None:
+        def made() -> tuple[DailyReport, str] | None:
             try:
                 report = report_of(self._settings, engines[0], day, by=by, clock=self._clock)
             except DataError:

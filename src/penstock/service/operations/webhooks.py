@@ -13,7 +13,7 @@ from penstock.identity.roles import Right
 from penstock.service.http.requests import filled, parse_instant, who
 from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.webhooks.delivery import Webhooks
-from penstock.webhooks.endpoints import DAY_US, Changes, Endpoint
+from penstock.webhooks.endpoints import DAY_US, Endpoint, EndpointChanges
 from penstock.webhooks.outbox import Attempt
 
 _MOST_BYTES = 16_384
@@ -181,9 +181,9 @@ def _iso(instant_us: int | None) -> str | None:
     return None if instant_us is None else iso(instant_us)
 
 
-def _changes(given: NewWebhook | ChangeWebhook) -> Changes:
-    fields = {name: getattr(given, name) for name in Changes.__struct_fields__ if name not in ("url", "rotate")}
-    return Changes(url=given.url, rotate=getattr(given, "rotate_secret", False), **fields)
+def _changes(given: NewWebhook | ChangeWebhook) -> EndpointChanges:
+    fields = {name: getattr(given, name) for name in EndpointChanges.__struct_fields__ if name not in ("url", "rotate")}
+    return EndpointChanges(url=given.url, rotate=getattr(given, "rotate_secret", False), **fields)
 
 
 # ---------------------------------------------------------------- routes

@@ -14,7 +14,7 @@ from penstock.engine import Engine
 from penstock.engine.summaries import DecisionSummary
 from penstock.errors import DeclarationError, MalformedEvent
 from penstock.identity.roles import Actor, Right
-from penstock.ledger import Answered as LateAnswer
+from penstock.ledger import FallbackAnswer as LateAnswer
 from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import percentiles_ms

@@ -92,7 +92,7 @@ class Unmasking:
         found = {} if self._vault is None or person is None else self._vault.values(detector, person, wanted)
         return {name: None if token is None else found.get(token, NOT_KEPT) for name, token in tokens.items()}
 
-    def erase(self, served: ServedDetector, entity: str, key: str, actor: Actor, reason: str | None) -> erasing.Erased:
+    def erase(self, served: ServedDetector, entity: str, key: str, actor: Actor, reason: str | None) -> erasing.ErasureResult:
         """Erase a person.
 
         Raises:

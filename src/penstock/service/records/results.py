@@ -21,7 +21,7 @@ USUAL, MOST = 20, 1000
 HowMany = Annotated[int, Query(ge=1, le=MOST, description="How many.")]
 
 
-class DecisionFields(msgspec.Struct):
+class ResultFields(msgspec.Struct):
     """The fields read from an answered decision."""
 
     transaction_id: str
@@ -31,7 +31,7 @@ class DecisionFields(msgspec.Struct):
     fraud_probability: float | None
 
 
-_fields = msgspec.json.Decoder(prepared(DecisionFields))
+_fields = msgspec.json.Decoder(prepared(ResultFields))
 
 
 class AlertList(msgspec.Struct):

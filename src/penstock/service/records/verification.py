@@ -77,7 +77,7 @@ class Parity(msgspec.Struct):
     differing: Annotated[int, Meta(description="Of these, those that did not come out the same.")]
 
 
-class Checks(NamedTuple):
+class VerificationCounts(NamedTuple):
     """Verification counts of one detector since the service began; newest: the last completed one."""
 
     checked: int
@@ -92,7 +92,7 @@ class Verifying:
         self._router, self._settings, self._personal = router, settings, personal
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._checks: dict[str, Checks] = {}
+        self._checks: dict[str, VerificationCounts] = {}
 
     def parity(self, detector: str) -> Parity | None:
         """The last verification of a detector; None if there was none."""
@@ -118,8 +118,8 @@ class Verifying:
         finally:
             self._waiting -= 1
         if found.identical is not None:
-            before = self._checks.get(served.name, Checks(0, 0, found))
-            self._checks[served.name] = Checks(before.checked + 1, before.differing + (not found.identical), found)
+            before = self._checks.get(served.name, VerificationCounts(0, 0, found))
+            self._checks[served.name] = VerificationCounts(before.checked + 1, before.differing + (not found.identical), found)
         return found
 
     def _verify(self, served: ServedDetector, engine: Engine, transaction_id: str, actor: Actor) -> Verified:

@@ -49,7 +49,7 @@ def recorded(settings: Settings, detector: str, *, archived: bool, days: int | N
         yield objects
 
 
-class Trials:
+class ConditionBacktests:
     """Backtests of conditions over the same recorded decisions of one detector; a context manager.
 
     Args:
@@ -105,7 +105,7 @@ class Trials:
             opened = recorded(self._settings, self._detector.name, archived=self._archived, days=self._days)
             self._recorded = self._owned.enter_context(opened)
         try:
-            return given.over(_Limited(self._recorded, self._limit_s, self._cancelled), self._clock())
+            return given.over(_LimitedArchive(self._recorded, self._limit_s, self._cancelled), self._clock())
         except NotRecorded as missing:
             if self._limit_s is not None:
                 raise
@@ -147,7 +147,7 @@ class _Given:
         )
 
 
-class _Limited:
+class _LimitedArchive:
     """An archive with a time limit over all queries, cancelled when the client disconnects."""
 
     def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None, cancelled: Callable[[], bool]) -> None:

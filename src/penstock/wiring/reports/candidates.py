@@ -11,8 +11,8 @@ from penstock.detector import Detector
 from penstock.errors import ConfigurationError
 from penstock.models import Ensemble, load_champion
 from penstock.offline.archived import as_recorded
-from penstock.offline.backtest.compare import Compared, compare
-from penstock.offline.backtest.side import Side, recorded_side, replayed_side
+from penstock.offline.backtest.compare import BacktestComparison, compare
+from penstock.offline.backtest.side import BacktestSide, recorded_side, replayed_side
 from penstock.offline.datasets import Recorded, accepted, read
 from penstock.wiring.detectors import installed, load_detector
 from penstock.wiring.engines import open_archive
@@ -28,7 +28,7 @@ def compare_candidate(
     champion: str | None = None,
     models: Path | None = None,
     champion_models: Path | None = None,
-) -> tuple[Compared, pl.DataFrame]:
+) -> tuple[BacktestComparison, pl.DataFrame]:
     """Replay a candidate and compare it with the champion; returns figures, and a row for each decision that differs.
 
     Args:
@@ -73,6 +73,6 @@ def _of_its_name(candidate: Detector) -> str:
     return candidate.name
 
 
-def _replayed(detector: Detector, models: Path | None, recorded: Recorded) -> Side:
+def _replayed(detector: Detector, models: Path | None, recorded: Recorded) -> BacktestSide:
     ensemble: Ensemble | None = None if models is None else load_champion(models, detector.name)
     return replayed_side(detector, ensemble, recorded)

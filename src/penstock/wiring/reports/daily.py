@@ -15,7 +15,7 @@ from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
-from penstock.offline.daily import By, Report, make_report, page, table
+from penstock.offline.daily import By, DailyReport, make_report, page, table
 from penstock.offline.daily.day import Control, DayDrift
 from penstock.offline.daily.history import History
 from penstock.offline.trial import blocks
@@ -29,7 +29,7 @@ _CONTROL_DAYS = 30  # a single day has few control decisions at most
 
 def daily_reports(
     settings: Settings, reference: str | None, day: date | None, *, by: By = "decided", clock: Clock = system_clock
-) -> dict[str, Report]:
+) -> dict[str, DailyReport]:
     """The report of a day for one detector, or for all with decisions; also while a service is running.
 
     Args:
@@ -58,7 +58,7 @@ def daily_reports(
         return reports
 
 
-def report_of(settings: Settings, engine: Engine, day: date, *, by: By = "decided", clock: Clock = system_clock) -> Report:
+def report_of(settings: Settings, engine: Engine, day: date, *, by: By = "decided", clock: Clock = system_clock) -> DailyReport:
     """The report of a day of a running engine or replica, from durable records and known labels.
 
     Raises:
@@ -86,7 +86,7 @@ def _report(
     day: date | None,
     by: By,
     clock: Clock,
-) -> Report:
+) -> DailyReport:
     made = make_report(
         ledger,
         archive,
@@ -103,7 +103,7 @@ def _report(
     return msgspec.structs.replace(made, drift=drift, control=_control(archive, detector, made))
 
 
-def _control(archive: Archive, detector: Detector, report: Report) -> Control | None:
+def _control(archive: Archive, detector: Detector, report: DailyReport) -> Control | None:
     """Control decisions up to the end of the day, with outcomes known at the time of the report."""
     end = datetime.combine(report.date + timedelta(days=1), time(), UTC)
     now_us = to_us(datetime.fromisoformat(report.made_at))
@@ -111,7 +111,7 @@ def _control(archive: Archive, detector: Detector, report: Report) -> Control | 
     return None if found is None else Control(_CONTROL_DAYS, found)
 
 
-def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Report) -> DayDrift:
+def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: DailyReport) -> DayDrift:
     """The day's drift: the columns that drifted most, each by its own limit."""
     now_us = to_us(datetime.fromisoformat(report.made_at))
     found, missing = drift_of_day(settings, detector, ledger, report.date, by=report.by, now_us=now_us)
@@ -135,7 +135,7 @@ def _chosen(reference: str | None, known: list[str]) -> dict[str, Detector | Non
     return {detector.name: detector}
 
 
-def write_reports(reports: Mapping[str, Report], folder: Path) -> list[Path]:
+def write_reports(reports: Mapping[str, DailyReport], folder: Path) -> list[Path]:
     """Write each report as `daily-DETECTOR-DATE` .json, .csv and .html; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -150,5 +150,5 @@ def write_reports(reports: Mapping[str, Report], folder: Path) -> list[Path]:
     return written
 
 
-def _json(report: Report) -> bytes:
+def _json(report: DailyReport) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report.as_json()), indent=2) + b"\n"

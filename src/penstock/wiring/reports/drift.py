@@ -14,7 +14,7 @@ from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.messages import Record
 from penstock.offline import measure
-from penstock.offline.daily.day import By, Day
+from penstock.offline.daily.day import By, DayFigures
 from penstock.offline.daily.history import History
 from penstock.offline.drift.report import Reporter
 from penstock.offline.drift.result import DriftReport
@@ -99,7 +99,7 @@ class Drift:
             self._watch.sketch, now_us=now_us, begun_us=self._watch.begun_us, days=days, first=first, stop=stop
         )
 
-    def _days(self, archive: Archive, last: int, now_us: int) -> list[Day]:
+    def _days(self, archive: Archive, last: int, now_us: int) -> list[DayFigures]:
         newest = from_us(last * DAY_US).date()
         return History(archive, self._detector.name, self._detector.schema.amount, now_us, by="event").days(newest, KEPT_D)
 
@@ -180,7 +180,7 @@ class DriftWork:
             try:
                 self.reports[name] = self._look(name, engine)
                 self.troubles.pop(name, None)
-            except _Stopped:
+            except _MeasurementStopped:
                 return
             except PenstockError as error:
                 if self.troubles.get(name) != str(error):
@@ -205,7 +205,7 @@ class DriftWork:
 
     def _rest(self, seconds: float) -> None:
         if self._closed.wait(_REST * seconds):
-            raise _Stopped
+            raise _MeasurementStopped
 
 
 class DriftSink:
@@ -238,7 +238,7 @@ class DriftSink:
             self._thread.join()
 
 
-class _Stopped(Exception):
+class _MeasurementStopped(Exception):
     """The service ends: cancels a running measurement."""
 
 

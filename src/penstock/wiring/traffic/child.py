@@ -11,7 +11,7 @@ from typing import IO
 
 import msgspec
 
-from penstock.adapters.http import Address, Unreachable
+from penstock.adapters.http import ServiceAddress, Unreachable
 from penstock.adapters.load import fetch
 from penstock.decoding import prepared
 from penstock.errors import NotReady
@@ -86,7 +86,7 @@ def _wait_until_ready(
         time.sleep(_LOOK_EVERY_S)
 
 
-class _Answer(msgspec.Struct):
+class _Readiness(msgspec.Struct):
     """The part of a /ready response that is read."""
 
     detail: str = "its /ready does not say why"
@@ -95,8 +95,8 @@ class _Answer(msgspec.Struct):
 def _not_ready(url: str) -> str | None:
     """None, or why a service cannot decide."""
     try:
-        status, body = fetch(Address.of(url), "/ready", within_s=_SAY_EVERY_S)
-        return None if status == 200 else msgspec.json.decode(body, type=prepared(_Answer)).detail
+        status, body = fetch(ServiceAddress.of(url), "/ready", within_s=_SAY_EVERY_S)
+        return None if status == 200 else msgspec.json.decode(body, type=prepared(_Readiness)).detail
     except Unreachable:
         return "it does not answer yet"
     except msgspec.MsgspecError as error:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from penstock.adapters.http import Address, request
+from penstock.adapters.http import ServiceAddress, request
 from penstock.adapters.load import Measured, fetch, measure
 from penstock.adapters.recorded import items
 from penstock.adapters.simulated import Simulation
@@ -117,7 +117,7 @@ def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, 
     Raises:
         ConfigurationError: it serves no detector that can be simulated.
     """
-    address = Address.of(url, settings)
+    address = ServiceAddress.of(url, settings)
     profile = profile_of(_served(address))
     frame = simulate(profile, events=min(requests, _MOST_SIMULATED))
     bodies = [msgspec.json.encode(event)[1:] for event in submitted(profile, frame.drop(profile.id))]
@@ -142,7 +142,7 @@ def train_small(reference: str, models: Path, *, progress: Callable[[float], Non
     train(detector, history, save_to=models, progress=lambda _what, share: progress(share))
 
 
-def _served(address: Address) -> str:
+def _served(address: ServiceAddress) -> str:
     """The name of the first served detector that can be simulated."""
     status, body = fetch(address, "/health")
     if status != 200:

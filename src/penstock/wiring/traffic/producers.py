@@ -5,10 +5,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from penstock.adapters.http import Address
+from penstock.adapters.http import ServiceAddress
 from penstock.adapters.label_rows import post_labels
 from penstock.adapters.producer import produce
-from penstock.adapters.traffic import Item, Sent
+from penstock.adapters.traffic import Item, SentCounts
 from penstock.adapters.traffic import send as send_http
 from penstock.config import Settings
 from penstock.errors import BrokerError, shown_url
@@ -27,8 +27,8 @@ def send(
     *,
     settings: Settings,
     tps: float | None,
-    on_sent: Callable[[Sent], None],
-) -> Sent:
+    on_sent: Callable[[SentCounts], None],
+) -> SentCounts:
     """Send events of a detector to a URL: a service, or the topics of a broker.
 
     settings: key and certificate for a service; the shard key for a broker, and the share of traced events.
@@ -39,7 +39,7 @@ def send(
     """
     scheme = url.partition("://")[0]
     if scheme not in BROKERS:
-        return send_http(Address.of(url, settings), events, tps=tps, on_sent=on_sent)
+        return send_http(ServiceAddress.of(url, settings), events, tps=tps, on_sent=on_sent)
     broker = open_broker(broker_url(url), load_detector(reference).name)
     try:
         if not broker.shards():
@@ -89,4 +89,4 @@ def post_label_file(
     settings: Settings, url: str, file: Path, advance: Callable[[float], None]
 ) -> tuple[int, list[tuple[int, str]]]:
     """Post a CSV table of labels to a running service: (number accepted, refused rows with their causes)."""
-    return post_labels(Address.of(url, settings), file.read_bytes(), advance)
+    return post_labels(ServiceAddress.of(url, settings), file.read_bytes(), advance)

@@ -32,7 +32,7 @@ World = Callable[[], Iterator[pl.DataFrame]]
 
 
 @dataclass(frozen=True)
-class Replay:
+class RecordedReplay:
     """Transactions under new ids."""
 
     ids: Sequence[str]
@@ -43,7 +43,7 @@ class Replay:
         return self._bodies()
 
 
-class Replays:
+class RecordedReplays:
     """The sources that `POST /stream` may replay.
 
     Args:
@@ -78,7 +78,7 @@ class Replays:
         """The names of a detector's sources."""
         return [*self._files, *([SIMULATOR] if self._profile(detector) is not None else [])]
 
-    def open(self, detector: str, source: str, count: int) -> Replay:
+    def open(self, detector: str, source: str, count: int) -> RecordedReplay:
         """At most so many transactions of a source, under new ids.
 
         Raises:
@@ -86,10 +86,10 @@ class Replays:
         """
         if source == SIMULATOR:
             ids = self._new_ids(detector, count)
-            return Replay([str(each) for each in ids], partial(self._simulated, detector, ids))
+            return RecordedReplay([str(each) for each in ids], partial(self._simulated, detector, ids))
         frame = self._recorded(detector, source, self._files[source]).head(count)
         ids = self._new_ids(detector, len(frame))
-        return Replay([str(each) for each in ids], partial(_bodies, self._detectors[detector], frame, ids))
+        return RecordedReplay([str(each) for each in ids], partial(_bodies, self._detectors[detector], frame, ids))
 
     def _new_ids(self, detector: str, count: int) -> Sequence[str | int]:
         """Unused ids: texts, or numbers if the detector's are."""

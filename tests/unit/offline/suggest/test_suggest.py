@@ -9,7 +9,7 @@ import pytest
 
 from penstock import Detector, Entity, Label, LogisticRegression
 from penstock.errors import DataError
-from penstock.offline.suggest import Limits, source, suggest
+from penstock.offline.suggest import SearchLimits, source, suggest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -147,24 +147,29 @@ def test_label_features_come_with_the_delay(found):
 
 
 def test_labels_that_are_known_at_once_feed_no_feature():
-    result = suggest(shop(label=Label("fraud")), payments(4_000), limits=Limits(minutes=0.001), measured=False)
+    result = suggest(shop(label=Label("fraud")), payments(4_000), limits=SearchLimits(minutes=0.001), measured=False)
     assert any("no feature reads labels" in note for note in result.notes)
 
 
 def test_an_accepted_field_is_read():
-    result = suggest(shop(), with_leaks(payments(4_000)), accepted=["balance"], limits=Limits(minutes=0.001), measured=False)
+    result = suggest(
+        shop(), with_leaks(payments(4_000)), accepted=["balance"], limits=SearchLimits(minutes=0.001), measured=False
+    )
     assert "balance" not in {name for leak in result.refused for name in leak.names}
 
 
 def test_a_search_without_time_ends_and_names_what_it_did_not_try():
-    result = suggest(shop(), payments(4_000), limits=Limits(minutes=1e-6), measured=False)
+    result = suggest(shop(), payments(4_000), limits=SearchLimits(minutes=1e-6), measured=False)
     assert any("the time was up before these were tried" in note for note in result.notes)
 
 
 def test_a_large_file_is_sampled_by_key_and_says_so():
     frame = payments(7_000)
     result = suggest(
-        shop(features=[Entity("customer_id").count("1d")]), frame, limits=Limits(minutes=1e-6, events=5_000), measured=False
+        shop(features=[Entity("customer_id").count("1d")]),
+        frame,
+        limits=SearchLimits(minutes=1e-6, events=5_000),
+        measured=False,
     )
     [note] = [note for note in result.notes if "the search read" in note]
     assert "all of some values of customer_id" in note
