@@ -1,24 +1,9 @@
-import { QueryClientProvider } from "@tanstack/react-query";
-import { RouterProvider } from "@tanstack/react-router";
-import { StrictMode } from "react";
-import { createRoot } from "react-dom/client";
-import { BASE } from "./api/client";
-import { queries } from "./api/queries";
-import { modernAddress } from "./app/address";
-import { router } from "./app/router";
 import { start as startTheme } from "./ui/theme";
+import { startLanguage } from "./words/language";
 import "./styles.css";
 
-const address = modernAddress(location, BASE);
-if (address !== null) history.replaceState(null, "", address);
 startTheme();
-const root = document.getElementById("root");
-if (root === null) throw new Error("the page has no #root");
-
-createRoot(root).render(
-  <StrictMode>
-    <QueryClientProvider client={queries}>
-      <RouterProvider router={router} />
-    </QueryClientProvider>
-  </StrictMode>,
-);
+// Whatever has texts is loaded after its language.
+void startLanguage()
+  .then(() => import("./app/start"))
+  .then(({ start }) => start());

@@ -172,3 +172,24 @@ def test_the_time_zone_is_chosen_remembered_and_named_beside_times(page, console
     expect(shown).to_have_attribute("title", re.compile(f"^{at:%Y-%m-%d %H:%M:%S}.* UTC$"))
     page.get_by_role("button", name="Account and settings").click()
     expect(page.get_by_text("Times are in Asia/Tokyo (UTC+9)")).to_be_visible()
+
+
+def test_the_language_is_chosen_and_remembered(page, still, axe, shots):
+    page.goto(f"{still}/console/queue")
+    page.get_by_role("button", name="Account and settings").click()
+    page.get_by_role("menuitemradio", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.locator("h1")).to_have_text(["Prüfliste"])
+    names = [link.inner_text() for link in page.get_by_role("navigation", name="Seiten").get_by_role("link").all()]
+    assert len(names) == len(PAGES)
+    assert not {name.strip() for name in names} & {"Review queue", "Transactions", "Rules", "Models", "Features"}
+    for name in names:
+        page.get_by_role("link", name=name.strip(), exact=True).first.click()
+        expect(page.locator("h1")).to_have_text([name.strip()])
+        axe(page)
+    page.goto(f"{still}/console/rules/new")
+    page.get_by_text("Bedingung").first.wait_for()
+    shots(page, "language-german")
+    page.get_by_role("button", name="Konto und Einstellungen").click()
+    page.get_by_role("menuitemradio", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")

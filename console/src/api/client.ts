@@ -1,6 +1,7 @@
 /** The client, generated from the service's OpenAPI document; a refusal becomes an `ApiProblem`. */
 
 import createClient from "openapi-fetch";
+import { t } from "~/words/language";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -38,7 +39,7 @@ export function problem(status: number, body: unknown): ApiProblem {
       (told.errors ?? []).map((each) => ({ field: each.field ?? null, message: each.message })),
     );
   }
-  return new ApiProblem(status, `the service answered with status ${status}`);
+  return new ApiProblem(status, t("the service answered with status {status}", { status }));
 }
 
 /** A route that the document does not type in full (answers by detector): fetched as JSON. */

@@ -5,6 +5,7 @@ import { BASE } from "~/api/client";
 import { useSession, useSigning } from "~/session/session";
 import { Badge } from "~/ui/Badge";
 import { CHOICES, choose, useChoice } from "~/ui/theme";
+import { chooseLanguage, LANGUAGES, type Language, language, t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { useTimeZone, zone } from "~/words/zones";
 import { ChangePassword, ChooseZone } from "./AccountDialogs";
@@ -27,11 +28,11 @@ export function Account() {
       {asking === "password" && <ChangePassword name={data.name} onClose={() => ask(undefined)} />}
       {data.open && (
         <span title={data.notice ?? undefined} className="max-sm:hidden">
-          <Badge tone="warn">No authentication</Badge>
+          <Badge tone="warn">{t("No authentication")}</Badge>
         </span>
       )}
       <DropdownMenu.Trigger
-        aria-label="Account and settings"
+        aria-label={t("Account and settings")}
         className="flex min-h-8 cursor-pointer items-center gap-1.5 rounded-md px-2 hover:bg-raised"
       >
         <UserRound aria-hidden size={16} /> {data.open ? "" : data.name}
@@ -43,39 +44,57 @@ export function Account() {
           className="z-50 min-w-60 rounded-lg border bg-panel p-2 shadow-xl"
         >
           <DropdownMenu.Label className={HEADING}>
-            {data.open ? "Everyone who reaches this address may do everything" : data.roles.map(words).join(", ")}
+            {data.open ? t("Everyone who reaches this address may do everything") : data.roles.map(words).join(", ")}
           </DropdownMenu.Label>
           <DropdownMenu.Separator className="my-1 border-t" />
-          <DropdownMenu.Label className={HEADING}>Theme</DropdownMenu.Label>
+          <DropdownMenu.Label className={HEADING}>{t("Theme")}</DropdownMenu.Label>
           <DropdownMenu.RadioGroup value={chosen}>
             {CHOICES.map((each) => (
               <DropdownMenu.RadioItem key={each} value={each} onSelect={() => choose(each)} className={ITEM}>
                 <span aria-hidden className="w-4">
                   {each === chosen ? "✓" : ""}
                 </span>
-                {each === "system" ? "System" : each === "light" ? "Light" : "Dark"}
+                {each === "system" ? t("System") : each === "light" ? t("Light") : t("Dark")}
               </DropdownMenu.RadioItem>
             ))}
           </DropdownMenu.RadioGroup>
           <DropdownMenu.Separator className="my-1 border-t" />
-          <DropdownMenu.Label className={HEADING}>Times are in {zone()}</DropdownMenu.Label>
+          <DropdownMenu.Label className={HEADING}>{t("Language")}</DropdownMenu.Label>
+          <DropdownMenu.RadioGroup value={language()}>
+            {(Object.keys(LANGUAGES) as Language[]).map((each) => (
+              <DropdownMenu.RadioItem
+                key={each}
+                value={each}
+                lang={each}
+                onSelect={() => chooseLanguage(each)}
+                className={ITEM}
+              >
+                <span aria-hidden className="w-4">
+                  {each === language() ? "✓" : ""}
+                </span>
+                {LANGUAGES[each]}
+              </DropdownMenu.RadioItem>
+            ))}
+          </DropdownMenu.RadioGroup>
+          <DropdownMenu.Separator className="my-1 border-t" />
+          <DropdownMenu.Label className={HEADING}>{t("Times are in {zone}", { zone: zone() })}</DropdownMenu.Label>
           <DropdownMenu.Item onSelect={() => ask("zone")} className={ITEM}>
-            <Clock aria-hidden size={15} /> Time zone…
+            <Clock aria-hidden size={15} /> {t("Time zone…")}
           </DropdownMenu.Item>
           <DropdownMenu.Separator className="my-1 border-t" />
           {!data.open && !data.name.startsWith("oidc:") && (
             <DropdownMenu.Item onSelect={() => ask("password")} className={ITEM}>
-              <KeyRound aria-hidden size={15} /> Change password…
+              <KeyRound aria-hidden size={15} /> {t("Change password…")}
             </DropdownMenu.Item>
           )}
           <DropdownMenu.Item asChild>
             <a href={`${BASE}/docs`} target="_blank" rel="noreferrer" className={ITEM}>
-              <BookOpen aria-hidden size={15} /> API documentation
+              <BookOpen aria-hidden size={15} /> {t("API documentation")}
             </a>
           </DropdownMenu.Item>
           {!data.open && (
             <DropdownMenu.Item onSelect={() => void signOut()} className={ITEM}>
-              <LogOut aria-hidden size={15} /> Sign out
+              <LogOut aria-hidden size={15} /> {t("Sign out")}
             </DropdownMenu.Item>
           )}
         </DropdownMenu.Content>

@@ -2,23 +2,24 @@ import { useSigning } from "~/session/session";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { allZones, chooseZone, chosenZone, ownZone, zone } from "~/words/zones";
 
 /** The zone in which times are shown and entered, on this browser. */
 export function ChooseZone({ onClose }: { onClose: () => void }) {
   return (
     <FormDialog
-      title="Time zone"
-      about="Times are shown and entered in this zone, in this browser. Records and exports stay in UTC."
-      action="Save"
+      title={t("Time zone")}
+      about={t("Times are shown and entered in this zone, in this browser. Records and exports stay in UTC.")}
+      action={t("Save")}
       onClose={onClose}
       onSubmit={(given) => {
         chooseZone(part(given, "zone") ?? null);
-        sayDone(`Times are in ${zone()}.`);
+        sayDone(t("Times are in {zone}.", { zone: zone() }));
       }}
     >
-      <Select label="Zone" name="zone" defaultValue={chosenZone() ?? ""}>
-        <option value="">The browser's: {ownZone()}</option>
+      <Select label={t("Zone")} name="zone" defaultValue={chosenZone() ?? ""}>
+        <option value="">{t("The browser's: {ownZone}", { ownZone: ownZone() })}</option>
         {allZones().map((each) => (
           <option key={each}>{each}</option>
         ))}
@@ -32,20 +33,20 @@ export function ChangePassword({ name, onClose }: { name: string; onClose: () =>
   const { changePassword } = useSigning();
   return (
     <FormDialog
-      title="Change password"
-      about={`Of ${name}. Your sessions in other browsers end.`}
-      action="Change"
+      title={t("Change password")}
+      about={t("Of {name}. Your sessions in other browsers end.", { name })}
+      action={t("Change")}
       onClose={onClose}
       onSubmit={async (given) => {
         const [present, next] = [String(given.get("present")), String(given.get("next"))];
-        if (next !== given.get("again")) throw new Error("The two new passwords differ.");
+        if (next !== given.get("again")) throw new Error(t("The two new passwords differ."));
         await changePassword(present, next);
-        sayDone("Your password is changed.");
+        sayDone(t("Your password is changed."));
       }}
     >
       <input type="hidden" name="username" autoComplete="username" value={name} readOnly />
       <TextField
-        label="Present password"
+        label={t("Present password")}
         name="present"
         type="password"
         required
@@ -54,17 +55,17 @@ export function ChangePassword({ name, onClose }: { name: string; onClose: () =>
         autoFocus
       />
       <TextField
-        label="New password"
+        label={t("New password")}
         name="next"
         type="password"
         required
         minLength={12}
         maxLength={1024}
         autoComplete="new-password"
-        hint="At least 12 characters"
+        hint={t("At least 12 characters")}
       />
       <TextField
-        label="New password again"
+        label={t("New password again")}
         name="again"
         type="password"
         required

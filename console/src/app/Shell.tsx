@@ -12,6 +12,7 @@ import { Badge } from "~/ui/Badge";
 import { Page } from "~/ui/Page";
 import { SaidCorner } from "~/ui/said";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
 import { useTimeZone } from "~/words/zones";
 import { Account } from "./Account";
 import { Palette } from "./palette/Palette";
@@ -31,7 +32,7 @@ export function Shell() {
         onClick={() => document.getElementById("main")?.focus()}
         className="sr-only focus:not-sr-only focus:absolute focus:z-50 focus:bg-panel focus:p-2"
       >
-        To the content
+        {t("To the content")}
       </button>
       <Menu />
       <div className="flex min-w-0 flex-1 flex-col">
@@ -59,9 +60,9 @@ function Allowed({ children }: { children: ReactNode }) {
   const others = SCREENS.filter((each) => mayLook(may, each));
   if (path === "/" && others[0]) return <Navigate to={others[0].path} replace />;
   return (
-    <Page title="Access denied">
-      <Empty title={`Your roles do not let you look at ${screen.name}`}>
-        {others.length === 0 && "Your role has no access to the console."}
+    <Page title={t("Access denied")}>
+      <Empty title={t("Your roles do not let you look at {name}", { name: screen.name })}>
+        {others.length === 0 && t("Your role has no access to the console.")}
         {others.map((each) => (
           <Link key={each.path} to={each.path} className="mx-1 text-accent underline">
             {each.name}
@@ -76,10 +77,10 @@ function Allowed({ children }: { children: ReactNode }) {
 function Menu() {
   return (
     <div className="hidden w-48 shrink-0 border-r bg-panel lg:block print:hidden">
-      <nav aria-label="Pages" className="sticky top-0 flex max-h-screen flex-col gap-1 overflow-y-auto p-3">
+      <nav aria-label={t("Pages")} className="sticky top-0 flex max-h-screen flex-col gap-1 overflow-y-auto p-3">
         <Link to="/" className="mb-3 flex items-center gap-2 px-2 py-1.5 font-semibold text-base">
           <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} />
-          Penstock
+          {t("Penstock")}
         </Link>
         {useScreens().map((screen) => (
           <Link
@@ -106,7 +107,7 @@ function PhoneMenu() {
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger
-        aria-label={`Menu, at ${here?.name ?? "no page"}`}
+        aria-label={`Menu, at ${here?.name ?? t("no page")}`}
         className="flex min-h-10 min-w-0 cursor-pointer items-center gap-2 rounded-md px-2 font-semibold hover:bg-raised lg:hidden"
       >
         <MenuIcon aria-hidden size={18} className="shrink-0" />
@@ -177,7 +178,7 @@ function ChooseDetector() {
   }
   return (
     <label className="flex min-w-0 items-center gap-2 text-soft text-xs">
-      <span className="max-sm:sr-only">Detector</span>
+      <span className="max-sm:sr-only">{t("Detector")}</span>
       <select
         value={detector ?? ""}
         onChange={(event) =>
@@ -185,7 +186,7 @@ function ChooseDetector() {
         }
         className="min-w-0 rounded-md border bg-panel px-2 py-1 text-ink text-sm"
       >
-        <option value="">all</option>
+        <option value="">{t("all")}</option>
         {data.map((each) => (
           <option key={each.name}>{each.name}</option>
         ))}
@@ -196,8 +197,8 @@ function ChooseDetector() {
 
 const LINKS = {
   connecting: { tone: "plain", text: "connecting" },
-  live: { tone: "good", text: "● live" },
-  lost: { tone: "bad", text: "○ reconnecting" },
+  live: { tone: "good", text: t("● live") },
+  lost: { tone: "bad", text: t("○ reconnecting") },
 } as const;
 
 /** Only pages that watch open the feed; elsewhere there is no link to speak of. */

@@ -10,6 +10,7 @@ import { buttonLook } from "~/ui/Button";
 import { TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 
 const KEY = ["views"];
 const ITEM = "flex cursor-pointer items-center gap-2 rounded-md px-2 py-1.5 outline-none data-[highlighted]:bg-raised";
@@ -32,7 +33,7 @@ export function Views({ page }: { page: "/transactions" | "/rules" }) {
     <>
       <DropdownMenu.Root modal={false}>
         <DropdownMenu.Trigger className={buttonLook()}>
-          <Bookmark aria-hidden size={14} /> Views
+          <Bookmark aria-hidden size={14} /> {t("Views")}
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content
@@ -40,7 +41,7 @@ export function Views({ page }: { page: "/transactions" | "/rules" }) {
             sideOffset={6}
             className="z-50 min-w-64 rounded-lg border bg-panel p-2 shadow-xl"
           >
-            {own.length === 0 && <p className="px-2 py-1.5 text-soft">No saved view of this page</p>}
+            {own.length === 0 && <p className="px-2 py-1.5 text-soft">{t("No saved view of this page")}</p>}
             {own.map((view) => (
               <div key={view.id} className="flex items-center">
                 <DropdownMenu.Item
@@ -48,11 +49,13 @@ export function Views({ page }: { page: "/transactions" | "/rules" }) {
                   className={`${ITEM} min-w-0 flex-1`}
                 >
                   <span className="min-w-0 flex-1 truncate">{view.name}</span>
-                  {view.shared && <span className="text-soft text-xs">shared by {view.owner}</span>}
+                  {view.shared && (
+                    <span className="text-soft text-xs">{t("shared by {owner}", { owner: view.owner })}</span>
+                  )}
                 </DropdownMenu.Item>
                 {(view.owner === session?.name || (view.shared && may("administer"))) && (
                   <DropdownMenu.Item
-                    aria-label={`Remove the view ${view.name}`}
+                    aria-label={t("Remove the view {name}", { name: view.name })}
                     onSelect={(event) => {
                       event.preventDefault();
                       remove.mutate(view.id);
@@ -66,7 +69,7 @@ export function Views({ page }: { page: "/transactions" | "/rules" }) {
             ))}
             <DropdownMenu.Separator className="my-1 border-t" />
             <DropdownMenu.Item onSelect={() => setSaving(true)} className={ITEM}>
-              Save this view…
+              {t("Save this view…")}
             </DropdownMenu.Item>
           </DropdownMenu.Content>
         </DropdownMenu.Portal>
@@ -84,22 +87,22 @@ function SaveView({ page, onClose }: { page: string; onClose: () => void }) {
     .map(([name, value]) => [name, String(value)]);
   return (
     <FormDialog
-      title="Save this view"
-      about="Filters, columns and order of this page. A view of yours with the same name is replaced."
-      action="Save view"
+      title={t("Save this view")}
+      about={t("Filters, columns and order of this page. A view of yours with the same name is replaced.")}
+      action={t("Save view")}
       onClose={onClose}
       onSubmit={async (given) => {
         const name = part(given, "name") ?? "";
         const path = given.get("shared") === "on" ? "/views/shared" : "/views";
         say(await api.POST(path, { body: { page, name, search: Object.fromEntries(search) } }));
         await queries.invalidateQueries({ queryKey: KEY });
-        sayDone(`The view ${name} is saved.`);
+        sayDone(t("The view {name} is saved.", { name }));
       }}
     >
-      <TextField label="Name" name="name" required maxLength={80} autoFocus />
+      <TextField label={t("Name")} name="name" required maxLength={80} autoFocus />
       {(may("author") || may("approve") || may("administer")) && (
         <label className="flex items-center gap-2">
-          <input type="checkbox" name="shared" className="accent-(--accent)" /> Share with everybody
+          <input type="checkbox" name="shared" className="accent-(--accent)" /> {t("Share with everybody")}
         </label>
       )}
     </FormDialog>

@@ -13,6 +13,7 @@ import {
   TrendingUp,
 } from "lucide-react";
 import type { Right } from "~/session/session";
+import { t } from "~/words/language";
 
 export interface Screen {
   path: string;
@@ -23,15 +24,15 @@ export interface Screen {
 }
 
 export const SCREENS: readonly Screen[] = [
-  { path: "/", name: "Live", icon: Activity, rights: ["read"] },
-  { path: "/queue", name: "Review queue", icon: Inbox, rights: ["read"] },
-  { path: "/transactions", name: "Transactions", icon: ScrollText, rights: ["read"] },
-  { path: "/impact", name: "Impact", icon: TrendingUp, rights: ["read"] },
-  { path: "/rules", name: "Rules", icon: SlidersHorizontal, rights: ["read"] },
-  { path: "/models", name: "Models", icon: Gauge, rights: ["read"] },
-  { path: "/features", name: "Features", icon: Boxes, rights: ["read"] },
-  { path: "/try", name: "Try it", icon: FlaskConical, rights: ["read"] },
-  { path: "/operations", name: "Operations", icon: ServerCog, rights: ["read", "operate"] },
+  { path: "/", name: t("Live"), icon: Activity, rights: ["read"] },
+  { path: "/queue", name: t("Review queue"), icon: Inbox, rights: ["read"] },
+  { path: "/transactions", name: t("Transactions"), icon: ScrollText, rights: ["read"] },
+  { path: "/impact", name: t("Impact"), icon: TrendingUp, rights: ["read"] },
+  { path: "/rules", name: t("Rules"), icon: SlidersHorizontal, rights: ["read"] },
+  { path: "/models", name: t("Models"), icon: Gauge, rights: ["read"] },
+  { path: "/features", name: t("Features"), icon: Boxes, rights: ["read"] },
+  { path: "/try", name: t("Try it"), icon: FlaskConical, rights: ["read"] },
+  { path: "/operations", name: t("Operations"), icon: ServerCog, rights: ["read", "operate"] },
 ];
 
 /** Whether somebody may look at a screen. */

@@ -2,6 +2,7 @@
 
 import { useMemo } from "react";
 import type { AlignedData } from "uplot";
+import { t } from "~/words/language";
 import { count } from "~/words/numbers";
 import { binOptions, outlines } from "./bars";
 import { Plot } from "./Plot";
@@ -31,7 +32,7 @@ export function Histogram<T extends OutcomeCounts>({ label, x, bins, tick, name,
   const ticks = bins.map((bin, n) => tick(bin, n)).join("|");
   const options = useMemo(() => {
     const names = ticks.split("|");
-    return binOptions({ x, y: "decisions (log scale)" }, () => names.map((each) => each || null), OUTLINES);
+    return binOptions({ x, y: t("decisions (log scale)") }, () => names.map((each) => each || null), OUTLINES);
   }, [x, ticks]);
   return <Plot label={`${label}. ${largest(bins, name)}`} height={height} data={data} options={options} />;
 }
@@ -39,7 +40,11 @@ export function Histogram<T extends OutcomeCounts>({ label, x, bins, tick, name,
 /** The fullest bin, in words. */
 function largest<T extends OutcomeCounts>(bins: readonly T[], name: (bin: T) => string): string {
   const most = [...bins].sort((one, other) => all(other) - all(one))[0];
-  if (!most || all(most) === 0) return "Nothing yet.";
+  if (!most || all(most) === 0) return t("Nothing yet.");
   const sum = bins.reduce((total, bin) => total + stopped(bin), 0);
-  return `Most in ${name(most)}: ${count(all(most))}. Stopped in all bins: ${count(sum)}.`;
+  return t("Most in {most}: {most2}. Stopped in all bins: {sum}.", {
+    most: name(most),
+    most2: count(all(most)),
+    sum: count(sum),
+  });
 }

@@ -3,6 +3,7 @@ import { BASE } from "~/api/client";
 import { told } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { useSigning } from "./session";
 
 /** Name and password, or the organisation's account where the service knows one. */
@@ -33,12 +34,12 @@ export function SignIn({ oidc }: { oidc: boolean }) {
         className="flex w-[min(380px,94vw)] flex-col gap-3 rounded-lg border bg-panel p-6"
       >
         <h1 id="sign-in" className="flex items-center gap-2 font-semibold text-lg">
-          <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} /> Sign in to Penstock
+          <img src={`${BASE}/icon.svg`} alt="" width={26} height={26} /> {t("Sign in to Penstock")}
         </h1>
-        <p className="text-soft">Sign in to continue.</p>
-        <TextField label="Name" name="name" autoComplete="username" required maxLength={100} />
+        <p className="text-soft">{t("Sign in to continue.")}</p>
+        <TextField label={t("Name")} name="name" autoComplete="username" required maxLength={100} />
         <TextField
-          label="Password"
+          label={t("Password")}
           name="password"
           type="password"
           autoComplete="current-password"
@@ -49,11 +50,11 @@ export function SignIn({ oidc }: { oidc: boolean }) {
           {wrong}
         </p>
         <Button look="main" type="submit" busy={busy}>
-          Sign in
+          {t("Sign in")}
         </Button>
         {oidc && (
           <a href={`${BASE}/session/oidc`} className="text-center text-accent underline">
-            Sign in with your organisation's account
+            {t("Sign in with your organisation's account")}
           </a>
         )}
       </form>

@@ -1,5 +1,6 @@
 import { Dialog } from "radix-ui";
 import type { ReactNode } from "react";
+import { t } from "~/words/language";
 import { Button } from "./Button";
 
 interface Props {
@@ -26,7 +27,7 @@ export function Ask({ open, onClose, title, about, children, actions }: Props) {
           {about && <Dialog.Description className="text-soft">{about}</Dialog.Description>}
           {children}
           <div className="flex flex-wrap justify-end gap-2 pt-2">
-            <Button onClick={onClose}>{actions ? "Cancel" : "Close"}</Button>
+            <Button onClick={onClose}>{actions ? t("Cancel") : t("Close")}</Button>
             {actions}
           </div>
         </Dialog.Content>

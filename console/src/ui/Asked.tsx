@@ -2,6 +2,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import { CircleAlert, Inbox } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiProblem } from "~/api/client";
+import { t } from "~/words/language";
 import { Button } from "./Button";
 
 /** Nothing is there: what would be, and what makes it appear. */
@@ -21,7 +22,7 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
     <div role="alert" className="flex flex-col items-center gap-2 px-4 py-8 text-center">
       <CircleAlert aria-hidden size={24} className="text-block" />
       <p className="max-w-prose">{told(error)}</p>
-      {again && <Button onClick={again}>Try again</Button>}
+      {again && <Button onClick={again}>{t("Try again")}</Button>}
     </div>
   );
 }
@@ -34,15 +35,15 @@ export function told(error: unknown): string {
       ? `${error.detail}: ${fields.join("; ")}`
       : error.detail;
   }
-  if (error instanceof TypeError) return "The service does not answer. It may be restarting.";
+  if (error instanceof TypeError) return t("The service does not answer. It may be restarting.");
   return error instanceof Error ? error.message : String(error);
 }
 
 /** A place that is kept for what comes, of the height it will have. */
 export function Waiting({ height = 120 }: { height?: number }) {
   return (
-    <div role="status" aria-label="Loading" className="animate-pulse rounded-md bg-raised" style={{ height }}>
-      <span className="sr-only">Loading</span>
+    <div role="status" aria-label={t("Loading")} className="animate-pulse rounded-md bg-raised" style={{ height }}>
+      <span className="sr-only">{t("Loading")}</span>
     </div>
   );
 }

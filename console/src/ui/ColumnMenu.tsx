@@ -1,5 +1,6 @@
 import { Columns3 } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
+import { t } from "~/words/language";
 import { buttonLook } from "./Button";
 import { columnsText, type Layout, shownColumns } from "./layout";
 
@@ -28,7 +29,7 @@ export function ColumnMenu({ columns, layout, onLayout }: Props) {
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger className={buttonLook()}>
-        <Columns3 aria-hidden size={14} /> Columns
+        <Columns3 aria-hidden size={14} /> {t("Columns")}
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content
@@ -55,7 +56,7 @@ export function ColumnMenu({ columns, layout, onLayout }: Props) {
             onSelect={() => onLayout({ columns: undefined, sort: undefined, widths: undefined })}
             className={ITEM}
           >
-            <span className="w-4" /> Reset columns, order and widths
+            <span className="w-4" /> {t("Reset columns, order and widths")}
           </DropdownMenu.Item>
         </DropdownMenu.Content>
       </DropdownMenu.Portal>

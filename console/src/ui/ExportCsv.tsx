@@ -1,4 +1,5 @@
 import { Download } from "lucide-react";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { Button } from "./Button";
 import { csvOfRows, download } from "./csv";
@@ -9,7 +10,7 @@ export function ExportCsv({ label, rows }: { label: string; rows: readonly objec
   const name = label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
   return (
     <Button look="quiet" className="print:hidden" onClick={() => download(name, csvOfRows(rows))}>
-      <Download aria-hidden size={14} /> Export {plural(rows.length, "row")} as CSV
+      <Download aria-hidden size={14} /> {t("Export {n} as CSV", { n: plural(rows.length, "row") })}
       <span className="sr-only"> ({label})</span>
     </Button>
   );

@@ -1,4 +1,5 @@
 import { Check, CircleHelp, type LucideIcon, Octagon, ShieldQuestion } from "lucide-react";
+import { words } from "~/words/numbers";
 import { cx } from "./styles";
 
 interface Look {
@@ -28,7 +29,7 @@ export function Outcome({ of, large }: { of: string; large?: boolean }) {
       )}
     >
       <Icon aria-hidden size={large ? 20 : 12} strokeWidth={2.5} />
-      {look.word}
+      {words(look.word)}
     </span>
   );
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect } from "react";
+import { t } from "~/words/language";
 
 interface Props {
   title: string;
@@ -10,7 +11,7 @@ interface Props {
 /** A page: its heading, which is the document's title as well, what one can do, and its parts. */
 export function Page({ title, about, actions, children }: Props) {
   useEffect(() => {
-    document.title = `${title} · Penstock`;
+    document.title = t("{title} · Penstock", { title });
   }, [title]);
   return (
     <div className="mx-auto flex w-full max-w-[1500px] flex-col gap-4 p-4 lg:p-6">

@@ -1,4 +1,5 @@
 import type { KeyboardEvent, PointerEvent } from "react";
+import { t } from "~/words/language";
 
 const STEP = 16;
 
@@ -32,9 +33,9 @@ export function ResizeHandle({ name, chosen, onWidth }: Props) {
     <span
       role="separator"
       aria-orientation="vertical"
-      aria-label={`Width of ${name}`}
+      aria-label={t("Width of {name}", { name })}
       aria-valuenow={chosen ?? 0}
-      aria-valuetext={chosen === undefined ? "as wide as its content" : `${chosen} pixels`}
+      aria-valuetext={chosen === undefined ? t("as wide as its content") : t("{chosen} pixels", { chosen })}
       tabIndex={0}
       onPointerDown={drag}
       onKeyDown={press}

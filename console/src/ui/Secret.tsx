@@ -1,5 +1,6 @@
 import { Copy } from "lucide-react";
 import type { ReactNode } from "react";
+import { t } from "~/words/language";
 import { Button } from "./Button";
 import { sayDone } from "./said";
 
@@ -7,20 +8,23 @@ import { sayDone } from "./said";
 export function Secret({ of, secret, onClose }: { of: ReactNode; secret: string; onClose: () => void }) {
   async function copy() {
     await navigator.clipboard.writeText(secret);
-    sayDone("The secret is copied.");
+    sayDone(t("The secret is copied."));
   }
   return (
     <div
       role="status"
       className="mx-4 mb-3 flex flex-wrap items-center gap-3 rounded-md border border-approve px-3 py-2"
     >
-      <span>{of}, shown this once:</span>
+      <span>
+        {of}
+        {t(", shown this once:")}
+      </span>
       <code className="min-w-0 break-all">{secret}</code>
       <Button onClick={() => void copy()}>
-        <Copy aria-hidden size={15} /> Copy
+        <Copy aria-hidden size={15} /> {t("Copy")}
       </Button>
       <Button look="quiet" onClick={onClose}>
-        I have it
+        {t("I have it")}
       </Button>
     </div>
   );

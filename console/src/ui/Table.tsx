@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-table";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { Fragment, type KeyboardEvent, type ReactNode, useState } from "react";
+import { t } from "~/words/language";
 import { zone } from "~/words/zones";
 import { ExportCsv } from "./ExportCsv";
 import { type Layout, sortOf, sortText, widened, widthsOf } from "./layout";
@@ -171,7 +172,7 @@ export function Table<T>({
       {rows.length === 0 && empty}
       {rows.length > 0 && (exported || timed(rows[0])) && (
         <p className="flex items-center justify-end gap-4 border-t px-3 py-1 text-soft text-xs">
-          {timed(rows[0]) && <span className="mr-auto py-1">Times in {zone()}</span>}
+          {timed(rows[0]) && <span className="mr-auto py-1">{t("Times in {zone}", { zone: zone() })}</span>}
           {exported && <ExportCsv label={label} rows={rows as readonly object[]} />}
         </p>
       )}

@@ -2,6 +2,7 @@
 
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
+import { t } from "~/words/language";
 import { cx } from "./styles";
 
 interface Said {
@@ -56,7 +57,7 @@ export function SaidCorner() {
           <span className="min-w-0 flex-1 break-words">{each.text}</span>
           <button
             type="button"
-            aria-label="Close"
+            aria-label={t("Close")}
             className="cursor-pointer text-soft hover:text-ink"
             onClick={() => hide(each.id)}
           >

@@ -1,5 +1,6 @@
 /** Numbers, shares and money as people read them. What is not known is a dash, never a zero. */
 
+import { t } from "~/words/language";
 import { duration } from "./times";
 
 export const UNKNOWN = "–";
@@ -32,7 +33,9 @@ export function perSecond(rate: Known): string {
 /** Milliseconds. */
 export function ms(value: Known): string {
   if (value == null) return UNKNOWN;
-  return value < 10 ? `${value.toFixed(2)} ms` : `${whole.format(Math.round(value))} ms`;
+  return value < 10
+    ? t("{value} ms", { value: value.toFixed(2) })
+    : t("{value} ms", { value: whole.format(Math.round(value)) });
 }
 
 /** An amount, with its currency where it is known. */
@@ -52,7 +55,7 @@ export function money(amount: Known, currency?: string | null): string {
 
 /** Sums by currency, which are never added up: "€1,200.00 and $30.00". */
 export function sums(amounts: readonly { currency: string | null; amount: number }[]): string {
-  return amounts.map((each) => money(each.amount, each.currency)).join(" and ") || money(0);
+  return amounts.map((each) => money(each.amount, each.currency)).join(t(" and ")) || money(0);
 }
 
 /** A rate of known outcomes with its 95 % interval; below 30 of these the service gives no value, and only counts are said. */
@@ -63,15 +66,15 @@ export function rate(of: {
   of: number;
   part: number;
 }): string {
-  if (of.value === null) return of.of ? `${count(of.part)} of ${count(of.of)} known` : UNKNOWN;
-  return `${percent(of.value)} (${percent(of.low)} to ${percent(of.high)})`;
+  if (of.value === null) return of.of ? t("{part} of {of} known", { part: count(of.part), of: count(of.of) }) : UNKNOWN;
+  return t("{value} ({low} to {high})", { value: percent(of.value), low: percent(of.low), high: percent(of.high) });
 }
 
 /** Any value of an event or a feature. */
 export function value(found: unknown): string {
   if (found === null || found === undefined) return UNKNOWN;
   if (typeof found === "number") return short.format(found);
-  if (typeof found === "boolean") return found ? "yes" : "no";
+  if (typeof found === "boolean") return found ? t("yes") : t("no");
   return typeof found === "string" ? found : JSON.stringify(found);
 }
 
@@ -79,7 +82,7 @@ export function value(found: unknown): string {
 export function quantity(found: unknown, unit: string | null | undefined): string {
   if (typeof found !== "number") return value(found);
   if (unit === "duration") return Math.abs(found) < 10 ? `${Number(found.toFixed(1))} s` : duration(found);
-  if (unit === "km") return `${value(found)} km`;
+  if (unit === "km") return t("{found} km", { found: value(found) });
   if (unit === "times") return `${value(found)} ×`;
   return unit === "share" ? percent(found) : value(found);
 }
@@ -87,22 +90,24 @@ export function quantity(found: unknown, unit: string | null | undefined): strin
 /** The size of a file: 1234567 bytes are "1.235 MB". */
 export function fileSize(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`;
-  return bytes < 1_000_000 ? `${short.format(bytes / 1_000)} kB` : `${short.format(bytes / 1_000_000)} MB`;
+  return bytes < 1_000_000
+    ? t("{value} kB", { value: short.format(bytes / 1_000) })
+    : t("{value} MB", { value: short.format(bytes / 1_000_000) });
 }
 
-/** A name of a feature, rule or reason in words: amount_ratio is "amount ratio". */
+/** A name of a feature, rule, reason or state in words: amount_ratio is "amount ratio". */
 export function words(name: string): string {
-  return name.replaceAll("_", " ");
+  return t(name.replaceAll("_", " "));
 }
 
 /** A verdict or label as people read it: the label "good" is said as legitimate. */
 export function verdictWord(verdict: string): string {
-  return verdict === "good" ? "legitimate" : verdict;
+  return verdict === "good" ? t("legitimate") : t(verdict);
 }
 
 /** What a label says. */
 export function labelWord(fraud: boolean): string {
-  return fraud ? "fraud" : "legitimate";
+  return fraud ? t("fraud") : t("legitimate");
 }
 
 /** An entity key of several fields by its parts. */
@@ -112,5 +117,5 @@ export function keyParts(key: string): string {
 
 /** "1 review", "2 reviews". */
 export function plural(n: number, one: string, many = `${one}s`): string {
-  return `${count(n)} ${n === 1 ? one : many}`;
+  return `${count(n)} ${t(n === 1 ? one : many)}`;
 }

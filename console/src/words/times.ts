@@ -1,5 +1,6 @@
 /** Times in the zone that was chosen; UTC is shown on hover. */
 
+import { t } from "~/words/language";
 import { formatted } from "./zones";
 
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
@@ -63,5 +64,5 @@ export function duration(seconds: number | null | undefined): string {
 
 /** How long ago. */
 export function ago(at: string | number | Date, now = Date.now()): string {
-  return `${duration(Math.max(0, (now - new Date(at).getTime()) / 1000))} ago`;
+  return t("{value} ago", { value: duration(Math.max(0, (now - new Date(at).getTime()) / 1000)) });
 }

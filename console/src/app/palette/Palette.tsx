@@ -8,6 +8,8 @@ import { useMay, useSession, useSigning } from "~/session/session";
 import { told } from "~/ui/Asked";
 import { cx } from "~/ui/styles";
 import { CHOICES, choose } from "~/ui/theme";
+import { t } from "~/words/language";
+import { plural } from "~/words/numbers";
 import { mayLook, SCREENS } from "../screens";
 import { type Command, lineOf, matching, moved, targetOf } from "./commands";
 
@@ -28,11 +30,11 @@ export function Palette() {
   return (
     <Dialog.Root open={open} onOpenChange={setOpen}>
       <Dialog.Trigger
-        aria-label="Search or go to…"
+        aria-label={t("Search or go to…")}
         className="flex min-h-9 min-w-0 cursor-pointer items-center gap-2 rounded-md border bg-ground px-2 text-left text-soft max-sm:min-w-9 max-sm:justify-center sm:max-w-sm sm:flex-1"
       >
         <Search aria-hidden size={15} className="shrink-0" />
-        <span className="min-w-0 flex-1 truncate max-sm:hidden">Search or go to…</span>
+        <span className="min-w-0 flex-1 truncate max-sm:hidden">{t("Search or go to…")}</span>
         <kbd aria-hidden className="hidden rounded border px-1 font-mono text-[11px] sm:inline">
           /
         </kbd>
@@ -43,7 +45,7 @@ export function Palette() {
           aria-describedby={undefined}
           className="-translate-x-1/2 fixed top-[8vh] left-1/2 z-50 flex max-h-[80vh] w-[min(680px,94vw)] flex-col rounded-lg border bg-panel shadow-xl"
         >
-          <Dialog.Title className="sr-only">Search, and commands</Dialog.Title>
+          <Dialog.Title className="sr-only">{t("Search, and commands")}</Dialog.Title>
           <Commands onDone={() => setOpen(false)} />
         </Dialog.Content>
       </Dialog.Portal>
@@ -79,7 +81,7 @@ function Commands({ onDone }: { onDone: () => void }) {
     <>
       <label className="flex items-center gap-2 border-b px-4 py-3">
         <Search aria-hidden size={17} className="shrink-0 text-soft" />
-        <span className="sr-only">Search</span>
+        <span className="sr-only">{t("Search")}</span>
         <input
           role="combobox"
           aria-expanded
@@ -91,14 +93,14 @@ function Commands({ onDone }: { onDone: () => void }) {
             setPlace(0);
           }}
           onKeyDown={pressed}
-          placeholder="Transaction, customer, merchant, amount, rule, list, case, page…"
+          placeholder={t("Transaction, customer, merchant, amount, rule, list, case, page…")}
           className="w-full bg-transparent outline-none placeholder:text-soft"
         />
       </label>
       <p role="status" className="px-4 pt-2 text-soft text-xs">
         {status(typed, found, lines.length)}
       </p>
-      <div ref={list} id={id} role="listbox" aria-label="Results" tabIndex={-1} className="overflow-y-auto p-2">
+      <div ref={list} id={id} role="listbox" aria-label={t("Results")} tabIndex={-1} className="overflow-y-auto p-2">
         {lines.map((line, at) => (
           <div key={line.id}>
             {line.group !== lines[at - 1]?.group && (
@@ -129,9 +131,9 @@ function Commands({ onDone }: { onDone: () => void }) {
 
 function status(typed: string, found: { isFetching: boolean; error: unknown }, lines: number): string {
   if (found.error) return told(found.error);
-  if (found.isFetching) return "Searching…";
-  if (typed.trim() === "") return "Type to search, or choose a page. ↑ ↓ to move, Enter to open, Esc to close.";
-  return lines === 0 ? `No results for “${typed.trim()}”` : `${lines} ${lines === 1 ? "result" : "results"}`;
+  if (found.isFetching) return t("Searching…");
+  if (typed.trim() === "") return t("Type to search, or choose a page. ↑ ↓ to move, Enter to open, Esc to close.");
+  return lines === 0 ? t("No results for “{value}”", { value: typed.trim() }) : plural(lines, "result");
 }
 
 /** What the service finds, as lines. */
@@ -160,28 +162,28 @@ function useOwn(): Command[] {
   const pages = SCREENS.filter((screen) => mayLook(may, screen)).map((screen) => ({
     id: screen.path,
     group: "Pages",
-    title: `Go to ${screen.name}`,
+    title: t("Go to {name}", { name: screen.name }),
     run: () => void navigate({ to: screen.path }),
   }));
   const rule = {
     id: "new rule",
     group: "Actions",
-    title: "Write a rule",
+    title: t("Write a rule"),
     run: () => void navigate({ to: "/rules/new" }),
   };
   const themes = CHOICES.map((each) => ({
     id: `theme ${each}`,
     group: "Actions",
-    title: each === "system" ? "Use the theme of the system" : `Use the ${each} theme`,
+    title: each === "system" ? t("Use the theme of the system") : t("Use the {each} theme", { each }),
     run: () => choose(each),
   }));
   const docs = {
     id: "docs",
     group: "Actions",
-    title: "Open the API documentation",
+    title: t("Open the API documentation"),
     run: () => void window.open(`${BASE}/docs`),
   };
-  const leave = { id: "leave", group: "Actions", title: "Sign out", run: () => void signOut() };
+  const leave = { id: "leave", group: "Actions", title: t("Sign out"), run: () => void signOut() };
   return [...pages, ...(may("author") ? [rule] : []), ...themes, docs, ...(data && !data.open ? [leave] : [])];
 }
 

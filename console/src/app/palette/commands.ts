@@ -1,6 +1,7 @@
 /** What the command palette offers: pages and actions by their name, then what the service finds. */
 
 import type { Schemas } from "~/api/client";
+import { t } from "~/words/language";
 import { money, words } from "~/words/numbers";
 
 export type Hit = Schemas["Hit"];
@@ -23,7 +24,7 @@ export interface Target {
 
 const GROUPS: Record<Hit["kind"], string> = {
   transaction: "Transactions",
-  entity: "Customers, merchants and other keys",
+  entity: t("Customers, merchants and other keys"),
   case: "Cases",
   rule: "Rules",
   list: "Lists",

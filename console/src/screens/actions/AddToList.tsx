@@ -4,6 +4,7 @@ import { type KeptList, useLists, useWork } from "~/screens/rules/books";
 import { changed, EXPIRIES, expiresAt } from "~/screens/rules/entries";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
+import { t } from "~/words/language";
 import { count, words } from "~/words/numbers";
 
 /** A value that can be put on a list, and what it is. */
@@ -46,21 +47,21 @@ export function AddToList({ detector, values, together = false, reason, onClose 
   }
   if (lists.length === 0)
     return (
-      <FormDialog title="Add to a list" action="Close" onClose={onClose} onSubmit={() => {}}>
-        <p>There is no list yet. Create one under Rules, Lists.</p>
+      <FormDialog title={t("Add to a list")} action={t("Close")} onClose={onClose} onSubmit={() => {}}>
+        <p>{t("There is no list yet. Create one under Rules, Lists.")}</p>
       </FormDialog>
     );
   return (
-    <FormDialog title="Add to a list" action="Add" onClose={onClose} onSubmit={add}>
-      <Select label="Value" value={chosen} onChange={(event) => setChosen(event.target.value)}>
-        {together && <option value={ALL}>all {count(values.length)}</option>}
+    <FormDialog title={t("Add to a list")} action={t("Add")} onClose={onClose} onSubmit={add}>
+      <Select label={t("Value")} value={chosen} onChange={(event) => setChosen(event.target.value)}>
+        {together && <option value={ALL}>{t("all {n}", { n: count(values.length) })}</option>}
         {values.map((each) => (
           <option key={`${each.name} ${each.value}`} value={each.value}>
             {words(each.name)}: {each.value}
           </option>
         ))}
       </Select>
-      <Select label="List" name="list">
+      <Select label={t("List")} name="list">
         {lists.map((each) => (
           <option key={each.name} value={each.name}>
             {each.name}
@@ -68,8 +69,8 @@ export function AddToList({ detector, values, together = false, reason, onClose 
           </option>
         ))}
       </Select>
-      <TextField label="Reason" name="reason" maxLength={2000} placeholder={reason} />
-      <Select label="Expires" name="expires">
+      <TextField label={t("Reason")} name="reason" maxLength={2000} placeholder={reason} />
+      <Select label={t("Expires")} name="expires">
         {EXPIRIES.map((each) => (
           <option key={each.value} value={each.value}>
             {each.name}

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useDefinition } from "~/api/definition";
 import { useMay } from "~/session/session";
 import { Button, buttonLook } from "~/ui/Button";
+import { t } from "~/words/language";
 import { AddToList } from "./AddToList";
 import { CopyLink } from "./CopyLink";
 import { equals } from "./ruleFrom";
@@ -30,17 +31,17 @@ export function EntityActions({ entity, keyed, detector }: Props) {
     <>
       {may("author") && fields.length === 1 && (
         <Button onClick={() => setDialog("list")}>
-          <ListPlus aria-hidden size={14} /> Add to list…
+          <ListPlus aria-hidden size={14} /> {t("Add to list…")}
         </Button>
       )}
       {may("author") && fields.length > 0 && (
         <Link to="/rules/new" search={{ detector, when: condition }} className={buttonLook()}>
-          <FilePlus2 aria-hidden size={14} /> Write a rule…
+          <FilePlus2 aria-hidden size={14} /> {t("Write a rule…")}
         </Link>
       )}
       {may("author") && fields.length === 1 && (
         <Button onClick={() => setDialog("snooze")}>
-          <BellOff aria-hidden size={14} /> Snooze a rule…
+          <BellOff aria-hidden size={14} /> {t("Snooze a rule…")}
         </Button>
       )}
       <CopyLink />
@@ -48,7 +49,7 @@ export function EntityActions({ entity, keyed, detector }: Props) {
         <AddToList
           detector={detector}
           values={[{ name: entity, value: keyed }]}
-          reason={`from the page of ${entity} ${keyed}`}
+          reason={t("from the page of {entity} {keyed}", { entity, keyed })}
           onClose={() => setDialog(undefined)}
         />
       )}
@@ -56,7 +57,7 @@ export function EntityActions({ entity, keyed, detector }: Props) {
         <SnoozeRule
           detector={detector}
           values={[{ name: entity, value: keyed }]}
-          reason={`from the page of ${entity} ${keyed}`}
+          reason={t("from the page of {entity} {keyed}", { entity, keyed })}
           onClose={() => setDialog(undefined)}
         />
       )}

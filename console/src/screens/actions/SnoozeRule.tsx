@@ -4,6 +4,7 @@ import { useRules } from "~/screens/rules/books";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { inFull } from "~/words/times";
 import type { Listable } from "./AddToList";
@@ -31,36 +32,45 @@ export function SnoozeRule({ detector, fired = [], values, reason, onClose }: Pr
     const body = { entity: of.name, key: of.value, lasts, reason: part(given, "reason") ?? reason };
     const done = say(await api.POST("/detectors/{name}/rules/{rule}/snoozes", { params, body }));
     await queries.invalidateQueries({ queryKey: ["rules", detector] });
-    sayDone(`${done.rule} is snoozed for ${of.name} ${of.value} until ${inFull(done.until)}.`);
+    sayDone(
+      t("{rule} is snoozed for {name} {value} until {until}.", {
+        rule: done.rule,
+        name: of.name,
+        value: of.value,
+        until: inFull(done.until),
+      }),
+    );
   }
   return (
     <FormDialog
-      title="Snooze a rule"
-      about="The rule still records where it fires for this key, and does not act. Other rules and the score decide as before."
-      action="Snooze"
+      title={t("Snooze a rule")}
+      about={t(
+        "The rule still records where it fires for this key, and does not act. Other rules and the score decide as before.",
+      )}
+      action={t("Snooze")}
       onClose={onClose}
       onSubmit={snooze}
     >
-      <Select label="Rule" name="rule">
+      <Select label={t("Rule")} name="rule">
         {names.map((name) => (
           <option key={name}>{name}</option>
         ))}
       </Select>
-      <Select label="For" name="of">
+      <Select label={t("For")} name="of">
         {values.map((each, place) => (
           <option key={`${each.name} ${each.value}`} value={place}>
             {words(each.name)}: {each.value}
           </option>
         ))}
       </Select>
-      <Select label="How long" name="lasts" defaultValue="7d">
+      <Select label={t("How long")} name="lasts" defaultValue="7d">
         {LENGTHS.map((each) => (
           <option key={each} value={each}>
-            {each.replace("d", each === "1d" ? " day" : " days")}
+            {each.replace("d", each === "1d" ? t(" day") : t(" days"))}
           </option>
         ))}
       </Select>
-      <TextField label="Reason" name="reason" maxLength={2000} placeholder={reason} />
+      <TextField label={t("Reason")} name="reason" maxLength={2000} placeholder={reason} />
     </FormDialog>
   );
 }

@@ -10,6 +10,7 @@ import { Button, buttonLook } from "~/ui/Button";
 import { TextArea } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { AddToList } from "./AddToList";
 import { CopyLink } from "./CopyLink";
 import { conditionOf } from "./ruleFrom";
@@ -40,33 +41,33 @@ export function TransactionActions({ decision, context }: { decision: Decision; 
     <>
       {may("author") && values.length > 0 && (
         <Button onClick={() => setDialog("list")}>
-          <ListPlus aria-hidden size={14} /> Add to list…
+          <ListPlus aria-hidden size={14} /> {t("Add to list…")}
         </Button>
       )}
       {may("author") && (
         <Link to="/rules/new" search={{ detector, when: conditionOf(decision) }} className={buttonLook()}>
-          <FilePlus2 aria-hidden size={14} /> Write a rule…
+          <FilePlus2 aria-hidden size={14} /> {t("Write a rule…")}
         </Link>
       )}
       {may("author") && values.length > 0 && decision.explanation.rules.length > 0 && (
         <Button onClick={() => setDialog("snooze")}>
-          <BellOff aria-hidden size={14} /> Snooze a rule…
+          <BellOff aria-hidden size={14} /> {t("Snooze a rule…")}
         </Button>
       )}
       {context?.case ? (
         <Link to="/queue" search={{ case: context.case.id }} className={buttonLook()}>
-          <Scale aria-hidden size={14} /> Go to case
+          <Scale aria-hidden size={14} /> {t("Go to case")}
         </Link>
       ) : (
         may("label") && (
           <Button onClick={() => void openCase()}>
-            <Scale aria-hidden size={14} /> Open a case
+            <Scale aria-hidden size={14} /> {t("Open a case")}
           </Button>
         )
       )}
       {may("label") && (
         <Button onClick={() => setDialog("comment")}>
-          <MessageSquare aria-hidden size={14} /> Comment…
+          <MessageSquare aria-hidden size={14} /> {t("Comment…")}
         </Button>
       )}
       <CopyLink />
@@ -74,7 +75,7 @@ export function TransactionActions({ decision, context }: { decision: Decision; 
         <AddToList
           detector={detector}
           values={values}
-          reason={`transaction ${transaction_id}`}
+          reason={t("transaction {transaction_id}", { transaction_id })}
           onClose={() => setDialog(undefined)}
         />
       )}
@@ -83,22 +84,22 @@ export function TransactionActions({ decision, context }: { decision: Decision; 
           detector={detector}
           fired={decision.explanation.rules.map((rule) => rule.name)}
           values={values}
-          reason={`transaction ${transaction_id}`}
+          reason={t("transaction {transaction_id}", { transaction_id })}
           onClose={() => setDialog(undefined)}
         />
       )}
       {dialog === "comment" && (
         <FormDialog
-          title="Comment"
-          about="Kept in the case of this transaction, which is opened where there is none."
-          action="Add comment"
+          title={t("Comment")}
+          about={t("Kept in the case of this transaction, which is opened where there is none.")}
+          action={t("Add comment")}
           onClose={() => setDialog(undefined)}
           onSubmit={async (given) => {
             await caseOf(part(given, "text") ?? null);
-            sayDone("Comment added");
+            sayDone(t("Comment added"));
           }}
         >
-          <TextArea label="Comment" name="text" rows={4} required maxLength={10_000} />
+          <TextArea label={t("Comment")} name="text" rows={4} required maxLength={10_000} />
         </FormDialog>
       )}
     </>

@@ -8,6 +8,7 @@ import { Figure, Figures } from "~/ui/Figure";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, keyParts, labelWord, percent, quantity, UNKNOWN, words } from "~/words/numbers";
 import { EntityActions } from "../actions/EntityActions";
 import { RecentTable } from "./RecentTable";
@@ -47,8 +48,8 @@ export function EntityPage() {
             <Decisions profile={found} />
             <div className="grid items-start gap-4 xl:grid-cols-2">
               <Panel
-                title="Ring"
-                about="Keys linked with it through what few share; the outcome is the gravest of each."
+                title={t("Ring")}
+                about={t("Keys linked with it through what few share; the outcome is the gravest of each.")}
               >
                 <RingView key={`${entity}:${key}`} subject={subject} />
               </Panel>
@@ -56,10 +57,10 @@ export function EntityPage() {
             </div>
             <Labels profile={found} />
             <Panel
-              title="Latest transactions"
+              title={t("Latest transactions")}
               about={
                 <Link to="/transactions" search={{ entity, key }} className="text-accent underline">
-                  all {count(found.decisions.total)} of them
+                  {t("all {total} of them", { total: count(found.decisions.total) })}
                 </Link>
               }
               flush
@@ -79,7 +80,7 @@ function Listed({ subject }: { subject: Subject }) {
     <span className="flex min-h-5 gap-2">
       {lists.map((name) => (
         <Link key={name} to="/rules" search={{ tab: "lists" }}>
-          <Badge tone="warn">on the list {words(name)}</Badge>
+          <Badge tone="warn">{t("on the list {name}", { name: words(name) })}</Badge>
         </Link>
       ))}
     </span>
@@ -91,31 +92,40 @@ function Decisions({ profile }: { profile: Profile }) {
   const to = (decision?: string) => ({ to: "/transactions" as const, search: { entity, key, decision } });
   return (
     <>
-      <Figures label="Decisions">
-        <Figure name="Transactions" value={<Link {...to()}>{count(decisions.total)}</Link>} />
-        <Figure name="Approved" value={<Link {...to("approve")}>{count(decisions.approve)}</Link>} />
-        <Figure name="To review" value={<Link {...to("review")}>{count(decisions.review)}</Link>} tone="text-review" />
+      <Figures label={t("Decisions")}>
+        <Figure name={t("Transactions")} value={<Link {...to()}>{count(decisions.total)}</Link>} />
+        <Figure name={t("Approved")} value={<Link {...to("approve")}>{count(decisions.approve)}</Link>} />
         <Figure
-          name="Blocked"
+          name={t("To review")}
+          value={<Link {...to("review")}>{count(decisions.review)}</Link>}
+          tone="text-review"
+        />
+        <Figure
+          name={t("Blocked")}
           value={<Link {...to("block")}>{count(decisions.block)}</Link>}
           tone={decisions.block > 0 ? "text-block" : ""}
         />
-        <Figure name="Known fraud" value={count(labels.fraud)} about={`${count(labels.good)} known legitimate`} />
-        <Figure name="Highest score" value={percent(decisions.highest_score)} />
         <Figure
-          name="First seen"
+          name={t("Known fraud")}
+          value={count(labels.fraud)}
+          about={t("{good} known legitimate", { good: count(labels.good) })}
+        />
+        <Figure name={t("Highest score")} value={percent(decisions.highest_score)} />
+        <Figure
+          name={t("First seen")}
           value={<Time at={decisions.first_seen} form="ago" />}
           about={<Time at={decisions.first_seen} form="full" />}
         />
         <Figure
-          name="Last seen"
+          name={t("Last seen")}
           value={<Time at={decisions.last_seen} form="ago" />}
           about={<Time at={decisions.last_seen} form="full" />}
         />
       </Figures>
       {!counted.complete && (
         <p className="text-soft text-xs">
-          Counted over the newest {count(counted.decisions)} decisions, since <Time at={counted.since} form="full" />.
+          {t("Counted over the newest {decisions} decisions, since", { decisions: count(counted.decisions) })}{" "}
+          <Time at={counted.since} form="full" />.
         </p>
       )}
     </>
@@ -127,12 +137,16 @@ function Features({ profile }: { profile: Profile }) {
   const served = useFeatures(profile.detector);
   return (
     <Panel
-      title="Features now"
-      about={<>as of {profile.as_of ? <Time at={profile.as_of} form="full" /> : UNKNOWN}</>}
+      title={t("Features now")}
+      about={
+        <>
+          {t("as of")} {profile.as_of ? <Time at={profile.as_of} form="full" /> : UNKNOWN}
+        </>
+      }
       flush
     >
       {features.length === 0 ? (
-        <Empty title="No event of it is in state" />
+        <Empty title={t("No event of it is in state")} />
       ) : (
         <table className="w-full text-left">
           <tbody>
@@ -158,7 +172,7 @@ function Labels({ profile }: { profile: Profile }) {
   const { newest } = profile.labels;
   if (newest.length === 0) return null;
   return (
-    <Panel title="Labels" about="What was said about its transactions, newest first." flush>
+    <Panel title={t("Labels")} about={t("What was said about its transactions, newest first.")} flush>
       <table className="w-full text-left">
         <tbody>
           {newest.map((label) => (
@@ -172,7 +186,7 @@ function Labels({ profile }: { profile: Profile }) {
                 </Link>
               </td>
               <td className="px-4 py-1.5 text-soft">
-                {label.kind} by {label.source}
+                {t("{kind} by {source}", { kind: label.kind, source: label.source })}
               </td>
               <td className="px-4 py-1.5 text-right">
                 <Time at={label.known_at} />

@@ -4,6 +4,7 @@ import { summaries } from "~/api/summaries";
 import { COLUMNS } from "~/screens/transactions/columns";
 import { Asked, Empty } from "~/ui/Asked";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 
 const SHOWN = 20;
 
@@ -16,13 +17,13 @@ export function RecentTable({ entity, keyed, detector }: { entity: string; keyed
     <Asked of={newest} height={400}>
       {(page) => (
         <Table
-          label="Latest transactions"
+          label={t("Latest transactions")}
           exported
           rows={page.transactions}
           columns={COLUMNS}
           id={(row) => row.transaction_id}
           onOpen={(row) => void navigate({ to: "/transactions/$id", params: { id: row.transaction_id } })}
-          empty={<Empty title="No decision about it is recorded" />}
+          empty={<Empty title={t("No decision about it is recorded")} />}
         />
       )}
     </Asked>

@@ -7,6 +7,7 @@ import { useDefinition } from "~/api/definition";
 import { useMay } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button, buttonLook } from "~/ui/Button";
+import { t } from "~/words/language";
 import { count, keyParts, plural, words } from "~/words/numbers";
 import { AddToList } from "../actions/AddToList";
 import { isOneOf } from "../actions/ruleFrom";
@@ -41,9 +42,9 @@ export function RingView({ subject }: { subject: Subject }) {
     <div className="flex flex-col gap-3">
       {kinds.length > 1 && (
         <fieldset className="flex flex-wrap gap-x-4 gap-y-1 text-xs">
-          <legend className="sr-only">Linked over</legend>
+          <legend className="sr-only">{t("Linked over")}</legend>
           <span aria-hidden className="text-soft">
-            Linked over
+            {t("Linked over")}
           </span>
           {kinds.map((kind) => {
             const followed = !left.includes(kind);
@@ -68,7 +69,9 @@ export function RingView({ subject }: { subject: Subject }) {
           found.nodes.length < 2 && (
             <Empty
               title={
-                found.nodes.length === 0 ? "No recent transaction is about it" : "Nothing shares a transaction with it"
+                found.nodes.length === 0
+                  ? t("No recent transaction is about it")
+                  : t("Nothing shares a transaction with it")
               }
             />
           )
@@ -93,9 +96,9 @@ function Summary({ ring }: { ring: Schemas["EntityRing"] }) {
   const hubs = ring.nodes.filter((node) => node.hub);
   return (
     <p className="text-xs">
-      {plural(members.length, "member")}, {count(frauds)} with known fraud.{" "}
-      {hubs.length > 0 && `${plural(hubs.length, "hub")}, shared by more than 20: not followed. `}
-      {ring.truncated && `Showing the first ${count(ring.nodes.length)} keys; there are more.`}
+      {t("{n}, {frauds} with known fraud.", { n: plural(members.length, "member"), frauds: count(frauds) })}{" "}
+      {hubs.length > 0 && t("{n}, shared by more than 20: not followed. ", { n: plural(hubs.length, "hub") })}
+      {ring.truncated && t("Showing the first {n} keys; there are more.", { n: count(ring.nodes.length) })}
     </p>
   );
 }
@@ -110,17 +113,17 @@ function Actions({ ring }: { ring: Schemas["EntityRing"] }) {
   const isText = definition?.fields.find((each) => each.name === field)?.type === "text";
   const members = ring.nodes.filter((node) => node.member && !node.hub).map((node) => node.key);
   const single = fields[0]?.length === 1;
-  const from = `the ring of ${ring.entity} ${ring.key}`;
+  const from = t("the ring of {entity} {key}", { entity: ring.entity, key: ring.key });
   return (
     <div className="flex flex-wrap gap-2">
       {may("label") && ring.undecided_cases.length > 0 && (
         <Button onClick={() => setDialog("verdict")}>
-          <Scale aria-hidden size={14} /> Verdict on {plural(ring.undecided_cases.length, "undecided case")}…
+          <Scale aria-hidden size={14} /> {t("Verdict on")} {plural(ring.undecided_cases.length, "undecided case")}…
         </Button>
       )}
       {may("author") && single && (
         <Button onClick={() => setDialog("list")}>
-          <ListPlus aria-hidden size={14} /> Add keys to list…
+          <ListPlus aria-hidden size={14} /> {t("Add keys to list…")}
         </Button>
       )}
       {may("author") && single && field && (
@@ -129,12 +132,15 @@ function Actions({ ring }: { ring: Schemas["EntityRing"] }) {
           search={{ detector: ring.detector, when: isOneOf(field, isText ? members : members.map(Number)) }}
           className={buttonLook()}
         >
-          <FilePlus2 aria-hidden size={14} /> Write a rule from the ring…
+          <FilePlus2 aria-hidden size={14} /> {t("Write a rule from the ring…")}
         </Link>
       )}
       {dialog === "verdict" && (
         <SweepDialog
-          title={`Undecided cases in the ring of ${words(ring.entity)} ${keyParts(ring.key)}`}
+          title={t("Undecided cases in the ring of {entity} {key}", {
+            entity: words(ring.entity),
+            key: keyParts(ring.key),
+          })}
           meant={{ ids: ring.undecided_cases }}
           onClose={() => setDialog(undefined)}
         />

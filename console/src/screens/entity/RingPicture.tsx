@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { Schemas } from "~/api/client";
+import { t } from "~/words/language";
 import { count, plural, words } from "~/words/numbers";
 import { layout, type Node, type Placed } from "./layout";
 
@@ -11,12 +12,12 @@ const [LONGEST, MOST_NAMED] = [16, 16];
 
 /** How each outcome looks: a colour of the theme and a sign, so that colour is not the only one. */
 const LOOKS = {
-  known_fraud: { colour: "fill-block", sign: "!", text: "known fraud" },
+  known_fraud: { colour: "fill-block", sign: "!", text: t("known fraud") },
   blocked: { colour: "fill-block", sign: "×", text: "blocked" },
-  reviewed: { colour: "fill-review", sign: "?", text: "to review" },
+  reviewed: { colour: "fill-review", sign: "?", text: t("to review") },
   legitimate: { colour: "fill-approve", sign: "✓", text: "legitimate" },
   undecided: { colour: "fill-accent", sign: "·", text: "undecided" },
-  hub: { colour: "fill-soft", sign: "∗", text: "hub, not followed" },
+  hub: { colour: "fill-soft", sign: "∗", text: t("hub, not followed") },
 } as const;
 
 function lookOf(node: Node) {
@@ -32,7 +33,13 @@ export function RingPicture({ ring }: { ring: Schemas["EntityRing"] }) {
   return (
     <figure>
       <svg viewBox={`${-WIDTH / 2} ${-HEIGHT / 2} ${WIDTH} ${HEIGHT}`} className="mx-auto w-full max-w-[620px]">
-        <title>{`${plural(ring.nodes.length - 1, "key")} linked with ${words(ring.entity)} ${ring.key}`}</title>
+        <title>
+          {t("{value} linked with {entity} {key}", {
+            value: plural(ring.nodes.length - 1, "key"),
+            entity: words(ring.entity),
+            key: ring.key,
+          })}
+        </title>
         {ring.edges.map((edge) => {
           const [from, to] = [at.get(edge.source), at.get(edge.target)];
           if (!from || !to) return null;
@@ -121,8 +128,8 @@ function Words({ node }: { node: Placed }) {
         {short}
       </text>
       <text className="fill-soft" fontSize="7.5" dy={middle ? 36 : 28}>
-        {node.hub ? `shared by ${count(node.shared_by)}` : words(node.entity)}
-        {node.lists.length > 0 && " · listed"}
+        {node.hub ? t("shared by {shared_by}", { shared_by: count(node.shared_by) }) : words(node.entity)}
+        {node.lists.length > 0 && t(" · listed")}
       </text>
     </g>
   );
@@ -134,13 +141,13 @@ export function RingTable({ ring }: { ring: Schemas["EntityRing"] }) {
     <section
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
       tabIndex={0}
-      aria-label="Keys of the ring, in rows"
+      aria-label={t("Keys of the ring, in rows")}
       className="max-h-72 overflow-auto rounded-md border"
     >
-      <table aria-label="Keys of the ring" className="w-full text-left text-xs">
+      <table aria-label={t("Keys of the ring")} className="w-full text-left text-xs">
         <thead>
           <tr className="text-soft">
-            {["Key", "Outcome", "Transactions", "Shared by"].map((name) => (
+            {[t("Key"), t("Outcome"), t("Transactions"), t("Shared by")].map((name) => (
               <th key={name} scope="col" className="px-3 py-1.5 font-normal">
                 {name}
               </th>

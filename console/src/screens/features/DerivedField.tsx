@@ -2,6 +2,7 @@ import { lazy, Suspense } from "react";
 import type { Scope } from "~/screens/rules/completion";
 import type { Place } from "~/screens/rules/problem";
 import { Waiting } from "~/ui/Asked";
+import { t } from "~/words/language";
 import type { FeatureDraft } from "./body";
 
 const ConditionEditor = lazy(() => import("~/screens/rules/ConditionEditor"));
@@ -18,10 +19,10 @@ interface Props {
 export function DerivedField({ draft, change, scope, problem, describedBy }: Props) {
   return (
     <div className="flex flex-col gap-1">
-      <span className="font-medium text-xs">Expression</span>
+      <span className="font-medium text-xs">{t("Expression")}</span>
       <Suspense fallback={<Waiting height={154} />}>
         <ConditionEditor
-          label="Expression"
+          label={t("Expression")}
           value={draft.derive}
           onChange={(derive) => change({ derive })}
           scope={scope}

@@ -3,24 +3,25 @@ import type { ColumnDef } from "@tanstack/react-table";
 import type { Definition } from "~/api/definition";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { count } from "~/words/numbers";
 import { bytes } from "./bytes";
 
 type Entity = Definition["entities"][number];
 
 const COLUMNS: ColumnDef<Entity, unknown>[] = [
-  { id: "name", header: "Entity", accessorKey: "name" },
+  { id: "name", header: t("Entity"), accessorKey: "name" },
   {
     id: "fields",
-    header: "Key",
+    header: t("Key"),
     enableSorting: false,
     cell: ({ row }) => (
-      <code className="font-mono text-xs">{row.original.fields.map((each) => each.join(" + ")).join(" or ")}</code>
+      <code className="font-mono text-xs">{row.original.fields.map((each) => each.join(" + ")).join(t(" or "))}</code>
     ),
   },
   {
     id: "features",
-    header: "Aggregates",
+    header: t("Aggregates"),
     accessorKey: "features",
     meta: { right: true },
     cell: ({ row }) => (
@@ -36,14 +37,14 @@ const COLUMNS: ColumnDef<Entity, unknown>[] = [
   },
   {
     id: "keys",
-    header: "Keys in state",
+    header: t("Keys in state"),
     accessorKey: "keys",
     meta: { right: true },
     cell: ({ row }) => count(row.original.keys),
   },
   {
     id: "bytes",
-    header: "Memory",
+    header: t("Memory"),
     accessorKey: "bytes",
     meta: { right: true },
     cell: ({ row }) => bytes(row.original.bytes),
@@ -53,8 +54,8 @@ const COLUMNS: ColumnDef<Entity, unknown>[] = [
 /** What features are computed of. */
 export function Entities({ entities }: { entities: readonly Entity[] }) {
   return (
-    <Panel title="Entities" about="What a key stands for, and the state that is held for it." flush>
-      <Table<Entity> label="Entities" rows={entities} columns={COLUMNS} id={(row) => row.name} />
+    <Panel title={t("Entities")} about={t("What a key stands for, and the state that is held for it.")} flush>
+      <Table<Entity> label={t("Entities")} rows={entities} columns={COLUMNS} id={(row) => row.name} />
     </Panel>
   );
 }

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef } from "react";
 import type { FeatureDefinition } from "~/api/definition";
 import { aboutFeature } from "~/screens/rules/scope";
+import { t } from "~/words/language";
 import { value } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { UsedBy } from "./UsedBy";
@@ -25,25 +26,25 @@ export function FeatureDetail({ detector, feature }: { detector: string; feature
           resetScroll={false}
           className="font-normal text-accent text-xs hover:underline"
         >
-          Close
+          {t("Close")}
         </Link>
       </h3>
       <pre className="mt-2 whitespace-pre-wrap break-words rounded-md bg-raised p-3 font-mono">
         {aboutFeature(feature)}
       </pre>
       <dl className="mt-3 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 sm:grid-cols-[auto_1fr_auto_1fr]">
-        <Line name="Kind">{feature.kind}</Line>
-        <Line name="Type">{feature.type}</Line>
-        {aggregate && <Line name="Entity">{feature.entity}</Line>}
+        <Line name={t("Kind")}>{feature.kind}</Line>
+        <Line name={t("Type")}>{feature.type}</Line>
+        {aggregate && <Line name={t("Entity")}>{feature.entity}</Line>}
         {aggregate && (
-          <Line name="Window">
-            {feature.window === "ever" ? "for ever" : `${feature.window} (${duration(feature.window_s)})`}
-            {feature.current === false && ", without the event itself"}
+          <Line name={t("Window")}>
+            {feature.window === "ever" ? t("for ever") : `${feature.window} (${duration(feature.window_s)})`}
+            {feature.current === false && t(", without the event itself")}
           </Line>
         )}
-        <Line name="Usual">{value(feature.usual)}</Line>
-        <Line name="From">{feature.made ? "people, at run time" : "the detector's file"}</Line>
-        <Line name="Used by">
+        <Line name={t("Usual")}>{value(feature.usual)}</Line>
+        <Line name={t("From")}>{feature.made ? t("people, at run time") : t("the detector's file")}</Line>
+        <Line name={t("Used by")}>
           <UsedBy detector={detector} of={feature.used_by} />
         </Line>
       </dl>

@@ -10,6 +10,7 @@ import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
 import { TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { AggregateFields } from "./AggregateFields";
 import { bodyOf, draftOf, EMPTY, type FeatureDraft, isBegun } from "./body";
 import { DerivedField } from "./DerivedField";
@@ -61,28 +62,30 @@ function Editor({ detector, definition, begin, version }: EditorProps) {
   const close = () => void navigate({ search: (kept) => ({ ...kept, edit: undefined }) });
   return (
     <Panel
-      title={version ? `New version of ${draft.name}` : "New feature"}
-      about="A feature is a number, text or condition that is computed of every event. What is saved is a draft: it does nothing yet."
+      title={version ? t("New version of {name}", { name: draft.name }) : t("New feature")}
+      about={t(
+        "A feature is a number, text or condition that is computed of every event. What is saved is a draft: it does nothing yet.",
+      )}
     >
       <div className="flex flex-col gap-3">
         <div className="flex flex-wrap items-end gap-3">
           <TextField
-            label="Name"
+            label={t("Name")}
             className="w-72 max-w-full"
             value={draft.name}
             readOnly={version}
             maxLength={63}
-            placeholder="night_count"
+            placeholder={t("night_count")}
             autoComplete="off"
             spellCheck={false}
             onChange={(event) => change({ name: event.target.value.trim() })}
-            error={taken ? "There is a feature of this name" : null}
+            error={taken ? t("There is a feature of this name") : null}
           />
           <Choice
-            label="Kind of feature"
+            label={t("Kind of feature")}
             options={[
-              { value: "aggregate", name: "Over a key's events" },
-              { value: "derived", name: "An expression" },
+              { value: "aggregate", name: t("Over a key's events") },
+              { value: "derived", name: t("An expression") },
             ]}
             value={draft.form}
             onChange={(form) => change({ form })}
@@ -95,10 +98,10 @@ function Editor({ detector, definition, begin, version }: EditorProps) {
         )}
         <FeatureVerdict id={aboutId} begun={isBegun(draft)} settled={settled} problem={problem} tested={tested.data} />
         <TextField
-          label="Note"
+          label={t("Note")}
           value={draft.note}
           maxLength={2000}
-          hint="Why: kept beside the version and in the audit log."
+          hint={t("Why: kept beside the version and in the audit log.")}
           onChange={(event) => change({ note: event.target.value })}
         />
         <Save
@@ -136,14 +139,14 @@ function Save({ detector, draft, ready, onClose }: SaveProps) {
     <div className="flex flex-wrap gap-2">
       {may("approve") && (
         <Button look="main" busy={work.isPending} disabled={!ready} onClick={() => keep(true)}>
-          Save and activate
+          {t("Save and activate")}
         </Button>
       )}
       <Button busy={work.isPending} disabled={!ready} onClick={() => keep(false)}>
-        Save as draft
+        {t("Save as draft")}
       </Button>
       <Button look="quiet" onClick={onClose}>
-        Cancel
+        {t("Cancel")}
       </Button>
     </div>
   );

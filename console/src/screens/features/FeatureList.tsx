@@ -5,6 +5,7 @@ import { oneOf } from "~/app/search";
 import { Empty } from "~/ui/Asked";
 import { Select, TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { FeatureDetail } from "./FeatureDetail";
 import { FeatureTable } from "./FeatureTable";
 import { filtered, KINDS } from "./filters";
@@ -19,12 +20,16 @@ export function FeatureList({ detector, definition }: { detector: string; defini
   const shown = useMemo(() => filtered(features, { ...search, kind: oneOf(KINDS, search.kind) }), [features, search]);
   const chosen = features.find((each) => each.name === search.feature);
   return (
-    <Panel title="Definitions" about={`${shown.length} of ${features.length}, in the order of declaration.`} flush>
+    <Panel
+      title={t("Definitions")}
+      about={t("{n} of {n2}, in the order of declaration.", { n: shown.length, n2: features.length })}
+      flush
+    >
       <div className="flex flex-wrap gap-3 px-4 pb-3">
         <TextField
-          label="Find"
+          label={t("Find")}
           type="search"
-          placeholder="Name, definition or reader"
+          placeholder={t("Name, definition or reader")}
           className="w-64 max-w-full"
           value={search.find ?? ""}
           onChange={(event) =>
@@ -36,7 +41,7 @@ export function FeatureList({ detector, definition }: { detector: string; defini
           }
         />
         <Select
-          label="Entity"
+          label={t("Entity")}
           className="w-48 max-w-full"
           value={search.entity ?? ""}
           onChange={(event) =>
@@ -46,13 +51,13 @@ export function FeatureList({ detector, definition }: { detector: string; defini
             })
           }
         >
-          <option value="">all</option>
+          <option value="">{t("all")}</option>
           {entities.map((each) => (
             <option key={each.name}>{each.name}</option>
           ))}
         </Select>
         <Select
-          label="Kind"
+          label={t("Kind")}
           className="w-48 max-w-full"
           value={oneOf(KINDS, search.kind) ?? ""}
           onChange={(event) =>
@@ -62,10 +67,10 @@ export function FeatureList({ detector, definition }: { detector: string; defini
             })
           }
         >
-          <option value="">all</option>
-          <option value="aggregate">aggregates</option>
-          <option value="derived">derived</option>
-          <option value="made">made by people</option>
+          <option value="">{t("all")}</option>
+          <option value="aggregate">{t("aggregates")}</option>
+          <option value="derived">{t("derived")}</option>
+          <option value="made">{t("made by people")}</option>
         </Select>
       </div>
       {chosen && <FeatureDetail detector={detector} feature={chosen} />}
@@ -79,7 +84,7 @@ export function FeatureList({ detector, definition }: { detector: string; defini
             search: (kept) => ({ ...kept, feature: kept.feature === feature ? undefined : feature }),
           })
         }
-        empty={<Empty title="No feature fits these filters" />}
+        empty={<Empty title={t("No feature fits these filters")} />}
       />
     </Panel>
   );

@@ -2,6 +2,7 @@ import { type FormEvent, useId } from "react";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { TextArea } from "~/ui/Field";
+import { t } from "~/words/language";
 import { take, useFeatureWork } from "./made";
 import type { Step } from "./steps";
 
@@ -27,7 +28,7 @@ export function FeatureStepDialog({ detector, feature, step, onClose }: Props) {
     <Ask
       open
       onClose={onClose}
-      title={`${step.label}: ${feature}${step.version ? ` version ${step.version}` : ""}`}
+      title={`${step.label}: ${feature}${step.version ? t(" version {version}", { version: step.version }) : ""}`}
       about={step.about}
       actions={
         <Button look={step.look === "danger" ? "danger" : "main"} type="submit" form={form} busy={work.isPending}>
@@ -36,7 +37,7 @@ export function FeatureStepDialog({ detector, feature, step, onClose }: Props) {
       }
     >
       <form id={form} onSubmit={submit}>
-        <TextArea label="Note" name="note" rows={2} maxLength={2000} hint="Why: kept in the audit log." />
+        <TextArea label={t("Note")} name="note" rows={2} maxLength={2000} hint={t("Why: kept in the audit log.")} />
       </form>
     </Ask>
   );

@@ -4,6 +4,7 @@ import type { FeatureDefinition } from "~/api/definition";
 import { aboutFeature } from "~/screens/rules/scope";
 import { Badge } from "~/ui/Badge";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { UNKNOWN, value } from "~/words/numbers";
 import { UsedBy } from "./UsedBy";
 
@@ -20,7 +21,7 @@ export function FeatureTable({ detector, features, chosen, onOpen, empty }: Prop
   const columns = useMemo(() => columnsFor(detector), [detector]);
   return (
     <Table<FeatureDefinition>
-      label="Features"
+      label={t("Features")}
       exported
       rows={features}
       columns={columns}
@@ -36,18 +37,18 @@ function columnsFor(detector: string): ColumnDef<FeatureDefinition, unknown>[] {
   return [
     {
       id: "name",
-      header: "Feature",
+      header: t("Feature"),
       accessorKey: "name",
       cell: ({ row: { original } }) => (
         <span className="flex items-center gap-1.5 font-medium">
           {original.name}
-          {original.made && <Badge tone="info">made</Badge>}
+          {original.made && <Badge tone="info">{t("made")}</Badge>}
         </span>
       ),
     },
     {
       id: "definition",
-      header: "Definition",
+      header: t("Definition"),
       enableSorting: false,
       cell: ({ row }) => (
         <code className="line-clamp-2 min-w-56 max-w-xl break-words font-mono text-xs">
@@ -57,28 +58,28 @@ function columnsFor(detector: string): ColumnDef<FeatureDefinition, unknown>[] {
     },
     {
       id: "entity",
-      header: "Entity",
+      header: t("Entity"),
       accessorFn: (row) => row.entity ?? "",
       cell: ({ row }) => row.original.entity ?? UNKNOWN,
     },
     {
       id: "window",
-      header: "Window",
+      header: t("Window"),
       meta: { right: true },
       accessorFn: (row) => (row.window === "ever" ? Number.MAX_VALUE : (row.window_s ?? -1)),
       cell: ({ row }) => row.original.window ?? UNKNOWN,
     },
-    { id: "type", header: "Type", accessorKey: "type" },
+    { id: "type", header: t("Type"), accessorKey: "type" },
     {
       id: "usual",
-      header: "Usual",
+      header: t("Usual"),
       meta: { right: true },
       enableSorting: false,
       cell: ({ row }) => value(row.original.usual),
     },
     {
       id: "used_by",
-      header: "Used by",
+      header: t("Used by"),
       enableSorting: false,
       cell: ({ row }) => <UsedBy detector={detector} of={row.original.used_by} />,
     },

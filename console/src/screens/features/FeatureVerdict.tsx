@@ -1,6 +1,7 @@
 import { Check, CircleAlert } from "lucide-react";
 import type { Schemas } from "~/api/client";
 import type { Place } from "~/screens/rules/problem";
+import { t } from "~/words/language";
 
 interface Props {
   id: string;
@@ -16,7 +17,7 @@ export function FeatureVerdict({ id, begun, settled, problem, tested }: Props) {
   return (
     <div id={id} aria-live="polite" className="min-h-6 text-xs">
       {!begun ? (
-        <p className="text-soft">A name, and what it is computed of.</p>
+        <p className="text-soft">{t("A name, and what it is computed of.")}</p>
       ) : problem ? (
         <p className="flex items-start gap-1.5 text-block">
           <CircleAlert aria-hidden size={14} className="mt-0.5 shrink-0" />
@@ -26,11 +27,12 @@ export function FeatureVerdict({ id, begun, settled, problem, tested }: Props) {
         <p className="flex items-start gap-1.5 text-approve">
           <Check aria-hidden size={14} className="mt-0.5 shrink-0" />
           <span className="min-w-0 break-words">
-            It can be computed: a {tested.type}, from {tested.reads.join(", ") || "the events alone"}.
+            {t("It can be computed: a {type}, from", { type: tested.type })}{" "}
+            {tested.reads.join(", ") || t("the events alone")}.
           </span>
         </p>
       ) : (
-        <p className="text-soft">Looking at it …</p>
+        <p className="text-soft">{t("Looking at it …")}</p>
       )}
     </div>
   );

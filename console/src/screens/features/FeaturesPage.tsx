@@ -6,6 +6,7 @@ import { useMay } from "~/session/session";
 import { Asked, Waiting } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";
 import { Page } from "~/ui/Page";
+import { t } from "~/words/language";
 import { Entities } from "./Entities";
 import { FeatureEditor } from "./FeatureEditor";
 import { FeatureList } from "./FeatureList";
@@ -25,8 +26,8 @@ export function FeaturesPage() {
   const { name } = detector;
   return (
     <Page
-      title="Features"
-      about={`Of ${name}: computed once, on arrival, the same live, in replay and in training.`}
+      title={t("Features")}
+      about={t("Of {name}: computed once, on arrival, the same live, in replay and in training.", { name })}
       actions={
         may("author") &&
         edit === undefined && (
@@ -36,7 +37,7 @@ export function FeaturesPage() {
             search={(kept) => ({ ...kept, edit: "new" })}
             className={buttonLook("main")}
           >
-            <Plus aria-hidden size={16} /> New feature
+            <Plus aria-hidden size={16} /> {t("New feature")}
           </Link>
         )
       }

@@ -5,6 +5,8 @@ import type { useMay } from "~/session/session";
 import { Badge } from "~/ui/Badge";
 import { Button, buttonLook } from "~/ui/Button";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
+import { words } from "~/words/numbers";
 import { inWords } from "./body";
 import { FeatureStepDialog } from "./FeatureStepDialog";
 import type { Made, MadeVersion } from "./made";
@@ -39,7 +41,7 @@ export function MadeFeature({ detector, feature, may }: Props) {
             search={(kept) => ({ ...kept, edit: feature.name })}
             className={buttonLook()}
           >
-            New version
+            {t("New version")}
           </Link>
         )}
         {stepsOf(feature, may).map((step) => (
@@ -59,27 +61,36 @@ function Version({ version }: { version: MadeVersion }) {
   return (
     <li className="border-l-2 pl-3">
       <p className="flex flex-wrap items-center gap-x-2">
-        <span className="text-soft text-xs">version {version.version}</span>
+        <span className="text-soft text-xs">{t("version {version}", { version: version.version })}</span>
         <FeatureState of={version.state} />
         <code className="break-words font-mono text-xs">{inWords(version.body)}</code>
       </p>
       <p className="break-words text-soft text-xs">
-        written <Time at={version.written_at} /> by {version.author}
-        {version.note && `: ${version.note}`}; {version.state} since <Time at={version.since} /> by {version.changed_by}
+        {t("written")} <Time at={version.written_at} /> {t("by {author}", { author: version.author })}
+        {version.note && `: ${version.note}`}
+        {t("; {state} since", { state: version.state })} <Time at={version.since} />{" "}
+        {t("by {changed_by}", { changed_by: version.changed_by })}
       </p>
       {version.state === "filling" && (
         <p role="status" className="flex items-center gap-1.5 text-xs">
           <LoaderCircle aria-hidden size={13} className="animate-spin motion-reduce:animate-none" />
-          Being filled from the log for <Elapsed since={version.since} />; decisions go on without it.
+          {t("Being filled from the log for")} <Elapsed since={version.since} />
+          {t("; decisions go on without it.")}
         </p>
       )}
-      {version.history && <p className="break-words text-xs">What history gave: {version.history}</p>}
+      {version.history && (
+        <p className="break-words text-xs">{t("What history gave: {history}", { history: version.history })}</p>
+      )}
       {version.whole_from && (
         <p className="text-xs">
-          Its windows are whole from <Time at={version.whole_from} form="full" /> on.
+          {t("Its windows are whole from")} <Time at={version.whole_from} form="full" /> {t("on.")}
         </p>
       )}
-      {version.trouble && <p className="break-words text-block text-xs">Could not be filled: {version.trouble}</p>}
+      {version.trouble && (
+        <p className="break-words text-block text-xs">
+          {t("Could not be filled: {trouble}", { trouble: version.trouble })}
+        </p>
+      )}
     </li>
   );
 }
@@ -93,5 +104,5 @@ function Elapsed({ since }: { since: string }) {
 const TONES: Record<string, "plain" | "warn" | "good"> = { filling: "warn", active: "good" };
 
 function FeatureState({ of }: { of: Made["state"] }) {
-  return <Badge tone={TONES[of] ?? "plain"}>{of === "active" ? "✓ active" : of}</Badge>;
+  return <Badge tone={TONES[of] ?? "plain"}>{of === "active" ? t("✓ active") : words(of)}</Badge>;
 }

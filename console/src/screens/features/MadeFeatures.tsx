@@ -2,6 +2,7 @@ import { useState } from "react";
 import { useMay } from "~/session/session";
 import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { MadeFeature } from "./MadeFeature";
 import { type Made, useMade } from "./made";
@@ -17,14 +18,14 @@ export function MadeFeatures({ detector }: { detector: string }) {
   const hidden = all.length - all.filter((each) => each.state !== "archived").length;
   return (
     <Panel
-      title="Made by people"
-      about="Filled from the log beside the traffic, and read by rules and models only once they are active."
+      title={t("Made by people")}
+      about={t("Filled from the log beside the traffic, and read by rules and models only once they are active.")}
       flush
       actions={
         hidden > 0 && (
           <label className="flex items-center gap-2 text-xs">
             <input type="checkbox" checked={archived} onChange={(event) => setArchived(event.target.checked)} />
-            with {plural(hidden, "archived one")}
+            {t("with")} {plural(hidden, "archived one")}
           </label>
         )
       }
@@ -35,7 +36,9 @@ export function MadeFeatures({ detector }: { detector: string }) {
             {shown.map((feature: Made) => (
               <MadeFeature key={feature.name} detector={detector} feature={feature} may={may} />
             ))}
-            {shown.length === 0 && <li className="px-4 py-3 text-soft">None is in use; archived ones are kept.</li>}
+            {shown.length === 0 && (
+              <li className="px-4 py-3 text-soft">{t("None is in use; archived ones are kept.")}</li>
+            )}
           </ul>
         )}
       </Asked>

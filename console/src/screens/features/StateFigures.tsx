@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Definition } from "~/api/definition";
 import { Figure, Figures } from "~/ui/Figure";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, plural } from "~/words/numbers";
 import { bytes } from "./bytes";
 
@@ -11,58 +12,61 @@ export function StateFigures({ definition }: { definition: Definition }) {
   const made = features.filter((each) => each.made).length;
   return (
     <>
-      <Figures label="State of the features">
+      <Figures label={t("State of the features")}>
         <Figure
-          name="Features"
+          name={t("Features")}
           value={count(features.length)}
-          about={made ? `${count(made)} made by people` : "all from the detector's file"}
+          about={made ? t("{made} made by people", { made: count(made) }) : t("all from the detector's file")}
         />
         <Figure
-          name="Newest event in state"
+          name={t("Newest event in state")}
           value={<Time at={freshness.newest_event_at} form="ago" />}
           about={<Time at={freshness.newest_event_at} form="full" />}
         />
         <Figure
-          name="Newest decision"
+          name={t("Newest decision")}
           value={<Time at={freshness.newest_decided_at} form="ago" />}
           about={<Time at={freshness.newest_decided_at} form="full" />}
         />
         <Figure
-          name="Parity"
-          value={parity ? (parity.identical ? "✓ identical" : "✗ differs") : "not verified"}
+          name={t("Parity")}
+          value={parity ? (parity.identical ? t("✓ identical") : t("✗ differs")) : t("not verified")}
           tone={parity ? (parity.identical ? "text-approve" : "text-block") : ""}
           about={
             parity ? (
               <>
-                {count(parity.checked)} checked, {count(parity.differing)} differ,{" "}
+                {t("{checked} checked, {differing} differ,", {
+                  checked: count(parity.checked),
+                  differing: count(parity.differing),
+                })}{" "}
                 <Link to="/transactions/$id" params={{ id: parity.transaction_id }} className="text-accent underline">
-                  last <Time at={parity.checked_at} form="ago" />
+                  {t("last")} <Time at={parity.checked_at} form="ago" />
                 </Link>
               </>
             ) : (
-              "a transaction's page computes it again"
+              t("a transaction's page computes it again")
             )
           }
         />
         <Figure
-          name="Keys in state"
+          name={t("Keys in state")}
           value={count(entities.reduce((sum, each) => sum + each.keys, 0))}
-          about={`of ${plural(entities.length, "entity", "entities")}`}
+          about={t("of {n}", { n: plural(entities.length, "entity", "entities") })}
         />
         <Figure
-          name="Memory of the state"
+          name={t("Memory of the state")}
           value={bytes(entities.reduce((sum, each) => sum + each.bytes, 0))}
-          about="see entities below"
+          about={t("see entities below")}
         />
         <Figure
-          name="Detector"
+          name={t("Detector")}
           value={<code className="font-mono text-base">{versions.detector}</code>}
-          about="the version that decisions name"
+          about={t("the version that decisions name")}
         />
         <Figure
-          name="Model"
-          value={<code className="font-mono text-base">{versions.model ?? "rules alone"}</code>}
-          about="that reads them"
+          name={t("Model")}
+          value={<code className="font-mono text-base">{versions.model ?? t("rules alone")}</code>}
+          about={t("that reads them")}
         />
       </Figures>
       {freshness.notes.length > 0 && (

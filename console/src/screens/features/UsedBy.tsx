@@ -1,13 +1,14 @@
 import { Link } from "@tanstack/react-router";
 import type { FeatureDefinition } from "~/api/definition";
 import { Badge } from "~/ui/Badge";
+import { t } from "~/words/language";
 
 /** Who reads a feature: the models, rules, and features that are derived of it. */
 export function UsedBy({ detector, of }: { detector: string; of: FeatureDefinition["used_by"] }) {
-  if (!of.models && of.rules.length + of.features.length === 0) return <span className="text-soft">unused</span>;
+  if (!of.models && of.rules.length + of.features.length === 0) return <span className="text-soft">{t("unused")}</span>;
   return (
     <span className="flex max-w-md flex-wrap items-center gap-1 text-xs">
-      {of.models && <Badge>models</Badge>}
+      {of.models && <Badge>{t("models")}</Badge>}
       {of.rules.map((rule) => (
         <Link
           key={`rule ${rule}`}

@@ -1,3 +1,4 @@
+import { t } from "~/words/language";
 /** A feature while it is written, and what is sent of it. */
 
 export const AGGREGATES = [
@@ -161,16 +162,16 @@ export function isBegun(draft: FeatureDraft): boolean {
 export function inWords(body: Readonly<Record<string, unknown>>): string {
   if (typeof body.derive === "string") return body.derive;
   const parts = [
-    `${body.kind}${body.q === undefined ? "" : ` ${body.q}`}${body.field ? ` of ${body.field}` : ""}${body.entity ? ` by ${body.entity}` : ""}`,
-    Array.isArray(body.of) && body.of.length > 0 && `of ${body.of.join(", ")} events`,
+    `${body.kind}${body.q === undefined ? "" : ` ${body.q}`}${body.field ? t(" of {field}", { field: String(body.field) }) : ""}${body.entity ? t(" by {entity}", { entity: String(body.entity) }) : ""}`,
+    Array.isArray(body.of) && body.of.length > 0 && t("of {value} events", { value: body.of.join(", ") }),
     body.window,
-    body.most && `of the newest ${body.most} values`,
-    body.by === "known" && "by when labels became known",
-    body.delay && `delayed by ${body.delay}`,
-    body.current === false && "without the event itself",
-    body.where && `where ${body.where}`,
-    body.role && `as ${body.role}`,
-    body.at && `at ${body.at}`,
+    body.most && t("of the newest {most} values", { most: String(body.most) }),
+    body.by === "known" && t("by when labels became known"),
+    body.delay && t("delayed by {delay}", { delay: String(body.delay) }),
+    body.current === false && t("without the event itself"),
+    body.where && t("where {where}", { where: String(body.where) }),
+    body.role && t("as {role}", { role: String(body.role) }),
+    body.at && t("at {at}", { at: String(body.at) }),
   ];
   return parts.filter(Boolean).join(", ");
 }

@@ -3,6 +3,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
 import { useWork } from "~/api/work";
+import { t } from "~/words/language";
 import type { Body } from "./body";
 
 export type Made = Awaited<ReturnType<typeof askMade>>["features"][number];
@@ -55,7 +56,10 @@ export function useFeatureWork(detector: string) {
 /** Saves a version as a draft; what is to be said of it. */
 export async function save(detector: string, given: Schemas["NewFeature"]): Promise<string> {
   const made = say(await api.POST("/detectors/{name}/features", { params: { path: { name: detector } }, body: given }));
-  return `${made.name}: version ${made.versions[0]?.version} is a draft; it is computed nowhere yet.`;
+  return t("{name}: version {version} is a draft; it is computed nowhere yet.", {
+    name: made.name,
+    version: made.versions[0]?.version,
+  });
 }
 
 /** Takes a step; what is to be said of it. */
@@ -69,15 +73,15 @@ export async function take(
   const params = { path: { name: detector, feature } };
   if (step === "rollback") {
     const { state } = say(await api.POST("/detectors/{name}/features/{feature}/rollback", { params, body: { note } }));
-    return `${feature}: rolled back; it is ${state} now.`;
+    return t("{feature}: rolled back; it is {state} now.", { feature, state });
   }
   if (step === "archive") {
     say(await api.POST("/detectors/{name}/features/{feature}/archive", { params, body: { note } }));
-    return `${feature}: archived; it is computed no more.`;
+    return t("{feature}: archived; it is computed no more.", { feature });
   }
   if (step === "request") {
     say(await api.POST("/detectors/{name}/features/{feature}/request", { params, body: { version, note } }));
-    return `${feature}: waits for another person to approve it. Nothing has changed yet.`;
+    return t("{feature}: waits for another person to approve it. Nothing has changed yet.", { feature });
   }
   const { response, ...answer } = await api.POST("/detectors/{name}/features/{feature}/activate", {
     params,
@@ -85,6 +89,6 @@ export async function take(
   });
   say({ ...answer, response });
   return response.status === 202
-    ? `${feature}: waits for another person to approve it. Nothing has changed yet.`
-    : `${feature}: is being filled from the log.`;
+    ? t("{feature}: waits for another person to approve it. Nothing has changed yet.", { feature })
+    : t("{feature}: is being filled from the log.", { feature });
 }

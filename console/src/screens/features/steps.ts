@@ -1,6 +1,7 @@
 /** What can be done with a feature that people made, by its state and by who is here. */
 
 import type { Right } from "~/session/session";
+import { t } from "~/words/language";
 import type { FeatureStep, Made } from "./made";
 
 export interface Step {
@@ -13,8 +14,8 @@ export interface Step {
 
 const REQUEST: Omit<Step, "version"> = {
   name: "request",
-  label: "Ask to activate",
-  about: "Somebody who may activate features decides about it; until then nothing changes.",
+  label: t("Ask to activate"),
+  about: t("Somebody who may activate features decides about it; until then nothing changes."),
   look: "main",
 };
 
@@ -28,26 +29,26 @@ export function stepsOf(feature: Made, may: (right: Right) => boolean): Step[] {
   if (waits)
     steps.push({
       name: "activate",
-      label: "Activate",
-      about: "It is filled from the log, beside the traffic, and computed for every event as soon as it has been.",
+      label: t("Activate"),
+      about: t("It is filled from the log, beside the traffic, and computed for every event as soon as it has been."),
       look: "main",
       version: waits,
     });
   if (filling || feature.versions.length > 1)
     steps.push({
       name: "rollback",
-      label: "Roll back",
+      label: t("Roll back"),
       about: filling
-        ? `Version ${filling.version} is filled no more; what was active goes on.`
-        : "The version that was active before is filled again, and takes its place.",
+        ? t("Version {version} is filled no more; what was active goes on.", { version: filling.version })
+        : t("The version that was active before is filled again, and takes its place."),
       look: "plain",
       version: null,
     });
   if (feature.state !== "archived")
     steps.push({
       name: "archive",
-      label: "Archive",
-      about: "It is computed no more. Refused while a rule, a model or another feature reads it.",
+      label: t("Archive"),
+      about: t("It is computed no more. Refused while a rule, a model or another feature reads it."),
       look: "danger",
       version: null,
     });

@@ -12,6 +12,7 @@ import { Figure, Figures } from "~/ui/Figure";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { count, money, percent, plural, rate, UNKNOWN } from "~/words/numbers";
 import { dayName } from "~/words/times";
 import { csvOf, type Impact, type Week } from "./csv";
@@ -28,12 +29,12 @@ export function ImpactPage() {
   });
   return (
     <Page
-      title="Impact"
-      about="The last four weeks, from known outcomes alone: labels, chargebacks and verdicts"
+      title={t("Impact")}
+      about={t("The last four weeks, from known outcomes alone: labels, chargebacks and verdicts")}
       actions={
         impact.data && (
           <Button onClick={() => download(`impact-${impact.data.whole.to.slice(0, 10)}`, csvOf(impact.data))}>
-            <Download aria-hidden size={14} /> Export CSV
+            <Download aria-hidden size={14} /> {t("Export CSV")}
           </Button>
         )
       }
@@ -53,46 +54,53 @@ export function ImpactPage() {
 }
 
 function Whole({ of: { whole, currency, labels_complete } }: { of: Impact }) {
-  const blocks = `${count(whole.unknown_blocks)} of ${plural(whole.blocks, "block")} without a known outcome`;
+  const blocks = t("{unknown_blocks} of {blocks} without a known outcome", {
+    unknown_blocks: count(whole.unknown_blocks),
+    blocks: plural(whole.blocks, "block"),
+  });
   return (
     <>
-      <Figures label="Impact">
+      <Figures label={t("Impact")}>
         <Figure
           hero
           className="col-span-2 sm:col-span-3 lg:col-span-2"
-          name="Fraud prevented"
+          name={t("Fraud prevented")}
           value={money(whole.prevented.amount, currency)}
           about={[`${plural(whole.prevented.count, "blocked fraud")}`, blocks]}
         />
         <Figure
-          name="Fraud loss"
+          name={t("Fraud loss")}
           tone="text-block"
           value={money(whole.loss.amount, currency)}
           about={`${plural(whole.loss.count, "approved fraud")}`}
         />
         <Figure
-          name="False positives"
+          name={t("False positives")}
           value={money(whole.false_positives.amount, currency)}
-          about={`${plural(whole.false_positives.count, "legitimate payment")} blocked`}
+          about={t("{payments} blocked", { payments: plural(whole.false_positives.count, "legitimate payment") })}
         />
         <Figure
-          name="Review rate"
+          name={t("Review rate")}
           value={percent(whole.review_rate)}
-          about={whole.review_hours === null ? "no case was assigned" : `${whole.review_hours} hours of review`}
+          about={
+            whole.review_hours === null
+              ? t("no case was assigned")
+              : t("{review_hours} hours of review", { review_hours: whole.review_hours })
+          }
         />
         <Figure
-          name="Chargeback rate"
+          name={t("Chargeback rate")}
           value={percent(whole.chargeback_rate)}
-          about="known fraud among approved decisions"
+          about={t("known fraud among approved decisions")}
         />
         <Figure
           className="col-span-2"
-          name="Decisions"
+          name={t("Decisions")}
           value={count(whole.decisions)}
-          about={`${count(whole.known)} with a known outcome`}
+          about={t("{known} with a known outcome", { known: count(whole.known) })}
         />
       </Figures>
-      {!labels_complete && <p className="text-review">Labels are still being read: figures will grow.</p>}
+      {!labels_complete && <p className="text-review">{t("Labels are still being read: figures will grow.")}</p>}
     </>
   );
 }
@@ -101,7 +109,7 @@ function Whole({ of: { whole, currency, labels_complete } }: { of: Impact }) {
 const COMPARED = [
   { part: "prevented", name: "prevented", colour: "approve" },
   { part: "loss", name: "loss", colour: "block" },
-  { part: "false_positives", name: "false positives", colour: "review" },
+  { part: "false_positives", name: t("false positives"), colour: "review" },
 ] as const;
 
 /** What was prevented, lost and stopped by mistake, week by week. */
@@ -117,14 +125,14 @@ function Course({ of: { weeks, currency } }: { of: Impact }) {
   }));
   return (
     <Panel
-      title={inMoney ? "Money by week" : "Payments by week"}
-      about="Of payments with a known outcome"
+      title={inMoney ? t("Money by week") : t("Payments by week")}
+      about={t("Of payments with a known outcome")}
       actions={<Legend of={COMPARED} />}
     >
       <Columns
         label={columns.map((column) => column.title).join("; ")}
-        y={inMoney ? (currency ?? "amount") : "payments"}
-        x="week from, UTC"
+        y={inMoney ? (currency ?? t("amount")) : t("payments")}
+        x={t("week from, UTC")}
         columns={columns}
         format={(value) => SHORT.format(value)}
         height={190}
@@ -138,55 +146,62 @@ const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 
 /** "19 Nov to 25 Nov". */
 function spanOf(week: Week): string {
-  return `${dayName(week.from)} to ${dayName(new Date(new Date(week.to).getTime() - 1))}`;
+  return t("{from} to {value}", {
+    from: dayName(week.from),
+    value: dayName(new Date(new Date(week.to).getTime() - 1)),
+  });
 }
 
 function Weeks({ of: { weeks, currency } }: { of: Impact }) {
   const right = { right: true };
   const columns: ColumnDef<Week, unknown>[] = [
     {
-      header: "Week (UTC)",
+      header: t("Week (UTC)"),
       accessorKey: "from",
       cell: ({ row: { original } }) => <span className="whitespace-nowrap">{spanOf(original)}</span>,
     },
-    { header: "Decisions", accessorKey: "decisions", meta: right, cell: ({ row }) => count(row.original.decisions) },
+    { header: t("Decisions"), accessorKey: "decisions", meta: right, cell: ({ row }) => count(row.original.decisions) },
     ...(["prevented", "loss", "false_positives"] as const).map(
       (name): ColumnDef<Week, unknown> => ({
         id: name,
-        header: { prevented: "Prevented", loss: "Loss", false_positives: "False positives" }[name],
+        header: { prevented: "Prevented", loss: "Loss", false_positives: t("False positives") }[name],
         accessorFn: (week) => week[name].amount ?? week[name].count,
         meta: right,
         cell: ({ row: { original } }) => <Known of={original[name]} currency={currency} />,
       }),
     ),
     {
-      header: "Review rate",
+      header: t("Review rate"),
       accessorKey: "review_rate",
       meta: right,
       cell: ({ row }) => percent(row.original.review_rate),
     },
     {
-      header: "Review hours",
+      header: t("Review hours"),
       accessorKey: "review_hours",
       meta: right,
       cell: ({ row }) => row.original.review_hours ?? UNKNOWN,
     },
     {
-      header: "Chargeback rate",
+      header: t("Chargeback rate"),
       accessorKey: "chargeback_rate",
       meta: right,
       cell: ({ row }) => percent(row.original.chargeback_rate),
     },
   ];
   return (
-    <Panel title="By week" about="Labels of the newest weeks are still to come, so their figures will grow" flush>
+    <Panel
+      title={t("By week")}
+      about={t("Labels of the newest weeks are still to come, so their figures will grow")}
+      flush
+    >
       <Table
-        label="Impact by week"
+        label={t("Impact by week")}
         cards="labelled"
         rows={weeks.toReversed()}
         columns={columns}
         id={(week) => week.from}
-        empty={<Empty title="Nothing was decided yet" />}
+        empty={<Empty title={t("Nothing was decided yet")} />}
       />
     </Panel>
   );
@@ -198,7 +213,7 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
   const right = { right: true };
   const columns: ColumnDef<RuleRow, unknown>[] = [
     {
-      header: "Rule",
+      header: t("Rule"),
       accessorKey: "name",
       cell: ({ row: { original } }) => (
         <Link
@@ -210,28 +225,28 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
         </Link>
       ),
     },
-    { header: "Action", accessorKey: "action", cell: ({ row }) => actionOf(row.original) },
-    { header: "Fires, 30 d", accessorKey: "fires", meta: right, cell: ({ row }) => count(row.original.fires) },
+    { header: t("Action"), accessorKey: "action", cell: ({ row }) => actionOf(row.original) },
+    { header: t("Fires, 30 d"), accessorKey: "fires", meta: right, cell: ({ row }) => count(row.original.fires) },
     ...(["prevented", "false_positives"] as const).map(
       (name): ColumnDef<RuleRow, unknown> => ({
         id: name,
-        header: name === "prevented" ? "Prevented" : "False positives",
+        header: name === "prevented" ? t("Prevented") : t("False positives"),
         accessorFn: (rule) => rule[name]?.amount ?? rule[name]?.count,
         meta: right,
         cell: ({ row: { original } }) => <Known of={original[name]} currency={currency} />,
       }),
     ),
-    { id: "precision", header: "Precision", enableSorting: false, cell: ({ row }) => rate(row.original.precision) },
+    { id: "precision", header: t("Precision"), enableSorting: false, cell: ({ row }) => rate(row.original.precision) },
   ];
   return (
-    <Panel title="By rule" about="A block counts for each blocking rule that fired on it" flush>
+    <Panel title={t("By rule")} about={t("A block counts for each blocking rule that fired on it")} flush>
       <Table
-        label="Impact by rule"
+        label={t("Impact by rule")}
         cards="labelled"
         rows={rules}
         columns={columns}
         id={(rule) => `${rule.detector} ${rule.name}`}
-        empty={<Empty title="There is no rule" />}
+        empty={<Empty title={t("There is no rule")} />}
       />
     </Panel>
   );
@@ -239,7 +254,7 @@ function Rules({ of: { rules, currency } }: { of: Impact }) {
 
 /** What a rule asks for, and whether it still acts. */
 function actionOf({ action, state }: RuleRow): string {
-  if (state === "watching") return `${action}, in shadow`;
+  if (state === "watching") return t("{action}, in shadow", { action });
   return action ?? "retired";
 }
 

@@ -14,6 +14,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { sayDone } from "~/ui/said";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, plural, value, words } from "~/words/numbers";
 
 const SHOWN = 50;
@@ -28,18 +29,21 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
   const mayAcknowledge = may("review") || may("approve") || may("administer") || may("operate");
   return (
     <Panel
-      title="Alerts"
+      title={t("Alerts")}
       about={
         <span data-alerts-told={raised}>
           {raised > SHOWN
-            ? `The newest ${SHOWN} of ${plural(raised, "alert")}, by rule and subject`
-            : `${plural(raised, "alert")}, by rule and subject`}
+            ? t("The newest {value} of {raised}, by rule and subject", {
+                value: SHOWN,
+                raised: plural(raised, "alert"),
+              })
+            : t("{raised}, by rule and subject", { raised: plural(raised, "alert") })}
         </span>
       }
       className={className}
     >
       <ol
-        aria-label="Newest alerts"
+        aria-label={t("Newest alerts")}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls is reached by keyboard
         tabIndex={0}
         className="-mx-4 h-[382px] overflow-y-auto"
@@ -49,9 +53,9 @@ export function AlertsPanel({ detector, className }: { detector: string | undefi
         ))}
         {own.length === 0 && (
           <li>
-            <Empty title="No alert">
+            <Empty title={t("No alert")}>
               <span className="inline-flex items-center gap-1">
-                <BellRing aria-hidden size={14} /> What is raised appears here at once.
+                <BellRing aria-hidden size={14} /> {t("What is raised appears here at once.")}
               </span>
             </Empty>
           </li>
@@ -75,7 +79,7 @@ function Group({ group, acknowledged, mayAcknowledge }: GroupProps) {
   return (
     <li className="border-b px-4 py-2 last:border-0" data-alert={alert.number}>
       <p className="flex items-center gap-2 text-xs">
-        <Badge tone={TONES[alert.severity]}>{alert.severity}</Badge>
+        <Badge tone={TONES[alert.severity]}>{words(alert.severity)}</Badge>
         <span className="min-w-0 flex-1 truncate text-soft">{words(alert.rule)}</span>
         {group.alerts.length > 1 && <Badge>{plural(group.alerts.length, "alert")}</Badge>}
         <span className="text-soft">
@@ -87,12 +91,12 @@ function Group({ group, acknowledged, mayAcknowledge }: GroupProps) {
         <Why alert={alert} />
         {by && open.length === 0 ? (
           <span className="text-soft">
-            Acknowledged by {by.by}, <Time at={by.at} />
+            {t("Acknowledged by {by},", { by: by.by })} <Time at={by.at} />
           </span>
         ) : (
           mayAcknowledge && (
             <Button className="ml-auto" onClick={() => void acknowledge(open)}>
-              {open.length > 1 ? `Acknowledge ${count(open.length)}` : "Acknowledge"}
+              {open.length > 1 ? t("Acknowledge {n}", { n: count(open.length) }) : t("Acknowledge")}
             </Button>
           )
         )}
@@ -124,7 +128,7 @@ async function acknowledge(alerts: readonly LiveAlert[]): Promise<void> {
     for (const { key } of alerts) {
       say(await api.POST("/alerts/{key}/acknowledge", { params: { path: { key } }, body: { note: null } }));
     }
-    sayDone(`${plural(alerts.length, "alert")} acknowledged.`);
+    sayDone(t("{n} acknowledged.", { n: plural(alerts.length, "alert") }));
   } catch (error) {
     sayDone(told(error));
   }
@@ -141,7 +145,7 @@ function Why({ alert }: { alert: LiveAlert }) {
         search={{ detector: alert.detector }}
         className="whitespace-nowrap font-medium text-accent hover:underline"
       >
-        Why?
+        {t("Why?")}
       </Link>
     );
   }

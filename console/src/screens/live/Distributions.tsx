@@ -5,6 +5,7 @@ import { all, localHours, stopped } from "~/charts/series";
 import { Failed, Waiting } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
 import { count, money, percent } from "~/words/numbers";
 import { offsetMs, zone } from "~/words/zones";
 
@@ -16,24 +17,28 @@ export function Distributions({ asking }: { asking: Asking }) {
   if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
   return (
     <div className={cx("grid gap-4 md:grid-cols-2", !data?.category && "xl:grid-cols-3")}>
-      <Spread title="Score" about="Decisions by probability of fraud" of={data?.score.bins.length}>
+      <Spread title={t("Score")} about={t("Decisions by probability of fraud")} of={data?.score.bins.length}>
         {data && <Scores of={data} />}
       </Spread>
       <Spread
-        title="Amount"
-        about="Decisions by transaction amount"
+        title={t("Amount")}
+        about={t("Decisions by transaction amount")}
         of={data?.amount?.bins.length}
-        none="Events say no amount."
+        none={t("Events say no amount.")}
       >
         {data?.amount && <Amounts of={data.amount} />}
       </Spread>
-      <Spread title="Hour of the day" about="Decisions by the hour they were made in" of={data?.hour.bins.length}>
+      <Spread
+        title={t("Hour of the day")}
+        about={t("Decisions by the hour they were made in")}
+        of={data?.hour.bins.length}
+      >
         {data && <Hours of={data} />}
       </Spread>
       {data?.category && (
         <Spread
           title={`Category: ${data.category.field}`}
-          about="The most frequent, with the share that was stopped"
+          about={t("The most frequent, with the share that was stopped")}
           of={data.category.values.length}
         >
           <Categories of={data.category} />
@@ -54,11 +59,11 @@ interface SpreadProps {
 
 function Spread({ title, about, of: bins, none, children }: SpreadProps) {
   return (
-    <Panel title={title} about={about} actions={title.startsWith("Category") ? undefined : <Legend of={OUTLINES} />}>
+    <Panel title={title} about={about} actions={title.startsWith(t("Category")) ? undefined : <Legend of={OUTLINES} />}>
       <div style={{ height: HEIGHT }}>
         {children ||
           (none && bins === undefined ? <p className="pt-6 text-soft">{none}</p> : <Waiting height={HEIGHT} />)}
-        {bins === 0 && <p className="pt-6 text-soft">Nothing was decided in this time.</p>}
+        {bins === 0 && <p className="pt-6 text-soft">{t("Nothing was decided in this time.")}</p>}
       </div>
     </Panel>
   );
@@ -67,12 +72,12 @@ function Spread({ title, about, of: bins, none, children }: SpreadProps) {
 function Scores({ of: { score } }: { of: Found }) {
   return (
     <Histogram
-      label="Decisions by probability of fraud"
-      x="probability of fraud, 0 to 1"
+      label={t("Decisions by probability of fraud")}
+      x={t("probability of fraud, 0 to 1")}
       bins={score.bins}
       height={HEIGHT}
       tick={(bin, n) => (n % 4 === 0 || n === score.bins.length - 1 ? bin.low.toFixed(2).replace(/0$/, "") : null)}
-      name={(bin) => `${bin.low.toFixed(2)} to ${bin.high.toFixed(2)}`}
+      name={(bin) => t("{value} to {value2}", { value: bin.low.toFixed(2), value2: bin.high.toFixed(2) })}
     />
   );
 }
@@ -81,12 +86,14 @@ function Amounts({ of: amount }: { of: NonNullable<Found["amount"]> }) {
   if (amount.bins.length === 0) return null;
   return (
     <Histogram
-      label="Decisions by amount"
-      x={amount.currency ? `amount, ${amount.currency}` : "amount"}
+      label={t("Decisions by amount")}
+      x={amount.currency ? t("amount, {currency}", { currency: amount.currency }) : t("amount")}
       bins={amount.bins}
       height={HEIGHT}
       tick={(bin) => (isPower(bin.low) ? short(bin.low) : null)}
-      name={(bin) => `${money(bin.low, amount.currency)} to ${money(bin.high, amount.currency)}`}
+      name={(bin) =>
+        t("{low} to {high}", { low: money(bin.low, amount.currency), high: money(bin.high, amount.currency) })
+      }
     />
   );
 }
@@ -94,12 +101,12 @@ function Amounts({ of: amount }: { of: NonNullable<Found["amount"]> }) {
 function Hours({ of: { hour } }: { of: Found }) {
   return (
     <Histogram
-      label={`Decisions by hour of the day (${zoneOf()})`}
-      x={`hour of the day, ${zoneOf()}`}
+      label={t("Decisions by hour of the day ({zoneOf})", { zoneOf: zoneOf() })}
+      x={t("hour of the day, {zoneOf}", { zoneOf: zoneOf() })}
       bins={localHours(hour.bins, offset())}
       height={HEIGHT}
       tick={(bin) => (bin.hour % 3 === 0 ? String(bin.hour) : null)}
-      name={(bin) => `hour ${bin.hour}`}
+      name={(bin) => t("hour {hour}", { hour: bin.hour })}
     />
   );
 }
@@ -108,7 +115,7 @@ function Categories({ of: { values } }: { of: NonNullable<Found["category"]> }) 
   const largest = Math.max(1, ...values.map(all));
   return (
     <ul
-      aria-label="Decisions by category"
+      aria-label={t("Decisions by category")}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls is reached by keyboard
       tabIndex={0}
       className="flex h-full flex-col gap-1 overflow-y-auto pr-1"
@@ -128,7 +135,7 @@ function Categories({ of: { values } }: { of: NonNullable<Found["category"]> }) 
             />
           </span>
           <span className="figure text-right">{count(all(each))}</span>
-          <span className="figure text-right text-block" title="stopped">
+          <span className="figure text-right text-block" title={t("stopped")}>
             {percent(all(each) ? stopped(each) / all(each) : null)}
           </span>
         </li>

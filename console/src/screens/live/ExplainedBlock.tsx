@@ -4,6 +4,7 @@ import { useDecision } from "~/api/transactions";
 import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { money, percent } from "~/words/numbers";
 import { why } from "./stream";
 
@@ -23,7 +24,7 @@ export function ExplainedBlock({ decision, title }: { decision: Summary | null; 
       {decision ? (
         <Explained of={decision} />
       ) : (
-        <p className="pt-2 text-soft">It appears here as soon as there is one.</p>
+        <p className="pt-2 text-soft">{t("It appears here as soon as there is one.")}</p>
       )}
     </div>
   );
@@ -45,7 +46,9 @@ function Explained({ of: decision }: { of: Summary }) {
         >
           <Identity of={decision} />
         </Link>
-        <span className="text-soft">score {percent(decision.fraud_probability)}</span>
+        <span className="text-soft">
+          {t("score {fraud_probability}", { fraud_probability: percent(decision.fraud_probability) })}
+        </span>
       </p>
       <ul className="mt-1 list-disc pl-5">
         {reasons.slice(0, REASONS).map((reason) => (

@@ -3,6 +3,7 @@ import { type Asking, type RuleInsights, useRuleInsights } from "~/api/insights"
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { count } from "~/words/numbers";
 import { maturity, precision } from "../rules/insight";
 
@@ -14,11 +15,13 @@ const STATES = { deciding: "active", shared: "rollout", watching: "shadow", reti
 export function FiringRules({ asking, className }: { asking: Asking; className?: string }) {
   const rules = useRuleInsights(asking);
   return (
-    <Panel title="Rules" about="How often each fired, and what is known of it" className={className}>
+    <Panel title={t("Rules")} about={t("How often each fired, and what is known of it")} className={className}>
       <Asked
         of={rules}
         height={300}
-        empty={(found) => found.rules.length === 0 && <Empty title="No rules">This detector decides by score.</Empty>}
+        empty={(found) =>
+          found.rules.length === 0 && <Empty title={t("No rules")}>{t("This detector decides by score.")}</Empty>
+        }
       >
         {(found) => <Fires of={found} />}
       </Asked>
@@ -32,11 +35,11 @@ function Fires({ of: found }: { of: RuleInsights }) {
   const largest = Math.max(1, ...most.map((rule) => rule.fires));
   return (
     <div className="flex min-h-48 flex-col gap-3">
-      <Fired title="Most" rules={most} largest={largest} nothing="None fired in this time." />
-      {least.length > 0 && <Fired title="Least" rules={least} largest={largest} />}
+      <Fired title={t("Most")} rules={most} largest={largest} nothing={t("None fired in this time.")} />
+      {least.length > 0 && <Fired title={t("Least")} rules={least} largest={largest} />}
       {found.never.length > 0 && (
         <section>
-          <h3 className="mb-1 text-soft text-xs">Never in this time</h3>
+          <h3 className="mb-1 text-soft text-xs">{t("Never in this time")}</h3>
           <p className="flex flex-wrap gap-x-3 gap-y-1">
             {found.never.map((rule) => (
               <RuleLink key={`${rule.detector} ${rule.name}`} rule={rule} />
@@ -98,7 +101,7 @@ function Fired({
 }
 
 function precise(rule: Rule): string {
-  return `precision ${precision(rule.labels)}, ${maturity(rule.labels)}`;
+  return t("precision {labels}, {labels2}", { labels: precision(rule.labels), labels2: maturity(rule.labels) });
 }
 
 function RuleLink({ rule }: { rule: { detector: string; name: string } }) {

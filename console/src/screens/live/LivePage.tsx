@@ -4,6 +4,7 @@ import { keepAlerts } from "~/live/alerts";
 import { useMessages } from "~/live/useLive";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
+import { t } from "~/words/language";
 import { AlertsPanel } from "./AlertsPanel";
 import { AttackPanel } from "./AttackPanel";
 import { Distributions } from "./Distributions";
@@ -32,11 +33,11 @@ export function LivePage() {
 
   return (
     <Page
-      title="Live"
-      about={detector ? `Decisions of ${detector}` : "Decisions as they are made"}
+      title={t("Live")}
+      about={detector ? t("Decisions of {detector}", { detector }) : t("Decisions as they are made")}
       actions={
         <Choice
-          label="Range of time"
+          label={t("Range of time")}
           options={RANGES}
           value={range}
           onChange={(chosen) =>

@@ -1,5 +1,6 @@
 import { useLive } from "~/live/useLive";
 import { Badge } from "~/ui/Badge";
+import { t } from "~/words/language";
 
 /** Detectors that do not decide, and why; nothing where all do. */
 export function NotReady() {
@@ -9,7 +10,7 @@ export function NotReady() {
     <ul role="alert" className="rounded-lg border border-review bg-panel px-4 py-3">
       {waiting.map(([name, why]) => (
         <li key={name}>
-          <Badge tone="warn">not ready</Badge> {name}: {why}
+          <Badge tone="warn">{t("not ready")}</Badge> {name}: {why}
         </li>
       ))}
     </ul>

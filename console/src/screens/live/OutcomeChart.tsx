@@ -7,7 +7,8 @@ import { Plot } from "~/charts/Plot";
 import { all, colourOf, type OutcomeName, STACK, stacked } from "~/charts/series";
 import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
-import { count, percent } from "~/words/numbers";
+import { t } from "~/words/language";
+import { count, percent, words } from "~/words/numbers";
 import { duration, moment } from "~/words/times";
 import { useTimeZone, zone } from "~/words/zones";
 
@@ -18,9 +19,11 @@ export function OutcomeChart({ asking, className }: { asking: Asking; className?
   const series = useSeries(asking);
   return (
     <Panel
-      title="Outcomes"
+      title={t("Outcomes")}
       about={
-        series.data ? `Decisions in each ${duration(series.data.step)}; times in ${zone()}` : "Decisions over time"
+        series.data
+          ? t("Decisions in each {step}; times in {zone}", { step: duration(series.data.step), zone: zone() })
+          : t("Decisions over time")
       }
       className={className}
     >
@@ -44,12 +47,12 @@ function Outcomes({ of: found }: { of: Series }) {
   return (
     <div className="flex flex-col gap-1">
       <div className="flex min-h-10 flex-wrap items-center gap-x-4 gap-y-1 sm:min-h-5">
-        <span className="figure w-28 text-soft text-xs">{at ? moment(at.at) : "In all"}</span>
-        <Legend of={STACK.map((name) => ({ name, colour: colourOf(name), value: count(sum[name]) }))} />
+        <span className="figure w-28 text-soft text-xs">{at ? moment(at.at) : t("In all")}</span>
+        <Legend of={STACK.map((name) => ({ name: words(name), colour: colourOf(name), value: count(sum[name]) }))} />
       </div>
       <Plot label={said(found, x.length)} height={206} data={everything} options={optionsOfAll} />
-      <p className="text-soft text-xs">Stopped: blocked, held for review or challenged</p>
-      <Plot label="The same without what was approved." height={132} data={stops} options={optionsOfStops} />
+      <p className="text-soft text-xs">{t("Stopped: blocked, held for review or challenged")}</p>
+      <Plot label={t("The same without what was approved.")} height={132} data={stops} options={optionsOfStops} />
     </div>
   );
 }
@@ -58,7 +61,10 @@ function Outcomes({ of: found }: { of: Series }) {
 function useTitles(step: number) {
   const name = useTimeZone();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the name of the zone changes what zone() says
-  return useMemo(() => ({ x: `time, ${zone()}`, y: `decisions per ${duration(step)}` }), [step, name]);
+  return useMemo(
+    () => ({ x: `time, ${zone()}`, y: t("decisions per {step}", { step: duration(step) }) }),
+    [step, name],
+  );
 }
 
 function drawn(found: Series): { x: number[]; everything: AlignedData; stops: AlignedData } {
@@ -84,8 +90,11 @@ function total(found: Series) {
 function said(found: Series, points: number): string {
   const sum = total(found);
   const decided = all(sum);
-  if (decided === 0) return "Outcomes over time. Nothing was decided yet.";
-  return `Outcomes over time, in ${points} steps. ${STACK.map((name) => `${name} ${count(sum[name])} (${percent(sum[name] / decided)})`).join(", ")}.`;
+  if (decided === 0) return t("Outcomes over time. Nothing was decided yet.");
+  const outcomes = STACK.map((name) => `${words(name)} ${count(sum[name])} (${percent(sum[name] / decided)})`).join(
+    ", ",
+  );
+  return t("Outcomes over time, in {points} steps. {outcomes}.", { points, outcomes });
 }
 
 function seconds(at: string): number {

@@ -1,13 +1,14 @@
 import { type Asking, type Summary, useSummary } from "~/api/insights";
 import { Waiting } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { ms } from "~/words/numbers";
 
 /** How long each stage of deciding took, and how long callers waited. */
 export function StagesPanel({ asking, className }: { asking: Asking; className?: string }) {
   const { data } = useSummary(asking);
   return (
-    <Panel title="Latency by stage" about="p50 and p99 of each stage" className={className}>
+    <Panel title={t("Latency by stage")} about={t("p50 and p99 of each stage")} className={className}>
       {data ? <Stages of={data.latency_ms} /> : <Waiting height={220} />}
     </Panel>
   );
@@ -20,10 +21,10 @@ function Stages({ of: { stages, callers } }: { of: Summary["latency_ms"] }) {
       <thead className="text-soft text-xs">
         <tr>
           <th scope="col" className="pb-1 font-medium">
-            Stage
+            {t("Stage")}
           </th>
           <th scope="col" className="w-1/3 pb-1 font-medium">
-            <span className="sr-only">Bar</span>
+            <span className="sr-only">{t("Bar")}</span>
           </th>
           <th scope="col" className="pb-1 text-right font-medium">
             p50
@@ -52,8 +53,8 @@ function Stages({ of: { stages, callers } }: { of: Summary["latency_ms"] }) {
           </tr>
         ))}
         <tr className="border-t font-medium">
-          <th scope="row" className="py-1 font-normal" title="Until the decision was durable; the newest requests">
-            end to end
+          <th scope="row" className="py-1 font-normal" title={t("Until the decision was durable; the newest requests")}>
+            {t("end to end")}
           </th>
           <td />
           <td className="pl-3 text-right">{ms(callers.p50)}</td>

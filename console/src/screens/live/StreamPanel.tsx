@@ -5,6 +5,7 @@ import { useMessages } from "~/live/useLive";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { useKeys } from "~/ui/useKeys";
+import { t } from "~/words/language";
 import { count, perSecond } from "~/words/numbers";
 import { StreamRow } from "./StreamRow";
 import { EMPTY, ROWS, released, type Stream, told } from "./stream";
@@ -41,18 +42,18 @@ export function StreamPanel({ detector, className }: { detector: string | undefi
 
   return (
     <Panel
-      title="Decisions"
+      title={t("Decisions")}
       about={<span data-stream-about>{about(stream, rate, paused, read)}</span>}
       actions={
         <Button onClick={pause} shortcut="p" aria-pressed={paused} className="min-w-28">
           {paused ? <Play aria-hidden size={14} /> : <Pause aria-hidden size={14} />}
-          {paused ? "Resume" : "Pause"}
+          {paused ? t("Resume") : t("Pause")}
         </Button>
       }
       className={className}
     >
       <ol
-        aria-label="Newest decisions"
+        aria-label={t("Newest decisions")}
         data-held={paused || read}
         onPointerEnter={(event) => event.pointerType === "mouse" && reading(true)}
         onPointerLeave={(event) => event.pointerType === "mouse" && reading(false)}
@@ -72,16 +73,16 @@ export function StreamPanel({ detector, className }: { detector: string | undefi
             }
           />
         ))}
-        {stream.shown.length === 0 && <li className="px-4 py-2 text-soft">No decision yet.</li>}
+        {stream.shown.length === 0 && <li className="px-4 py-2 text-soft">{t("No decision yet.")}</li>}
       </ol>
     </Panel>
   );
 }
 
 function about(stream: Stream, rate: number | null, paused: boolean, read: boolean): string {
-  const newer = `${count(stream.missed)} newer ${stream.missed === 1 ? "waits" : "wait"}`;
+  const newer = stream.missed === 1 ? t("1 newer waits") : t("{n} newer wait", { n: count(stream.missed) });
   if (paused) return `Paused; ${newer}`;
-  if (read) return `Held while you read; ${newer}`;
-  if (stream.leftOut > 0) return `A sample: the newest of ${perSecond(rate)} a second`;
-  return "Every decision, the newest first";
+  if (read) return t("Held while you read; {newer}", { newer });
+  if (stream.leftOut > 0) return t("A sample: the newest of {rate} a second", { rate: perSecond(rate) });
+  return t("Every decision, the newest first");
 }

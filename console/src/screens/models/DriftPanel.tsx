@@ -10,6 +10,7 @@ import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, percent, plural, UNKNOWN, words } from "~/words/numbers";
 import { dayName } from "~/words/times";
 import { byAdvice } from "./findings";
@@ -21,8 +22,8 @@ type Column = Schemas["ColumnDrift"];
 const STATES: Record<Column["state"], { tone: "good" | "bad" | "plain" | "warn"; text: string }> = {
   stable: { tone: "good", text: "stable" },
   drifted: { tone: "bad", text: "drifted" },
-  filling: { tone: "plain", text: "not comparable yet" },
-  few: { tone: "warn", text: "insufficient data" },
+  filling: { tone: "plain", text: t("not comparable yet") },
+  few: { tone: "warn", text: t("insufficient data") },
   absent: { tone: "plain", text: "absent" },
 };
 
@@ -32,7 +33,7 @@ export function DriftPanel({ name }: { name: string }) {
   if (drift.error instanceof ApiProblem && [409, 503].includes(drift.error.status)) {
     return (
       <Panel>
-        <Empty title="There is no drift report yet">{drift.error.detail}</Empty>
+        <Empty title={t("There is no drift report yet")}>{drift.error.detail}</Empty>
       </Panel>
     );
   }
@@ -57,16 +58,23 @@ function Columns({ report, name }: { report: Report; name: string }) {
   const hidden = report.columns.length - shown.length;
   return (
     <Panel
-      title="Per feature and score"
-      about={`${count(report.rows)} live events vs. training data (${report.reference}). A column has drifted when its PSI stays above its limit.`}
+      title={t("Per feature and score")}
+      about={t(
+        "{rows} live events vs. training data ({reference}). A column has drifted when its PSI stays above its limit.",
+        { rows: count(report.rows), reference: report.reference },
+      )}
       flush
       actions={
-        hidden > 0 && <Button onClick={() => setAll(true)}>Show {plural(hidden, "column")} without enough data</Button>
+        hidden > 0 && (
+          <Button onClick={() => setAll(true)}>
+            {t("Show {hidden} without enough data", { hidden: plural(hidden, "column") })}
+          </Button>
+        )
       }
     >
       <Table
         exported
-        label="Drift by column"
+        label={t("Drift by column")}
         rows={shown}
         columns={COLUMNS}
         id={(column) => column.name}
@@ -82,13 +90,13 @@ function Columns({ report, name }: { report: Report; name: string }) {
 function OfColumn({ name, column, madeAt }: { name: string; column: string; madeAt: string }) {
   const asked = useDriftOfColumn(name, column, madeAt);
   return (
-    <section aria-label={`Distribution of ${words(column)}`} className="p-4">
+    <section aria-label={t("Distribution of {column}", { column: words(column) })} className="p-4">
       <Asked of={asked} height={220}>
         {(found) => (
           <div className="grid gap-6 lg:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
             <Bins column={found} />
             <div className="flex flex-col gap-2">
-              <h3 className="font-medium">PSI by day (UTC), limit {found.limit.toFixed(2)}</h3>
+              <h3 className="font-medium">{t("PSI by day (UTC), limit {value}", { value: found.limit.toFixed(2) })}</h3>
               <Days column={found} />
             </div>
           </div>
@@ -102,17 +110,19 @@ function Bins({ column }: { column: Column }) {
   const most = Math.max(...column.bins.flatMap((bin) => [bin.training, bin.live]), 1e-9);
   return (
     <table className="w-full text-left">
-      <caption className="pb-2 text-left font-medium">{words(column.name)}: share of events by value</caption>
+      <caption className="pb-2 text-left font-medium">
+        {t("{name}: share of events by value", { name: words(column.name) })}
+      </caption>
       <thead className="text-soft text-xs">
         <tr>
           <th scope="col" className="py-1 font-medium">
-            Value
+            {t("Value")}
           </th>
           <th scope="col" className="py-1 font-medium">
-            Training
+            {t("Training")}
           </th>
           <th scope="col" className="py-1 font-medium">
-            Live
+            {t("Live")}
           </th>
         </tr>
       </thead>
@@ -145,10 +155,10 @@ function Share({ of, most, colour }: { of: number; most: number; colour: string 
 function Findings({ report }: { report: Report }) {
   return (
     <Panel
-      title={report.findings.length ? "Findings" : "Nothing has drifted"}
+      title={report.findings.length ? t("Findings") : t("Nothing has drifted")}
       about={
         <>
-          Measured <Time at={report.made_at} form="full" />
+          {t("Measured")} <Time at={report.made_at} form="full" />
         </>
       }
     >
@@ -156,7 +166,7 @@ function Findings({ report }: { report: Report }) {
         {byAdvice(report.findings).map((group) => (
           <section key={group.title} aria-label={group.title}>
             <h3 className="flex flex-wrap items-center gap-2 border-b pb-1.5 text-soft">
-              <Badge tone={group.alarm ? "bad" : "warn"}>{group.alarm ? "alarm" : "notice"}</Badge>
+              <Badge tone={group.alarm ? "bad" : "warn"}>{group.alarm ? t("alarm") : t("notice")}</Badge>
               <span>
                 <strong className="text-ink">{group.advice}</strong>: {group.because}
               </span>
@@ -191,11 +201,15 @@ function Touches({ finding }: { finding: Schemas["Finding"] }) {
   if (models.length + rules.length === 0) return null;
   return (
     <p className="text-soft text-xs">
-      Touches {models.map(([model, share]) => `${words(model)} (${percent(share)} of its score)`).join(", ")}
+      {t("Touches")}{" "}
+      {models
+        .map(([model, share]) => t("{model} ({share} of its score)", { model: words(model), share: percent(share) }))
+        .join(", ")}
       {models.length > 0 && rules.length > 0 && "; "}
       {rules.map((rule, n) => (
         <span key={rule}>
-          {n > 0 && ", "}rule{" "}
+          {n > 0 && ", "}
+          {t("rule")}{" "}
           <Link to="/rules" className="text-accent underline">
             {words(rule)}
           </Link>
@@ -208,7 +222,7 @@ function Touches({ finding }: { finding: Schemas["Finding"] }) {
 const COLUMNS: ColumnDef<Column, unknown>[] = [
   {
     id: "name",
-    header: "Column",
+    header: t("Column"),
     accessorKey: "name",
     cell: ({ row }) =>
       row.original.kind === "score" ? (
@@ -219,37 +233,37 @@ const COLUMNS: ColumnDef<Column, unknown>[] = [
         </Link>
       ),
   },
-  { id: "kind", header: "Kind", accessorKey: "kind" },
+  { id: "kind", header: t("Kind"), accessorKey: "kind" },
   {
     id: "state",
-    header: "State",
+    header: t("State"),
     accessorKey: "state",
     cell: ({ row }) => <Badge tone={STATES[row.original.state].tone}>{STATES[row.original.state].text}</Badge>,
   },
   {
     id: "psi",
-    header: "PSI",
+    header: t("PSI"),
     accessorKey: "psi",
     meta: { right: true },
     cell: ({ row }) => row.original.psi.toFixed(3),
   },
   {
     id: "limit",
-    header: "Limit",
+    header: t("Limit"),
     accessorKey: "limit",
     meta: { right: true },
     cell: ({ row }) => row.original.limit.toFixed(3),
   },
   {
     id: "ks",
-    header: "KS",
+    header: t("KS"),
     accessorKey: "ks",
     meta: { right: true },
     cell: ({ row }) => row.original.ks?.toFixed(3) ?? UNKNOWN,
   },
   {
     id: "missing",
-    header: "Missing (training)",
+    header: t("Missing (training)"),
     enableSorting: false,
     meta: { right: true },
     cell: ({ row }) => {
@@ -262,9 +276,9 @@ const COLUMNS: ColumnDef<Column, unknown>[] = [
 function Days({ column }: { column: Column }) {
   return (
     <Chart
-      label={`PSI by day: ${column.days.map((day) => day.psi.toFixed(3)).join(", ")}`}
+      label={t("PSI by day: {days}", { days: column.days.map((day) => day.psi.toFixed(3)).join(", ") })}
       y="PSI"
-      x="day, UTC (dashed: the limit)"
+      x={t("day, UTC (dashed: the limit)")}
       columns={column.days.map((day) => ({
         name: dayName(day.day),
         title: `${day.day}: ${day.psi.toFixed(3)}`,

@@ -8,6 +8,7 @@ import { Plot } from "~/charts/Plot";
 import { Asked } from "~/ui/Asked";
 import { Select } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { count, percent, UNKNOWN, words } from "~/words/numbers";
 import { inFull } from "~/words/times";
 import { metricName } from "./metrics";
@@ -30,7 +31,7 @@ export function EvaluationPanels({
   return (
     <>
       <Select
-        label="Version"
+        label={t("Version")}
         value={chosen}
         className="max-w-sm"
         onChange={(event) =>
@@ -40,7 +41,7 @@ export function EvaluationPanels({
         {models.versions.map((each) => (
           <option key={each.version} value={each.version}>
             {each.version}
-            {each.version === models.champion ? " (champion)" : ""}
+            {each.version === models.champion ? t(" (champion)") : ""}
           </option>
         ))}
       </Select>
@@ -80,15 +81,19 @@ function Notes({ found }: { found: Evaluation }) {
 
 function Figures({ found }: { found: Evaluation }) {
   return (
-    <Panel title="Test metrics" about="Of the ensemble, with intervals of 95 %, and of each member alone." flush>
+    <Panel
+      title={t("Test metrics")}
+      about={t("Of the ensemble, with intervals of 95 %, and of each member alone.")}
+      flush
+    >
       <table className="w-full text-left">
         <thead className="border-b text-soft text-xs">
           <tr>
             <th scope="col" className="px-4 py-2 font-medium">
-              Figure
+              {t("Figure")}
             </th>
             <th scope="col" className="px-3 py-2 text-right font-medium">
-              Ensemble
+              {t("Ensemble")}
             </th>
             {found.members.map((member) => (
               <th key={member.name} scope="col" className="px-3 py-2 text-right font-medium">
@@ -108,7 +113,7 @@ function Figures({ found }: { found: Evaluation }) {
                 {decimals(figure.value)}
                 {figure.low !== null && figure.high !== null && (
                   <span className="block font-normal text-soft text-xs">
-                    {decimals(figure.low)} to {decimals(figure.high)}
+                    {t("{low} to {high}", { low: decimals(figure.low), high: decimals(figure.high) })}
                   </span>
                 )}
               </td>
@@ -133,15 +138,15 @@ function About({ name, found }: { name: string; found: Evaluation }) {
   const parts = ["train", "valid", "test"].filter((part) => part in found.rows);
   return (
     <Panel
-      title="Training"
-      about={found.data ? `on ${found.data}` : undefined}
+      title={t("Training")}
+      about={found.data ? t("on {data}", { data: found.data }) : undefined}
       actions={found.card && <CardLink name={name} version={found.version} />}
       flush
     >
       <table className="w-full text-left">
         <thead className="border-b text-soft text-xs">
           <tr>
-            {["Part", "Rows", "Frauds", "Share"].map((head, n) => (
+            {[t("Part"), t("Rows"), t("Frauds"), t("Share")].map((head, n) => (
               <th key={head} scope="col" className={`px-4 py-2 font-medium ${n ? "text-right" : ""}`}>
                 {head}
               </th>
@@ -162,7 +167,10 @@ function About({ name, found }: { name: string; found: Evaluation }) {
         </tbody>
       </table>
       <p className="px-4 py-3 text-soft text-xs">
-        Trained {inFull(found.created_at)}; {count(found.features.length)} features; thresholds in force:{" "}
+        {t("Trained {created_at}; {n} features; thresholds in force:", {
+          created_at: inFull(found.created_at),
+          n: count(found.features.length),
+        })}{" "}
         {Object.entries(found.in_force)
           .map(([name, at]) => `${words(name)} ${at}`)
           .join(", ") || UNKNOWN}
@@ -176,7 +184,7 @@ function CardLink({ name, version }: { name: string; version: string }) {
   const page = `${BASE}/detectors/${encodeURIComponent(name)}/models/${version}/card?format=html`;
   return (
     <a href={page} target="_blank" rel="noreferrer" className="flex items-center gap-1 text-accent underline">
-      Model card <ExternalLink aria-hidden size={14} />
+      {t("Model card")} <ExternalLink aria-hidden size={14} />
     </a>
   );
 }
@@ -185,7 +193,7 @@ function share(some: number | undefined, all: number | undefined): number | null
   return some === undefined || !all ? null : some / all;
 }
 
-const PRECISION_RECALL = unitCurves({ x: "recall: share of frauds found, 0 to 1", y: "precision, 0 to 1" }, [
+const PRECISION_RECALL = unitCurves({ x: "recall: share of frauds found, 0 to 1", y: t("precision, 0 to 1") }, [
   { label: "precision", colour: "accent" },
 ]);
 
@@ -195,14 +203,17 @@ function PrecisionRecall({ points }: { points: NonNullable<Evaluation["precision
     return [sorted.map((point) => point.recall), sorted.map((point) => point.precision)];
   }, [points]);
   return (
-    <Panel title="Precision and recall" about="Share of flagged payments that are fraud, by the share of frauds found.">
-      <Plot label="Precision against recall on the test" height={210} data={data} options={PRECISION_RECALL} />
+    <Panel
+      title={t("Precision and recall")}
+      about={t("Share of flagged payments that are fraud, by the share of frauds found.")}
+    >
+      <Plot label={t("Precision against recall on the test")} height={210} data={data} options={PRECISION_RECALL} />
     </Panel>
   );
 }
 
-const CALIBRATION = unitCurves({ x: "predicted probability, 0 to 1", y: "share that was fraud, 0 to 1" }, [
-  { label: "as said", colour: "soft", dashed: true },
+const CALIBRATION = unitCurves({ x: t("predicted probability, 0 to 1"), y: t("share that was fraud, 0 to 1") }, [
+  { label: t("as said"), colour: "soft", dashed: true },
   { label: "observed", colour: "accent", dots: true },
 ]);
 
@@ -213,9 +224,12 @@ function Calibration({ bins }: { bins: NonNullable<Evaluation["calibration"]> })
     return [x, x, [null, ...kept.map((bin) => bin.observed), null]];
   }, [bins]);
   return (
-    <Panel title="Calibration" about="Of payments scored 0.3, 30 of 100 should be fraud (dashed: exactly so).">
+    <Panel
+      title={t("Calibration")}
+      about={t("Of payments scored 0.3, 30 of 100 should be fraud (dashed: exactly so).")}
+    >
       <Plot
-        label="Share of fraud observed against the probability said"
+        label={t("Share of fraud observed against the probability said")}
         height={210}
         data={data}
         options={CALIBRATION}

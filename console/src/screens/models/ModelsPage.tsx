@@ -5,6 +5,7 @@ import { Asked, Empty, Waiting } from "~/ui/Asked";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { DriftPanel } from "./DriftPanel";
 import { EvaluationPanels } from "./EvaluationPanels";
 import { useModels } from "./queries";
@@ -12,10 +13,10 @@ import { TrialsPanel } from "./TrialsPanel";
 import { VersionsPanel } from "./VersionsPanel";
 
 const TABS = [
-  { value: "versions", name: "Versions" },
-  { value: "evaluation", name: "Evaluation" },
-  { value: "trials", name: "Trials" },
-  { value: "drift", name: "Drift" },
+  { value: "versions", name: t("Versions") },
+  { value: "evaluation", name: t("Evaluation") },
+  { value: "trials", name: t("Trials") },
+  { value: "drift", name: t("Drift") },
 ] as const;
 
 type Tab = (typeof TABS)[number]["value"];
@@ -29,11 +30,11 @@ export function ModelsPage() {
   if (!detector) return <Waiting height={400} />;
   return (
     <Page
-      title="Models"
-      about={`of ${detector.name}`}
+      title={t("Models")}
+      about={t("of {name}", { name: detector.name })}
       actions={
         <Choice
-          label="View"
+          label={t("View")}
           options={TABS}
           value={tab}
           onChange={(next) => void navigate({ to: "/models", search: (kept) => ({ ...kept, tab: next }) })}
@@ -50,7 +51,7 @@ function Tabbed({ tab, name, version }: { tab: Tab; name: string; version: strin
   if (models.error instanceof ApiProblem && models.error.status === 409) {
     return (
       <Panel>
-        <Empty title="Rules alone decide here">{models.error.detail}</Empty>
+        <Empty title={t("Rules alone decide here")}>{models.error.detail}</Empty>
       </Panel>
     );
   }
@@ -61,8 +62,9 @@ function Tabbed({ tab, name, version }: { tab: Tab; name: string; version: strin
       height={400}
       empty={(found) =>
         found.versions.length === 0 && (
-          <Empty title="No model was trained yet">
-            <code className="font-mono">penstock train {name} --data FILE --save</code> makes the first version.
+          <Empty title={t("No model was trained yet")}>
+            <code className="font-mono">{t("penstock train {name} --data FILE --save", { name })}</code>{" "}
+            {t("makes the first version.")}
           </Empty>
         )
       }

@@ -3,6 +3,7 @@ import { useDetectors } from "~/api/detectors";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { type Step, useStep } from "./queries";
 
 /** The steps that this dialog asks about; thresholds are applied where they are chosen. */
@@ -10,19 +11,28 @@ export type Asked = Exclude<Step["kind"], "thresholds">;
 
 const ABOUT: Record<Asked, { title: string; about: string; verb: string }> = {
   shadow: {
-    title: "Try in shadow",
-    about: "Shadow mode: scores live traffic without affecting decisions. Results show under Trials.",
-    verb: "Start shadow",
+    title: t("Try in shadow"),
+    about: t("Shadow mode: scores live traffic without affecting decisions. Results show under Trials."),
+    verb: t("Start shadow"),
   },
   rollout: {
-    title: "Roll out to a share",
-    about:
+    title: t("Roll out to a share"),
+    about: t(
       "It decides for this share of keys, always the same ones, and the champion for the others. Guards compare both on the same events and take it back on their own.",
-    verb: "Roll out",
+    ),
+    verb: t("Roll out"),
   },
-  promote: { title: "Promote", about: "It decides everything, within seconds, on every process.", verb: "Promote" },
-  rollback: { title: "End the trial", about: "It scores and decides nothing any more.", verb: "End it" },
-  undo: { title: "Roll back", about: "The champion before it decides again, within seconds.", verb: "Roll back" },
+  promote: {
+    title: t("Promote"),
+    about: t("It decides everything, within seconds, on every process."),
+    verb: "Promote",
+  },
+  rollback: { title: t("End the trial"), about: t("It scores and decides nothing any more."), verb: t("End it") },
+  undo: {
+    title: t("Roll back"),
+    about: t("The champion before it decides again, within seconds."),
+    verb: t("Roll back"),
+  },
 };
 
 interface Props {
@@ -56,7 +66,11 @@ export function StepDialog({ name, version, kind, fourEyes, onClose }: Props) {
       open
       onClose={onClose}
       title={`${title}: ${version}`}
-      about={fourEyes && ["promote", "rollout"].includes(kind) ? `${about} Somebody else has to approve it.` : about}
+      about={
+        fourEyes && ["promote", "rollout"].includes(kind)
+          ? t("{about} Somebody else has to approve it.", { about })
+          : about
+      }
       actions={
         <Button
           look={kind === "rollback" || kind === "undo" ? "danger" : "main"}
@@ -72,7 +86,7 @@ export function StepDialog({ name, version, kind, fourEyes, onClose }: Props) {
         {kind === "rollout" && (
           <div className="grid gap-3 sm:grid-cols-2">
             <TextField
-              label="Percent of keys"
+              label={t("Percent of keys")}
               type="number"
               min={0.1}
               max={100}
@@ -81,14 +95,14 @@ export function StepDialog({ name, version, kind, fourEyes, onClose }: Props) {
               value={percent}
               onChange={(event) => setPercent(event.target.value)}
             />
-            <Select label="of" value={of ?? texts[0]} onChange={(event) => setOf(event.target.value)}>
+            <Select label={t("of")} value={of ?? texts[0]} onChange={(event) => setOf(event.target.value)}>
               {texts.map((field) => (
                 <option key={field}>{field}</option>
               ))}
             </Select>
           </div>
         )}
-        <TextArea label="Why" rows={2} value={note} onChange={(event) => setNote(event.target.value)} />
+        <TextArea label={t("Why")} rows={2} value={note} onChange={(event) => setNote(event.target.value)} />
       </form>
     </Ask>
   );

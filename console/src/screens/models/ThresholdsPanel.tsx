@@ -6,6 +6,7 @@ import { TextArea } from "~/ui/Field";
 import { Figure, Figures } from "~/ui/Figure";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { count, money, percent } from "~/words/numbers";
 import { type Evaluation, type Models, type Row, useStep } from "./queries";
 import { isDeclared, meaning } from "./thresholds";
@@ -34,12 +35,16 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
   const moved = at.review !== begin.review || at.block !== begin.block;
   return (
     <Panel
-      title="Thresholds"
-      about={`By score alone, without rules, on the ${days === null ? "" : `${days.toFixed(1)} `}days of the test. ${because(decides, declared)}`}
+      title={t("Thresholds")}
+      about={`${
+        days === null
+          ? t("By score alone, without rules, on the days of the test.")
+          : t("By score alone, without rules, on the {days} days of the test.", { days: days.toFixed(1) })
+      } ${because(decides, declared)}`}
       actions={
         <>
           <Button disabled={!moved} onClick={() => setAt(begin)}>
-            Reset to current
+            {t("Reset to current")}
           </Button>
           {decides && !declared && may("approve") && (
             <Button
@@ -47,7 +52,7 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
               disabled={!moved || at.review > at.block || at.review === 0}
               onClick={() => setApplying(true)}
             >
-              Apply…
+              {t("Apply…")}
             </Button>
           )}
         </>
@@ -55,34 +60,38 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
     >
       {declared && <Declared name={name} found={found} />}
       <div className="mb-4 grid gap-4 md:grid-cols-2">
-        <Slider name="Review from" value={at.review} onChange={(review) => setAt({ ...at, review })} />
-        <Slider name="Block from" value={at.block} onChange={(block) => setAt({ ...at, block })} />
+        <Slider name={t("Review from")} value={at.review} onChange={(review) => setAt({ ...at, review })} />
+        <Slider name={t("Block from")} value={at.block} onChange={(block) => setAt({ ...at, block })} />
       </div>
-      <Figures label="What these thresholds mean">
-        <Figure name="Reviews a day" value={whole(now.reviews)} about={was(whole(before.reviews))} />
-        <Figure name="Blocks a day" value={whole(now.blocks)} about={was(whole(before.blocks))} />
-        <Figure name="Frauds found" value={percent(now.recall)} about={was(percent(before.recall))} />
-        <Figure name="Precision" value={percent(now.precision)} about={was(percent(before.precision))} />
+      <Figures label={t("What these thresholds mean")}>
+        <Figure name={t("Reviews a day")} value={whole(now.reviews)} about={was(whole(before.reviews))} />
+        <Figure name={t("Blocks a day")} value={whole(now.blocks)} about={was(whole(before.blocks))} />
+        <Figure name={t("Frauds found")} value={percent(now.recall)} about={was(percent(before.recall))} />
+        <Figure name={t("Precision")} value={percent(now.precision)} about={was(percent(before.precision))} />
         <Figure
-          name="False positive rate"
+          name={t("False positive rate")}
           value={percent(now.falsePositives)}
           about={was(percent(before.falsePositives))}
         />
-        <Figure name="Loss caught" value={money(now.caught, currency)} about={was(money(before.caught, currency))} />
         <Figure
-          name="Legitimate revenue stopped"
+          name={t("Loss caught")}
+          value={money(now.caught, currency)}
+          about={was(money(before.caught, currency))}
+        />
+        <Figure
+          name={t("Legitimate revenue stopped")}
           value={money(now.goodStopped, currency)}
           about={was(money(before.goodStopped, currency))}
         />
         <Figure
-          name="Value detection rate"
+          name={t("Value detection rate")}
           value={percent(of(now.caught, found.fraud_amount))}
           about={was(percent(of(before.caught, found.fraud_amount)))}
         />
       </Figures>
       {at.review > at.block && (
         <p role="alert" className="mt-3 text-block">
-          Review has to begin below block, or where it does.
+          {t("Review has to begin below block, or where it does.")}
         </p>
       )}
       {applying && (
@@ -92,12 +101,12 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
           at={at}
           fourEyes={models.four_eyes}
           changes={[
-            ["Review from", at.review.toFixed(3), begin.review.toFixed(3)],
-            ["Block from", at.block.toFixed(3), begin.block.toFixed(3)],
-            ["Reviews a day", whole(now.reviews), whole(before.reviews)],
-            ["Blocks a day", whole(now.blocks), whole(before.blocks)],
-            ["Frauds found", percent(now.recall), percent(before.recall)],
-            ["False positive rate", percent(now.falsePositives), percent(before.falsePositives)],
+            [t("Review from"), at.review.toFixed(3), begin.review.toFixed(3)],
+            [t("Block from"), at.block.toFixed(3), begin.block.toFixed(3)],
+            [t("Reviews a day"), whole(now.reviews), whole(before.reviews)],
+            [t("Blocks a day"), whole(now.blocks), whole(before.blocks)],
+            [t("Frauds found"), percent(now.recall), percent(before.recall)],
+            [t("False positive rate"), percent(now.falsePositives), percent(before.falsePositives)],
           ]}
           onClose={() => setApplying(false)}
         />
@@ -107,8 +116,8 @@ export function ThresholdsPanel({ name, models, table, found }: Props) {
 }
 
 function because(decides: boolean, declared: boolean): string {
-  if (declared) return "Nothing here changes those in force.";
-  return decides ? "Nothing changes until they are applied." : "Only those of the champion can be applied.";
+  if (declared) return t("Nothing here changes those in force.");
+  return decides ? t("Nothing changes until they are applied.") : t("Only those of the champion can be applied.");
 }
 
 /** Why thresholds cannot be applied here, and what to do about it. */
@@ -117,9 +126,10 @@ function Declared({ name, found: { in_force, thresholds } }: { name: string; fou
   const policy = `Policy(${given.map((each) => `${each}=${in_force[each]}`).join(", ")})`;
   return (
     <p role="note" className="mb-4 rounded-md bg-review-tint px-3 py-2 text-review">
-      The detector's policy declares those in force: the code of {name} has <code>{policy}</code>, which wins over what
-      is applied here. Leave thresholds out of it and restart the service; then every model brings its own, and Apply
-      appears here.
+      {t("The detector's policy declares those in force: the code of {name} has", { name })} <code>{policy}</code>
+      {t(
+        ", which wins over what is applied here. Leave thresholds out of it and restart the service; then every model brings its own, and Apply appears here.",
+      )}
     </p>
   );
 }
@@ -139,9 +149,11 @@ function ApplyDialog({ name, version, at, fourEyes, changes, onClose }: ApplyPro
   const step = useStep(name);
   return (
     <FormDialog
-      title="Apply thresholds"
-      about={`The same models decide by these thresholds within seconds, as a version of their own. "Roll back" under Versions returns to the current ones.${fourEyes ? " Somebody else has to approve it." : ""}`}
-      action="Apply thresholds"
+      title={t("Apply thresholds")}
+      about={`${t(
+        'The same models decide by these thresholds within seconds, as a version of their own. "Roll back" under Versions returns to the current ones.',
+      )}${fourEyes ? t(" Somebody else has to approve it.") : ""}`}
+      action={t("Apply thresholds")}
       onClose={onClose}
       onSubmit={(given) =>
         step.mutateAsync({ version, step: { kind: "thresholds", note: part(given, "note") ?? "", ...at } })
@@ -151,13 +163,13 @@ function ApplyDialog({ name, version, at, fourEyes, changes, onClose }: ApplyPro
         <thead className="text-soft text-xs">
           <tr>
             <th scope="col" className="py-1 font-medium">
-              On the days of the test
+              {t("On the days of the test")}
             </th>
             <th scope="col" className="py-1 text-right font-medium">
-              now
+              {t("now")}
             </th>
             <th scope="col" className="py-1 text-right font-medium">
-              then
+              {t("then")}
             </th>
           </tr>
         </thead>
@@ -173,7 +185,7 @@ function ApplyDialog({ name, version, at, fourEyes, changes, onClose }: ApplyPro
           ))}
         </tbody>
       </table>
-      <TextArea label="Reason" name="note" rows={2} maxLength={500} />
+      <TextArea label={t("Reason")} name="note" rows={2} maxLength={500} />
     </FormDialog>
   );
 }
@@ -183,7 +195,7 @@ function whole(perDay: number | null): string {
 }
 
 function was(text: string): string {
-  return `in force: ${text}`;
+  return t("in force: {text}", { text });
 }
 
 function of(some: number | null, all: number | null): number | null {

@@ -9,6 +9,7 @@ import { Button } from "~/ui/Button";
 import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, money, ms, percent, rate, UNKNOWN } from "~/words/numbers";
 import { table } from "./matrix";
 import { type LiveTrial, type Models, useComparison, useTrials } from "./queries";
@@ -25,8 +26,8 @@ export function TrialsPanel({ name, models }: { name: string; models: Models }) 
       empty={(found) =>
         found.length === 0 && (
           <Panel>
-            <Empty title="Nothing is tried now">
-              Under Versions, let one score in shadow or roll it out to a share.
+            <Empty title={t("Nothing is tried now")}>
+              {t("Under Versions, let one score in shadow or roll it out to a share.")}
             </Empty>
           </Panel>
         )
@@ -41,24 +42,26 @@ export function TrialsPanel({ name, models }: { name: string; models: Models }) 
 
 function Trial({ name, models, trial }: { name: string; models: Models; trial: LiveTrial }) {
   const started = models.running.find((each) => each.version === trial.version);
-  const title = trial.version ? `Model ${trial.version}` : `Rule ${trial.trial}`;
+  const title = trial.version
+    ? t("Model {version}", { version: trial.version })
+    : t("Rule {trial}", { trial: trial.trial });
   return (
     <Panel
       title={title}
       about={
         <>
           {started?.state === "rollout"
-            ? `decides for ${started.percent} % of ${started.of}`
+            ? t("decides for {percent} % of {of}", { percent: started.percent, of: started.of })
             : "in shadow: decides nothing"}
-          , counted since <Time at={trial.since} />
+          {t(", counted since")} <Time at={trial.since} />
         </>
       }
     >
       <dl className="mb-4 grid grid-cols-2 gap-3 md:grid-cols-4">
-        <Fact name="Events judged by both" value={count(trial.events)} />
-        <Fact name="Decided the same" value={percent(trial.agreement)} />
-        <Fact name="Errors of the candidate" value={count(trial.errors)} />
-        <Fact name="Scoring, p99" value={times(trial)} />
+        <Fact name={t("Events judged by both")} value={count(trial.events)} />
+        <Fact name={t("Decided the same")} value={percent(trial.agreement)} />
+        <Fact name={t("Errors of the candidate")} value={count(trial.errors)} />
+        <Fact name={t("Scoring, p99")} value={times(trial)} />
       </dl>
       <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
         <MatrixTable matrix={trial.matrix} />
@@ -80,17 +83,17 @@ function Fact({ name, value }: { name: string; value: string }) {
 
 function times(trial: LiveTrial): string {
   const { champion, candidate } = trial.latency_ms ?? {};
-  return candidate ? `${ms(candidate.p99)} (champion ${ms(champion?.p99)})` : UNKNOWN;
+  return candidate ? t("{p99} (champion {p992})", { p99: ms(candidate.p99), p992: ms(champion?.p99) }) : UNKNOWN;
 }
 
 function MatrixTable({ matrix }: { matrix: LiveTrial["matrix"] }) {
   const { outcomes, rows } = table(matrix);
-  if (rows.length === 0) return <p className="text-soft">No event was judged by both yet.</p>;
+  if (rows.length === 0) return <p className="text-soft">{t("No event was judged by both yet.")}</p>;
   return (
     <div className="overflow-x-auto">
       <table className="w-full text-right">
         <caption className="pb-1 text-left text-soft text-xs">
-          Rows: the champion decided. Columns: the candidate.
+          {t("Rows: the champion decided. Columns: the candidate.")}
         </caption>
         <thead>
           <tr>
@@ -130,7 +133,7 @@ const OUTLINES = [
   { name: "candidate", colour: "accent" },
 ] as const;
 const SCORES = binOptions(
-  { x: "score, 0 to 1", y: "events (log scale)" },
+  { x: t("score, 0 to 1"), y: t("events (log scale)") },
   (places) => places.map((_, bin) => (bin % 4 === 0 || bin === BINS - 1 ? String(bin / BINS) : null)),
   OUTLINES,
 );
@@ -144,7 +147,7 @@ function Scores({ scores }: { scores: NonNullable<LiveTrial["scores"]> }) {
   return (
     <figure className="min-w-0">
       <figcaption className="flex flex-wrap justify-between gap-2 pb-1 text-soft text-xs">
-        Events by score, in steps of {1 / BINS}
+        {t("Events by score, in steps of {value}", { value: 1 / BINS })}
         <Legend of={OUTLINES} />
       </figcaption>
       <Plot
@@ -162,7 +165,7 @@ function Comparison({ name, version }: { name: string; version: string }) {
   if (!wanted) {
     return (
       <div className="mt-4">
-        <Button onClick={() => setWanted(true)}>Compare on recorded events</Button>
+        <Button onClick={() => setWanted(true)}>{t("Compare on recorded events")}</Button>
       </div>
     );
   }
@@ -182,11 +185,11 @@ function Recorded({ name, version }: { name: string; version: string }) {
 }
 
 const RATES = [
-  ["block_rate", "Blocked"],
-  ["review_rate", "To review"],
-  ["approval_rate", "Approved"],
-  ["precision", "Precision, of what is known"],
-  ["recall", "Known frauds stopped"],
+  ["block_rate", t("Blocked")],
+  ["review_rate", t("To review")],
+  ["approval_rate", t("Approved")],
+  ["precision", t("Precision, of what is known")],
+  ["recall", t("Known frauds stopped")],
 ] as const;
 
 function Sides({ found, currency }: { found: Compared; currency: string | null }) {
@@ -195,18 +198,24 @@ function Sides({ found, currency }: { found: Compared; currency: string | null }
     <div className="mt-4 overflow-x-auto">
       <table className="w-full text-right">
         <caption className="pb-1 text-left text-soft text-xs">
-          {count(found.total.events)} recorded events; known: {count(truth.fraud)} fraud,{" "}
-          {count(truth.good + truth.unobjected)} legitimate or never disputed, {count(truth.young + truth.untold)} not
-          known. Intervals of 95 %.
+          {t(
+            "{events} recorded events; known: {fraud} fraud, {value} legitimate or never disputed, {value2} not known. Intervals of 95 %.",
+            {
+              events: count(found.total.events),
+              fraud: count(truth.fraud),
+              value: count(truth.good + truth.unobjected),
+              value2: count(truth.young + truth.untold),
+            },
+          )}
         </caption>
         <thead className="border-b text-soft text-xs">
           <tr>
             <td />
             <th scope="col" className="px-3 py-1 font-medium">
-              Champion
+              {t("Champion")}
             </th>
             <th scope="col" className="px-3 py-1 font-medium">
-              Candidate
+              {t("Candidate")}
             </th>
           </tr>
         </thead>
@@ -222,14 +231,14 @@ function Sides({ found, currency }: { found: Compared; currency: string | null }
           ))}
           <tr className="border-b">
             <th scope="row" className="py-1 text-left font-normal">
-              Loss approved
+              {t("Loss approved")}
             </th>
             <td className="px-3 py-1">{money(champion.loss, currency)}</td>
             <td className="px-3 py-1">{money(candidate.loss, currency)}</td>
           </tr>
           <tr>
             <th scope="row" className="py-1 text-left font-normal">
-              Legitimate revenue stopped
+              {t("Legitimate revenue stopped")}
             </th>
             <td className="px-3 py-1">{money(champion.good_stopped, currency)}</td>
             <td className="px-3 py-1">{money(candidate.good_stopped, currency)}</td>

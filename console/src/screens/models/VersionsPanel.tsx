@@ -7,6 +7,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { UNKNOWN, words } from "~/words/numbers";
 import { metricName } from "./metrics";
 import { type Models, newestFirst, type Trial, type Version } from "./queries";
@@ -25,9 +26,9 @@ export function VersionsPanel({ name, models }: { name: string; models: Models }
   const mayStep = useMay(name)("approve");
   return (
     <>
-      <Panel title="Versions" about="Figures are of the test that each was trained with, newest first." flush>
+      <Panel title={t("Versions")} about={t("Figures are of the test that each was trained with, newest first.")} flush>
         <Table
-          label="Versions of the models"
+          label={t("Versions of the models")}
           cards="labelled"
           exported
           rows={newestFirst(models.versions)}
@@ -48,7 +49,7 @@ function columns(models: Models, ask: ((asking: Asking) => void) | undefined): C
   return [
     {
       id: "version",
-      header: "Version",
+      header: t("Version"),
       accessorKey: "version",
       cell: ({ row }) => (
         <Link
@@ -62,13 +63,13 @@ function columns(models: Models, ask: ((asking: Asking) => void) | undefined): C
     },
     {
       id: "created",
-      header: "Trained",
+      header: t("Trained"),
       accessorKey: "created_at",
       cell: ({ row }) => <Time at={row.original.created_at} />,
     },
     {
       id: "state",
-      header: "Now",
+      header: t("Now"),
       enableSorting: false,
       cell: ({ row }) => <State models={models} version={row.original} />,
     },
@@ -99,14 +100,14 @@ function State({ models, version }: { models: Models; version: Version }) {
   const trial = running(models, version.version);
   return (
     <span className="flex flex-wrap gap-1">
-      {models.champion === version.version && <Badge tone="good">Champion (live)</Badge>}
-      {trial?.state === "shadow" && <Badge tone="info">in shadow</Badge>}
+      {models.champion === version.version && <Badge tone="good">{t("Champion (live)")}</Badge>}
+      {trial?.state === "shadow" && <Badge tone="info">{t("in shadow")}</Badge>}
       {trial?.state === "rollout" && (
-        <Badge tone="warn">
-          live for {trial.percent} % of {trial.of}
-        </Badge>
+        <Badge tone="warn">{t("live for {percent} % of {of}", { percent: trial.percent, of: trial.of })}</Badge>
       )}
-      {models.pending.some((each) => each.name === version.version) && <Badge tone="warn">waits for approval</Badge>}
+      {models.pending.some((each) => each.name === version.version) && (
+        <Badge tone="warn">{t("waits for approval")}</Badge>
+      )}
     </span>
   );
 }
@@ -126,44 +127,49 @@ function Steps({ models, version, ask }: { models: Models; version: string; ask:
   );
   return (
     <span className="flex flex-wrap justify-end gap-1.5">
-      {!isChampion && !trial && models.running.length < models.most && step("shadow", "Shadow")}
-      {!isChampion && trial?.state !== "rollout" && step("rollout", "Roll out")}
-      {!isChampion && step("promote", "Promote")}
-      {trial && step("rollback", trial.state === "shadow" ? "End shadow" : "Roll back")}
-      {goesBack && step("undo", "Roll back")}
+      {!isChampion && !trial && models.running.length < models.most && step("shadow", t("Shadow"))}
+      {!isChampion && trial?.state !== "rollout" && step("rollout", t("Roll out"))}
+      {!isChampion && step("promote", t("Promote"))}
+      {trial && step("rollback", trial.state === "shadow" ? t("End shadow") : t("Roll back"))}
+      {goesBack && step("undo", t("Roll back"))}
     </span>
   );
 }
 
 function History({ trials }: { trials: readonly Trial[] }) {
   const columnsOfTrials: ColumnDef<Trial, unknown>[] = [
-    { id: "since", header: "Began", accessorKey: "since", cell: ({ row }) => <Time at={row.original.since} /> },
+    { id: "since", header: t("Began"), accessorKey: "since", cell: ({ row }) => <Time at={row.original.since} /> },
     {
       id: "version",
-      header: "Version",
+      header: t("Version"),
       accessorKey: "version",
       cell: ({ row }) => <code>{row.original.version}</code>,
     },
-    { id: "state", header: "State", accessorKey: "state", cell: ({ row }) => words(row.original.state) },
-    { id: "who", header: "By", accessorKey: "who" },
-    { id: "note", header: "Note", accessorKey: "note", enableSorting: false },
-    { id: "ended", header: "Ended", accessorKey: "ended_at", cell: ({ row }) => <Time at={row.original.ended_at} /> },
+    { id: "state", header: t("State"), accessorKey: "state", cell: ({ row }) => words(row.original.state) },
+    { id: "who", header: t("By"), accessorKey: "who" },
+    { id: "note", header: t("Note"), accessorKey: "note", enableSorting: false },
+    {
+      id: "ended",
+      header: t("Ended"),
+      accessorKey: "ended_at",
+      cell: ({ row }) => <Time at={row.original.ended_at} />,
+    },
     {
       id: "reason",
-      header: "Reason",
+      header: t("Reason"),
       enableSorting: false,
       cell: ({ row }) => (row.original.reason ? `${row.original.reason} (${row.original.ended_by})` : UNKNOWN),
     },
   ];
   return (
-    <Panel title="Deployment history" about="Everything that was tried, by whom, and how it ended." flush>
+    <Panel title={t("Deployment history")} about={t("Everything that was tried, by whom, and how it ended.")} flush>
       <Table
-        label="Deployment history"
+        label={t("Deployment history")}
         exported
         rows={trials}
         columns={columnsOfTrials}
         id={(row) => row.id}
-        empty={<p className="px-4 py-6 text-soft">Nothing was tried yet: let a version score in shadow.</p>}
+        empty={<p className="px-4 py-6 text-soft">{t("Nothing was tried yet: let a version score in shadow.")}</p>}
       />
     </Panel>
   );

@@ -4,6 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
 import { told } from "~/ui/Asked";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 
 export type Models = Schemas["ModelList"];
 export type Version = Schemas["ModelVersion"];
@@ -96,11 +97,11 @@ export type Step =
 
 const DONE: Record<Step["kind"], string> = {
   shadow: "scores the same events in shadow",
-  rollout: "decides for its share",
-  promote: "decides from now on",
-  thresholds: "decides by the new thresholds, as a version of their own",
-  rollback: "is not tried any more",
-  undo: "was taken back; the champion before decides again",
+  rollout: t("decides for its share"),
+  promote: t("decides from now on"),
+  thresholds: t("decides by the new thresholds, as a version of their own"),
+  rollback: t("is not tried any more"),
+  undo: t("was taken back; the champion before decides again"),
 };
 
 /** Does one step and says what came of it; with four eyes it waits for somebody else. */
@@ -110,7 +111,9 @@ export function useStep(name: string) {
     mutationFn: async ({ version, step }: { version: string; step: Step }) => {
       const { waits } = await take(name, version, step);
       sayDone(
-        waits ? `${step.kind} of ${version} waits for the approval of somebody else` : `${version} ${DONE[step.kind]}`,
+        waits
+          ? t("{kind} of {version} waits for the approval of somebody else", { kind: step.kind, version })
+          : `${version} ${DONE[step.kind]}`,
       );
     },
     onError: (error) => sayDone(told(error), { bad: true }),

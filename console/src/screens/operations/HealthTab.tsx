@@ -5,6 +5,7 @@ import { Asked } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { plural, words } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { grouped } from "./health";
@@ -28,13 +29,13 @@ export function HealthTab() {
           <p role="status" className="flex flex-wrap items-center gap-2">
             <Status of={status} large />
             <span className="text-soft">
-              checked <Time at={at} />
+              {t("checked")} <Time at={at} />
             </span>
           </p>
           <ProcessPanel of={process} at={at} />
           {grouped(parts).map(({ name, parts }) => (
             <Panel key={name} title={name} flush>
-              <ul aria-label={`Parts of ${name}`}>
+              <ul aria-label={t("Parts of {name}", { name })}>
                 {parts.map((part) => (
                   <Line key={part.name} part={part} />
                 ))}
@@ -55,7 +56,7 @@ function Line({ part }: { part: Part }) {
       <span className={cx("max-md:col-span-2", part.status === "absent" && "text-soft")}>{part.text}</span>
       <span className="text-soft text-xs md:text-right">{behind(part)}</span>
       <span className="text-right text-soft text-xs">
-        since <Time at={part.since} />
+        {t("since")} <Time at={part.since} />
       </span>
     </li>
   );
@@ -63,9 +64,9 @@ function Line({ part }: { part: Part }) {
 
 function behind({ lag_events, lag_s }: Part): string {
   if (lag_events === null && lag_s === null) return "";
-  if (lag_events === 0) return "nothing waits";
-  const events = lag_events === null ? "" : `lag ${plural(lag_events, "event")}`;
-  return lag_s === null ? events : `${events}${events && ", "}${duration(lag_s)} behind`;
+  if (lag_events === 0) return t("nothing waits");
+  const events = lag_events === null ? "" : t("lag {lag_events}", { lag_events: plural(lag_events, "event") });
+  return lag_s === null ? events : `${events}${events && ", "}${t("{lag} behind", { lag: duration(lag_s) })}`;
 }
 
 const LOOKS: Record<string, { icon: LucideIcon; tone: string }> = {
@@ -81,13 +82,13 @@ function Status({ of, large }: { of: string; large?: boolean }) {
   return (
     <span className={cx("inline-flex items-center gap-1.5 font-medium", look.tone, large && "text-lg")}>
       <Icon aria-hidden size={large ? 20 : 15} />
-      {large ? SAID[of] : of}
+      {large ? SAID[of] : words(of)}
     </span>
   );
 }
 
 const SAID: Record<string, string> = {
-  ok: "All systems operational",
-  degraded: "Degraded: some parts work with limits",
-  failed: "A part has failed",
+  ok: t("All systems operational"),
+  degraded: t("Degraded: some parts work with limits"),
+  failed: t("A part has failed"),
 };

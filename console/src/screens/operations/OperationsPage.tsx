@@ -4,6 +4,7 @@ import { oneOf } from "~/app/search";
 import { type Right, useMay } from "~/session/session";
 import { Page } from "~/ui/Page";
 import { Tabs } from "~/ui/Tabs";
+import { t } from "~/words/language";
 import { AccessTab } from "./access/AccessTab";
 import { AlertsTab } from "./alerts/AlertsTab";
 import { AuditTab } from "./audit/AuditTab";
@@ -21,18 +22,18 @@ interface Part {
 }
 
 const PARTS: readonly Part[] = [
-  { value: "health", name: "Health", rights: ["read", "operate"], content: () => <HealthTab /> },
-  { value: "quarantine", name: "Quarantine", rights: ["read", "operate"], content: () => <QuarantineTab /> },
-  { value: "alerts", name: "Alerts", rights: ["read", "operate"], content: () => <AlertsTab /> },
+  { value: "health", name: t("Health"), rights: ["read", "operate"], content: () => <HealthTab /> },
+  { value: "quarantine", name: t("Quarantine"), rights: ["read", "operate"], content: () => <QuarantineTab /> },
+  { value: "alerts", name: t("Alerts"), rights: ["read", "operate"], content: () => <AlertsTab /> },
   {
     value: "webhooks",
-    name: "Webhooks",
+    name: t("Webhooks"),
     rights: ["administer", "operate", "audit"],
     content: () => <WebhooksTab />,
   },
-  { value: "reports", name: "Daily reports", rights: ["read"], content: () => <ReportsTab /> },
-  { value: "audit", name: "Audit log", rights: ["administer", "audit"], content: () => <AuditTab /> },
-  { value: "access", name: "Users and keys", rights: ["administer", "audit"], content: () => <AccessTab /> },
+  { value: "reports", name: t("Daily reports"), rights: ["read"], content: () => <ReportsTab /> },
+  { value: "audit", name: t("Audit log"), rights: ["administer", "audit"], content: () => <AuditTab /> },
+  { value: "access", name: t("Users and keys"), rights: ["administer", "audit"], content: () => <AccessTab /> },
 ];
 
 /** Everything around decisions: how the parts fare, what was refused, who was told, who changed what, who is let in. */
@@ -43,9 +44,9 @@ export function OperationsPage() {
   const tabs = PARTS.filter((part) => part.rights.some(may));
   const names = tabs.map((part) => part.value);
   return (
-    <Page title="Operations">
+    <Page title={t("Operations")}>
       <Tabs
-        label="Operations"
+        label={t("Operations")}
         tabs={tabs}
         value={oneOf(names, tab) ?? "health"}
         onChange={(value) => void navigate({ to: "/operations", search: ({ detector }) => ({ detector, tab: value }) })}

@@ -3,7 +3,8 @@ import { Columns } from "~/charts/Columns";
 import { bytes } from "~/screens/features/bytes";
 import { Figure, Figures } from "~/ui/Figure";
 import { Panel } from "~/ui/Panel";
-import { count, percent } from "~/words/numbers";
+import { t } from "~/words/language";
+import { count, percent, words } from "~/words/numbers";
 import { duration, inFull } from "~/words/times";
 import { formatted, zone } from "~/words/zones";
 
@@ -19,19 +20,30 @@ export function ProcessPanel({ of: process, at }: { of: Process; at: string }) {
   const up = (new Date(at).getTime() - new Date(process.started_at).getTime()) / 1000;
   const { memory_bytes: memory, memory_limit_bytes: limit, disk_free_bytes: free, disk_bytes: disk } = process;
   return (
-    <Panel title="Process" about={`The last 24 hours in steps of 10 minutes, in ${zone()}; kept since the start.`}>
-      <Figures label="Process">
-        <Figure name="Version" value={process.version} />
-        <Figure name="Up" value={duration(up)} about={`since ${inFull(process.started_at)}`} />
+    <Panel
+      title={t("Process")}
+      about={t("The last 24 hours in steps of 10 minutes, in {zone}; kept since the start.", { zone: zone() })}
+    >
+      <Figures label={t("Process")}>
+        <Figure name={t("Version")} value={process.version} />
         <Figure
-          name="Memory"
-          value={memory === null ? "–" : bytes(memory)}
-          about={memory === null ? "not told by this system" : `${percent(memory / limit)} of ${bytes(limit)}`}
+          name={t("Up")}
+          value={duration(up)}
+          about={t("since {started_at}", { started_at: inFull(process.started_at) })}
         />
         <Figure
-          name="Free disk"
+          name={t("Memory")}
+          value={memory === null ? "–" : bytes(memory)}
+          about={
+            memory === null
+              ? t("not told by this system")
+              : t("{value} of {limit}", { value: percent(memory / limit), limit: bytes(limit) })
+          }
+        />
+        <Figure
+          name={t("Free disk")}
           value={bytes(free)}
-          about={`${percent(free / disk)} of ${bytes(disk)}`}
+          about={t("{value} of {disk}", { value: percent(free / disk), disk: bytes(disk) })}
           tone={free < 2 ** 30 ? "text-review" : ""}
         />
       </Figures>
@@ -47,15 +59,21 @@ function History({ of: steps }: { of: readonly Step[] }) {
   return (
     <figure className="mt-4">
       <figcaption className="mb-2 text-soft text-xs">
-        Most memory in each 10 minutes, coloured by the worst status: {said(steps)}
+        {t("Most memory in each 10 minutes, coloured by the worst status: {steps}", { steps: said(steps) })}
       </figcaption>
       <Columns
         label={`Status: ${said(steps)}`}
-        y="memory, MB"
+        y={t("memory, MB")}
         x={`time, ${zone()}`}
         columns={steps.map((step) => ({
           name: formatted(new Date(step.at), CLOCK),
-          title: `${inFull(step.at)}: ${step.status}, memory ${step.memory_bytes === null ? "unknown" : bytes(step.memory_bytes)}, free disk ${bytes(step.disk_free_bytes)}, lag at most ${duration(step.lag_s)}`,
+          title: t("{at}: {status}, memory {memory}, free disk {disk}, lag at most {lag}", {
+            at: inFull(step.at),
+            status: words(step.status),
+            memory: step.memory_bytes === null ? t("unknown") : bytes(step.memory_bytes),
+            disk: bytes(step.disk_free_bytes),
+            lag: duration(step.lag_s),
+          }),
           bars: [{ value: (step.memory_bytes ?? most) / MEGABYTE, colour: COLOURS[step.status] ?? "line" }],
         }))}
         format={(megabytes) => count(megabytes)}
@@ -71,6 +89,6 @@ const CLOCK = { hour: "2-digit", minute: "2-digit" } as const;
 function said(steps: readonly Step[]): string {
   const lasted = (status: string) => steps.filter((step) => step.status === status).length * STEP_S;
   const bad = ["failed", "degraded"].filter((status) => lasted(status) > 0);
-  if (bad.length === 0) return `ok for ${duration(steps.length * STEP_S)}`;
-  return bad.map((status) => `${status} within ${duration(lasted(status))}`).join(", ");
+  if (bad.length === 0) return t("ok for {value}", { value: duration(steps.length * STEP_S) });
+  return bad.map((status) => t("{status} within {status2}", { status, status2: duration(lasted(status)) })).join(", ");
 }

@@ -8,6 +8,7 @@ import { Badge } from "~/ui/Badge";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 
 type Day = Schemas["ReportDay"];
@@ -31,7 +32,7 @@ export function ReportsTab() {
           <Waiting height={420} />
         ) : (
           <Panel>
-            <Empty title="No day to report yet">A day appears here with its first decision.</Empty>
+            <Empty title={t("No day to report yet")}>{t("A day appears here with its first decision.")}</Empty>
           </Panel>
         ))
       }
@@ -41,11 +42,11 @@ export function ReportsTab() {
         return (
           <div className="grid gap-4 lg:grid-cols-[18rem_minmax(0,1fr)]">
             <Panel
-              title="Days"
+              title={t("Days")}
               about={
                 <>
-                  UTC, by the time of the decisions; counted{" "}
-                  {computed_at ? <Time at={computed_at} form="full" /> : "in part so far"}
+                  {t("UTC, by the time of the decisions; counted")}{" "}
+                  {computed_at ? <Time at={computed_at} form="full" /> : t("in part so far")}
                 </>
               }
               flush
@@ -87,7 +88,7 @@ function Line({ day, here }: { day: Day; here: boolean }) {
             {day.detector}, {plural(day.decisions, "decision")}
           </span>
         </span>
-        {!day.finished && <Badge tone="info">in progress</Badge>}
+        {!day.finished && <Badge tone="info">{t("in progress")}</Badge>}
       </Link>
     </li>
   );
@@ -100,11 +101,11 @@ function Report({ day }: { day: Day }) {
   return (
     <Panel
       flush
-      about={shown === page ? "As much as is known by now" : "Generating…"}
-      title={`${day.detector} on ${day.date}`}
+      about={shown === page ? t("As much as is known by now") : t("Generating…")}
+      title={t("{detector} on {date}", { detector: day.detector, date: day.date })}
       actions={
         <a href={page} target="_blank" rel="noreferrer" className="flex items-center gap-1 text-accent underline">
-          Open in new tab <ExternalLink aria-hidden size={14} />
+          {t("Open in new tab")} <ExternalLink aria-hidden size={14} />
         </a>
       }
     >
@@ -113,7 +114,7 @@ function Report({ day }: { day: Day }) {
         src={page}
         sandbox=""
         onLoad={() => setShown(page)}
-        title={`Report of ${day.detector} on ${day.date}`}
+        title={t("Report of {detector} on {date}", { detector: day.detector, date: day.date })}
         className="h-[75vh] w-full border-t bg-white"
       />
     </Panel>

@@ -6,6 +6,7 @@ import { Asked, Empty } from "~/ui/Asked";
 import { Choice } from "~/ui/Choice";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { count, percent } from "~/words/numbers";
 
 type Analyst = Schemas["Analyst"];
@@ -20,18 +21,27 @@ const SPANS = [
 const right = { right: true };
 
 const COLUMNS: ColumnDef<Analyst, unknown>[] = [
-  { header: "Analyst", accessorKey: "analyst" },
-  { header: "Handled", accessorKey: "handled", meta: right, cell: ({ row }) => count(row.original.handled) },
-  { header: "Fraud", accessorKey: "fraud", meta: right, cell: ({ row }) => count(row.original.fraud) },
-  { header: "Legitimate", accessorKey: "good", meta: right, cell: ({ row }) => count(row.original.good) },
-  { header: "Unsure", accessorKey: "unsure", meta: right, cell: ({ row }) => count(row.original.unsure) },
+  { header: t("Analyst"), accessorKey: "analyst" },
+  { header: t("Handled"), accessorKey: "handled", meta: right, cell: ({ row }) => count(row.original.handled) },
+  { header: t("Fraud"), accessorKey: "fraud", meta: right, cell: ({ row }) => count(row.original.fraud) },
+  { header: t("Legitimate"), accessorKey: "good", meta: right, cell: ({ row }) => count(row.original.good) },
+  { header: t("Unsure"), accessorKey: "unsure", meta: right, cell: ({ row }) => count(row.original.unsure) },
   {
-    header: "Agreement",
+    header: t("Agreement"),
     accessorKey: "agreement",
     meta: right,
-    cell: ({ row }) => `${percent(row.original.agreement)} of ${count(row.original.compared)}`,
+    cell: ({ row }) =>
+      t("{agreement} of {compared}", {
+        agreement: percent(row.original.agreement),
+        compared: count(row.original.compared),
+      }),
   },
-  { header: "Overturned", accessorKey: "overturned", meta: right, cell: ({ row }) => count(row.original.overturned) },
+  {
+    header: t("Overturned"),
+    accessorKey: "overturned",
+    meta: right,
+    cell: ({ row }) => count(row.original.overturned),
+  },
 ];
 
 /** Who handled how many cases, and how often others or the truth agreed. */
@@ -44,19 +54,21 @@ export function Analysts() {
   return (
     <Panel
       flush
-      title="Analysts"
-      about="Agreement: how often somebody else, or what became known later such as a chargeback, said the same. Overturned: the opposite counts in the end."
-      actions={<Choice label="Span" options={SPANS} value={days} onChange={setDays} />}
+      title={t("Analysts")}
+      about={t(
+        "Agreement: how often somebody else, or what became known later such as a chargeback, said the same. Overturned: the opposite counts in the end.",
+      )}
+      actions={<Choice label={t("Span")} options={SPANS} value={days} onChange={setDays} />}
     >
       <Asked of={found} height={160}>
         {(data) => (
           <Table
-            label="Analysts"
+            label={t("Analysts")}
             exported
             rows={data.analysts}
             columns={COLUMNS}
             id={(row) => row.analyst}
-            empty={<Empty title="Nobody gave a verdict in this time" />}
+            empty={<Empty title={t("Nobody gave a verdict in this time")} />}
           />
         )}
       </Asked>

@@ -7,6 +7,7 @@ import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { FileButton } from "~/ui/FileButton";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { fileSize } from "~/words/numbers";
 import type { Case } from "./outbox";
 
@@ -31,24 +32,25 @@ export function Attachments({
   const path = `/cases/${encodeURIComponent(of)}/attachments`;
 
   async function add(file: File): Promise<string> {
-    if (file.size > MOST_BYTES) throw new Error(`${file.name} has ${fileSize(file.size)}; a file may have 5 MB.`);
+    if (file.size > MOST_BYTES)
+      throw new Error(t("{name} has {size}; a file may have 5 MB.", { name: file.name, size: fileSize(file.size) }));
     await fetchJson(`${path}?name=${encodeURIComponent(file.name)}`, {
       method: "POST",
       headers: { "content-type": "application/octet-stream" },
       body: file,
     });
-    return `${file.name} attached.`;
+    return t("{name} attached.", { name: file.name });
   }
 
   async function remove({ id, name }: Attachment): Promise<string> {
     const params = { path: { case_id: of, attachment_id: id } };
     say(await api.DELETE("/cases/{case_id}/attachments/{attachment_id}", { params }));
-    return `${name} removed.`;
+    return t("{name} removed.", { name });
   }
 
   return (
-    <section aria-label="Files" className="flex flex-col items-start gap-2">
-      <h3 className="font-semibold">Files</h3>
+    <section aria-label={t("Files")} className="flex flex-col items-start gap-2">
+      <h3 className="font-semibold">{t("Files")}</h3>
       {files.length > 0 && (
         <ul className="flex w-full flex-col gap-1">
           {files.map((file) => (
@@ -72,7 +74,7 @@ export function Attachments({
                 <Button
                   look="quiet"
                   className="ml-auto"
-                  aria-label={`Remove ${file.name}`}
+                  aria-label={t("Remove {name}", { name: file.name })}
                   onClick={() => setRemoving(file)}
                 >
                   <Trash2 aria-hidden size={14} />
@@ -82,12 +84,14 @@ export function Attachments({
           ))}
         </ul>
       )}
-      {may("review") && <FileButton name="Attach a file" accept="" onChoose={(file) => work.mutate(() => add(file))} />}
+      {may("review") && (
+        <FileButton name={t("Attach a file")} accept="" onChoose={(file) => work.mutate(() => add(file))} />
+      )}
       <Ask
         open={removing !== undefined}
         onClose={() => setRemoving(undefined)}
-        title={`Remove ${removing?.name}`}
-        about="The file is deleted. The history keeps its name and hash."
+        title={t("Remove {name}", { name: removing?.name })}
+        about={t("The file is deleted. The history keeps its name and hash.")}
         actions={
           <Button
             look="danger"
@@ -96,7 +100,7 @@ export function Attachments({
               setRemoving(undefined);
             }}
           >
-            Remove
+            {t("Remove")}
           </Button>
         }
       />

@@ -4,6 +4,7 @@ import { Badge } from "~/ui/Badge";
 import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { labelWord, money, percent, verdictWord, words } from "~/words/numbers";
 import type { Case, Said } from "./outbox";
 import { Plan } from "./Plan";
@@ -28,15 +29,15 @@ export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: 
         <LinkedIdentity of={of} />
       </p>
       <dl className="flex flex-wrap gap-x-5 gap-y-1">
-        <Fact name="Fraud probability">{percent(of.fraud_probability)}</Fact>
-        <Fact name="Expected loss">{money(of.expected_loss, of.currency)}</Fact>
-        <Fact name="Event time">
+        <Fact name={t("Fraud probability")}>{percent(of.fraud_probability)}</Fact>
+        <Fact name={t("Expected loss")}>{money(of.expected_loss, of.currency)}</Fact>
+        <Fact name={t("Event time")}>
           <Time at={of.event_time} form="full" />
         </Fact>
-        <Fact name="Waiting">
+        <Fact name={t("Waiting")}>
           <Time at={of.opened_at} form="since" />
         </Fact>
-        <Fact name="Queue">{words(of.queue)}</Fact>
+        <Fact name={t("Queue")}>{words(of.queue)}</Fact>
       </dl>
       <Plan of={of} />
       <p role="status" className="min-h-6">
@@ -58,29 +59,30 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) {
   return (
     <span className="flex flex-wrap gap-2">
-      {refused && <Badge tone="bad">Not saved: {refused.why}</Badge>}
+      {refused && <Badge tone="bad">{t("Not saved: {why}", { why: refused.why })}</Badge>}
       {of.state === "decided" && (
         <Badge tone={of.verdict === "fraud" ? "bad" : of.verdict === "good" ? "good" : "plain"}>
-          {of.decided_by} said {verdictInWords(of)}
+          {t("{decided_by} said {of}", { decided_by: of.decided_by, of: verdictInWords(of) })}
         </Badge>
       )}
       {of.state === "taken" && (
         <Badge tone={of.owner === me ? "info" : "warn"}>
-          {of.owner === me ? "Assigned to you" : `Assigned to ${of.owner}`} until {until(of)}
+          {of.owner === me ? t("Assigned to you") : t("Assigned to {owner}", { owner: of.owner })}{" "}
+          {t("until {of}", { of: until(of) })}
         </Badge>
       )}
-      {(of.state === "open" || of.state === "escalated") && !refused && <Badge>Unassigned</Badge>}
+      {(of.state === "open" || of.state === "escalated") && !refused && <Badge>{t("Unassigned")}</Badge>}
       {of.opinion && of.state !== "decided" && (
         <Badge tone="info">
-          {of.opinion.by} asks {askedOf(of.opinion.of)} for a second opinion
-          {of.opinion.verdict && `, and says ${verdictWord(of.opinion.verdict)}`}
+          {t("{by} asks {of} for a second opinion", { by: of.opinion.by, of: askedOf(of.opinion.of) })}
+          {of.opinion.verdict && t(", and says {verdict}", { verdict: verdictWord(of.opinion.verdict) })}
         </Badge>
       )}
-      {of.escalations > 0 && <Badge tone="warn">Escalated</Badge>}
-      {of.origin === "sample" && <Badge>Random sample</Badge>}
+      {of.escalations > 0 && <Badge tone="warn">{t("Escalated")}</Badge>}
+      {of.origin === "sample" && <Badge>{t("Random sample")}</Badge>}
       {of.known && (
         <Badge tone={of.known.fraud ? "bad" : "good"}>
-          Label: {labelWord(of.known.fraud)} ({words(of.known.source)})
+          {t("Label: {fraud} ({source})", { fraud: labelWord(of.known.fraud), source: words(of.known.source) })}
         </Badge>
       )}
     </span>

@@ -6,6 +6,7 @@ import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { money, percent } from "~/words/numbers";
 import type { Case, Said } from "./outbox";
 import { Plan } from "./Plan";
@@ -27,18 +28,18 @@ interface Props {
 export function CaseList({ rows, chosen, more, ...rest }: Props) {
   return (
     <>
-      <ol aria-label="Cases">
+      <ol aria-label={t("Cases")}>
         {rows.map((row) => (
           <Row key={row.id} row={row} here={row.id === chosen} {...rest} />
         ))}
       </ol>
       {more && (
         <div className="p-3 text-center">
-          <Button onClick={more}>More cases</Button>
+          <Button onClick={more}>{t("More cases")}</Button>
         </div>
       )}
       <p className="px-2 py-1 text-right">
-        <ExportCsv label="Cases" rows={rows} />
+        <ExportCsv label={t("Cases")} rows={rows} />
       </p>
     </>
   );
@@ -62,7 +63,7 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
       {marked && (
         <input
           type="checkbox"
-          aria-label={`Mark ${row.transaction_id}`}
+          aria-label={t("Mark {transaction_id}", { transaction_id: row.transaction_id })}
           className="mt-1 size-4 shrink-0 accent-accent"
           checked={marked.has(row.id)}
           disabled={row.state === "decided"}
@@ -87,10 +88,10 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
           <Identity of={row} />
         </span>
         <Plan of={row} />
-        <span className="figure text-xs" title="Amount x fraud probability">
-          Expected loss {money(row.expected_loss, row.currency)}
+        <span className="figure text-xs" title={t("Amount x fraud probability")}>
+          {t("Expected loss {expected_loss}", { expected_loss: money(row.expected_loss, row.currency) })}
         </span>
-        <span className="w-full truncate text-soft">{row.reason ?? "chosen at random, to see what is missed"}</span>
+        <span className="w-full truncate text-soft">{row.reason ?? t("chosen at random, to see what is missed")}</span>
         <State row={row} me={me} refused={refused.get(row.id)} />
       </button>
     </li>
@@ -98,19 +99,20 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
 }
 
 function State({ row, me, refused }: { row: Case; me: string; refused?: Said }) {
-  if (refused) return <Badge tone="bad">not saved: {refused.why}</Badge>;
+  if (refused) return <Badge tone="bad">{t("not saved: {why}", { why: refused.why })}</Badge>;
   if (row.state === "decided")
     return (
       <Badge tone={row.verdict === "fraud" ? "bad" : row.verdict === "good" ? "good" : "plain"}>
-        {verdictInWords(row)}, by {row.decided_by}
+        {t("{row}, by {decided_by}", { row: verdictInWords(row), decided_by: row.decided_by })}
       </Badge>
     );
   if (row.state === "taken")
     return (
       <Badge tone={row.owner === me ? "info" : "warn"}>
-        {row.owner === me ? "yours" : `assigned to ${row.owner}`} until {until(row)}
+        {row.owner === me ? t("yours") : t("assigned to {owner}", { owner: row.owner })}{" "}
+        {t("until {row}", { row: until(row) })}
       </Badge>
     );
-  if (row.escalations > 0) return <Badge tone="warn">escalated</Badge>;
+  if (row.escalations > 0) return <Badge tone="warn">{t("escalated")}</Badge>;
   return null;
 }

@@ -2,6 +2,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import { ArrowLeft } from "lucide-react";
 import { Asked, Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
+import { t } from "~/words/language";
 import { Attachments } from "./Attachments";
 import { CaseHead } from "./CaseHead";
 import type { Detail } from "./cases";
@@ -38,13 +39,16 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
       );
     return (
       <Framed onBack={onBack}>
-        <Empty title="No case is chosen">J and K go through the list, ? shows every key.</Empty>
+        <Empty title={t("No case is chosen")}>{t("J and K go through the list, ? shows every key.")}</Empty>
       </Framed>
     );
   }
   return (
     <Framed onBack={onBack}>
-      <article aria-label={`Case of ${of.transaction_id}`} className="flex flex-col">
+      <article
+        aria-label={t("Case of {transaction_id}", { transaction_id: of.transaction_id })}
+        className="flex flex-col"
+      >
         <div className="top-0 z-10 flex flex-col gap-3 border-b bg-panel p-4 lg:sticky">
           <CaseHead of={of} me={me} refused={refused} />
           <VerdictBar of={of} me={me} work={work} />
@@ -72,10 +76,10 @@ export function CaseView({ of, detail, me, refused, work, onBack }: Props) {
 
 function Framed({ onBack, children }: { onBack: () => void; children: React.ReactNode }) {
   return (
-    <section aria-label="The case" className="relative rounded-lg border bg-panel lg:h-full lg:overflow-y-auto">
+    <section aria-label={t("The case")} className="relative rounded-lg border bg-panel lg:h-full lg:overflow-y-auto">
       <div className="p-2 lg:hidden">
         <Button look="quiet" onClick={onBack}>
-          <ArrowLeft aria-hidden size={16} /> All cases
+          <ArrowLeft aria-hidden size={16} /> {t("All cases")}
         </Button>
       </div>
       {children}

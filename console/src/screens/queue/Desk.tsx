@@ -3,6 +3,7 @@ import { useMay, useSession } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
 import { CaseList } from "./CaseList";
 import { CaseView } from "./CaseView";
 import { type Chosen, type Order, type State, useCase, useCases, useSaid, type Whose } from "./cases";
@@ -63,7 +64,7 @@ export function Desk({ chosen, onFilter }: Props) {
             "flex flex-col lg:max-h-full [&>div]:min-h-0 [&>div]:flex-1 [&>div]:relative [&>div]:overflow-y-auto",
             picked !== undefined && "max-lg:hidden",
           )}
-          title="Cases"
+          title={t("Cases")}
           actions={<Filters chosen={chosen} onFilter={onFilter} />}
         >
           {mayDecide && (
@@ -82,8 +83,8 @@ export function Desk({ chosen, onFilter }: Props) {
             empty={() =>
               rows.length === 0 &&
               !list.hasNextPage && (
-                <Empty title={done.size ? "All done here" : "No case here"}>
-                  Decisions to review come here by themselves, and a random sample of the others.
+                <Empty title={done.size ? t("All done here") : t("No case here")}>
+                  {t("Decisions to review come here by themselves, and a random sample of the others.")}
                 </Empty>
               )
             }

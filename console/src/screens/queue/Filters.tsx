@@ -1,8 +1,9 @@
 import { Select } from "~/ui/Field";
+import { t } from "~/words/language";
 import type { Chosen, Order, State, Whose } from "./cases";
 
 const STATE_NAMES: Record<State, string> = {
-  undecided: "To do",
+  undecided: t("To do"),
   open: "Open",
   taken: "Held",
   escalated: "Escalated",
@@ -10,17 +11,17 @@ const STATE_NAMES: Record<State, string> = {
 };
 
 const ORDER_NAMES: Record<Order, string> = {
-  expected_loss: "Expected loss",
+  expected_loss: t("Expected loss"),
   priority: "Priority",
-  due: "Due time",
+  due: t("Due time"),
   oldest: "Oldest",
   newest: "Newest",
 };
 
 const WHOSE_NAMES: Record<Whose, string> = {
-  all: "All cases",
-  mine: "Assigned to me",
-  mentions: "Mentions me",
+  all: t("All cases"),
+  mine: t("Assigned to me"),
+  mentions: t("Mentions me"),
   overdue: "Overdue",
 };
 
@@ -34,19 +35,19 @@ export function Filters({ chosen, onFilter }: Props) {
   return (
     <>
       <One
-        label="Whose"
+        label={t("Whose")}
         names={WHOSE_NAMES}
         value={chosen.whose}
         onChange={(whose) => onFilter({ whose: whose as Whose })}
       />
       <One
-        label="State"
+        label={t("State")}
         names={STATE_NAMES}
         value={chosen.state}
         onChange={(state) => onFilter({ state: state as State })}
       />
       <One
-        label="Order"
+        label={t("Order")}
         names={ORDER_NAMES}
         value={chosen.order}
         onChange={(order) => onFilter({ order: order as Order })}

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, keyParts, percent, plural, words } from "~/words/numbers";
 import { RingView } from "../entity/Ring";
 import type { Link as LinkedKey } from "./cases";
@@ -16,8 +17,8 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
   const [ring, setRing] = useState(false);
   if (links.length === 0) return null;
   return (
-    <section aria-label="Linked decisions" className="flex flex-col gap-2">
-      <h3 className="font-semibold">Linked decisions</h3>
+    <section aria-label={t("Linked decisions")} className="flex flex-col gap-2">
+      <h3 className="font-semibold">{t("Linked decisions")}</h3>
       <div className="grid gap-3 xl:grid-cols-2">
         {simplestFirst(links).map((link) => (
           <One
@@ -31,7 +32,10 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
       <Ring of={of} links={links} open={ring} onOpen={setRing} />
       {over && (
         <SweepDialog
-          title={`Every case of ${words(over.entity)} ${keyParts(over.key)} that is not decided`}
+          title={t("Every case of {entity} {key} that is not decided", {
+            entity: words(over.entity),
+            key: keyParts(over.key),
+          })}
           meant={{ filter: { entity: over.entity, key: over.key, detector: of.detector, state: "undecided" } }}
           onClose={() => setOver(undefined)}
         />
@@ -58,7 +62,7 @@ function Ring({
   return (
     <details open={open} onToggle={(event) => onOpen(event.currentTarget.open)} className="rounded-md border px-3 py-2">
       <summary className="cursor-pointer">
-        Ring of {words(entity)} {keyParts(key)}
+        {t("Ring of {entity} {key}", { entity: words(entity), key: keyParts(key) })}
       </summary>
       {open && <RingView subject={{ entity, key, detector: of.detector }} />}
     </details>
@@ -101,18 +105,22 @@ function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () =>
           </span>
         ))}
         <span className="text-soft">
-          known: {count(labels.fraud)} fraud, {count(labels.good)} legitimate
+          {t("known: {fraud} fraud, {good} legitimate", { fraud: count(labels.fraud), good: count(labels.good) })}
         </span>
-        {!link.counted.complete && <span className="text-soft">of the newest {count(link.counted.decisions)}</span>}
+        {!link.counted.complete && (
+          <span className="text-soft">
+            {t("of the newest {decisions}", { decisions: count(link.counted.decisions) })}
+          </span>
+        )}
       </p>
       {onSweep && (
         <p>
           <button type="button" className="cursor-pointer text-accent text-xs underline" onClick={onSweep}>
-            Verdict on all its cases…
+            {t("Verdict on all its cases…")}
           </button>
         </p>
       )}
-      <ul aria-label={`Newest of this ${words(link.entity)}`}>
+      <ul aria-label={t("Newest of this {entity}", { entity: words(link.entity) })}>
         {recent.map((each) => (
           <li key={each.transaction_id} className="flex items-center gap-2 text-xs leading-6">
             <Time at={each.event_time} />

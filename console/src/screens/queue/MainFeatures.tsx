@@ -1,4 +1,5 @@
 import { useFeatures } from "~/api/detectors";
+import { t } from "~/words/language";
 import { quantity, value, words } from "~/words/numbers";
 import type { Detail } from "./cases";
 
@@ -12,14 +13,14 @@ export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
   const shown = [...all].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)).slice(0, SHOWN);
   const most = Math.abs(shown[0]?.contribution ?? 1) || 1;
   return (
-    <section aria-label="Main features" className="flex min-w-0 flex-col gap-2">
-      <h3 className="font-semibold">Main features</h3>
-      <table aria-label="What moved the score most" className="w-full">
+    <section aria-label={t("Main features")} className="flex min-w-0 flex-col gap-2">
+      <h3 className="font-semibold">{t("Main features")}</h3>
+      <table aria-label={t("What moved the score most")} className="w-full">
         <thead className="sr-only">
           <tr>
-            <th>Feature</th>
-            <th>Value</th>
-            <th>Push</th>
+            <th>{t("Feature")}</th>
+            <th>{t("Value")}</th>
+            <th>{t("Push")}</th>
           </tr>
         </thead>
         <tbody>
@@ -55,7 +56,7 @@ function Push({ of, most }: { of: number; most: number }) {
       <span className="figure w-14 text-right text-xs">
         {up ? "+" : "−"}
         {Math.abs(of).toFixed(2)}
-        <span className="sr-only">{up ? ", towards fraud" : ", away from fraud"}</span>
+        <span className="sr-only">{up ? t(", towards fraud") : t(", away from fraud")}</span>
       </span>
     </span>
   );

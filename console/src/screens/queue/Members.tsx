@@ -7,6 +7,7 @@ import { ExportCsv } from "~/ui/ExportCsv";
 import { Identity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { money, percent, plural, verdictWord, words } from "~/words/numbers";
 import { judge, keep } from "./cases";
 import type { Case, Verdict } from "./outbox";
@@ -20,13 +21,16 @@ export function Members({ of, members, mayDecide }: { of: Case; members: readonl
   const say = (member: Member, verdict: Verdict) =>
     change.mutate(async () => {
       keep(await judge(of.id, member.transaction_id, verdict, of.state === "decided" ? of.version : undefined));
-      return `${member.transaction_id} marked ${verdictWord(verdict)}.`;
+      return t("{transaction_id} marked {verdict}.", {
+        transaction_id: member.transaction_id,
+        verdict: verdictWord(verdict),
+      });
     });
   return (
-    <section aria-label="Transactions of this case" className="flex flex-col gap-1">
+    <section aria-label={t("Transactions of this case")} className="flex flex-col gap-1">
       <h3 className="font-semibold">{plural(members.length, "transaction")}</h3>
       <p className="text-soft text-xs">
-        A verdict on the case counts for every transaction without a separate verdict.
+        {t("A verdict on the case counts for every transaction without a separate verdict.")}
       </p>
       <ol className="flex max-h-96 flex-col overflow-y-auto rounded-md border">
         {members.map((member) => (
@@ -37,7 +41,10 @@ export function Members({ of, members, mayDecide }: { of: Case; members: readonl
                   to="/transactions/$id"
                   params={{ id: member.transaction_id }}
                   className="figure font-semibold text-accent underline"
-                  aria-label={`${money(member.amount, member.currency)}, transaction ${member.transaction_id}`}
+                  aria-label={t("{amount}, transaction {transaction_id}", {
+                    amount: money(member.amount, member.currency),
+                    transaction_id: member.transaction_id,
+                  })}
                 >
                   {money(member.amount, member.currency)}
                 </Link>
@@ -66,7 +73,7 @@ export function Members({ of, members, mayDecide }: { of: Case; members: readonl
                   aria-label={`Legitimate: ${member.transaction_id}`}
                   onClick={() => say(member, "good")}
                 >
-                  Legitimate
+                  {t("Legitimate")}
                 </Button>
                 <Button
                   look="quiet"
@@ -74,7 +81,7 @@ export function Members({ of, members, mayDecide }: { of: Case; members: readonl
                   aria-label={`Fraud: ${member.transaction_id}`}
                   onClick={() => say(member, "fraud")}
                 >
-                  Fraud
+                  {t("Fraud")}
                 </Button>
               </span>
             )}
@@ -82,7 +89,7 @@ export function Members({ of, members, mayDecide }: { of: Case; members: readonl
         ))}
       </ol>
       <p className="text-right">
-        <ExportCsv label="Transactions of this case" rows={members} />
+        <ExportCsv label={t("Transactions of this case")} rows={members} />
       </p>
     </section>
   );

@@ -1,4 +1,5 @@
 import { Badge } from "~/ui/Badge";
+import { t } from "~/words/language";
 import { plural, words } from "~/words/numbers";
 import type { Case } from "./outbox";
 import { dueInWords } from "./told";
@@ -13,9 +14,11 @@ export function Plan({ of }: { of: Case }) {
   return (
     <span className="flex flex-wrap gap-1">
       {of.transactions > 1 && <Badge tone="info">{plural(of.transactions, "transaction")}</Badge>}
-      {of.priority !== "normal" && <Badge tone={TONES[of.priority]}>{words(of.priority)} priority</Badge>}
+      {of.priority !== "normal" && (
+        <Badge tone={TONES[of.priority]}>{t("{priority} priority", { priority: words(of.priority) })}</Badge>
+      )}
       {due && <Badge tone={due.startsWith("overdue") ? "bad" : "plain"}>{due}</Badge>}
-      {of.assignee && of.state !== "decided" && <Badge>for {of.assignee}</Badge>}
+      {of.assignee && of.state !== "decided" && <Badge>{t("for {assignee}", { assignee: of.assignee })}</Badge>}
       {of.tags.map((tag) => (
         <Badge key={tag}>#{tag}</Badge>
       ))}

@@ -1,6 +1,7 @@
 import type { Schemas } from "~/api/client";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { instant, localInput } from "~/words/zones";
 import { useColleagues } from "./cases";
@@ -33,11 +34,11 @@ export function PlanDialog({ of, about, work, onClose }: Props & { of: Case }) {
     if (Object.keys(plan).length > 0) await work.plan({ ...plan, note: part(given, "note") ?? null });
   };
   return (
-    <FormDialog title="Assign" about={about} onClose={onClose} onSubmit={submit} action="Save">
-      <Colleague label="Assignee" name="assignee" defaultValue={of.assignee ?? ""} hint="Empty: anybody." />
+    <FormDialog title={t("Assign")} about={about} onClose={onClose} onSubmit={submit} action={t("Save")}>
+      <Colleague label={t("Assignee")} name="assignee" defaultValue={of.assignee ?? ""} hint={t("Empty: anybody.")} />
       <div className="grid gap-3 sm:grid-cols-2">
-        <TextField label="Due" name="due" type="datetime-local" defaultValue={localInput(of.due_at)} />
-        <Select label="Priority" name="priority" defaultValue={of.priority}>
+        <TextField label={t("Due")} name="due" type="datetime-local" defaultValue={localInput(of.due_at)} />
+        <Select label={t("Priority")} name="priority" defaultValue={of.priority}>
           {PRIORITIES.map((each) => (
             <option key={each} value={each}>
               {words(each)}
@@ -46,12 +47,12 @@ export function PlanDialog({ of, about, work, onClose }: Props & { of: Case }) {
         </Select>
       </div>
       <TextField
-        label="Tags"
+        label={t("Tags")}
         name="tags"
         defaultValue={of.tags.join(" ")}
-        hint="Words of a-z, 0-9 and -, with spaces between them."
+        hint={t("Words of a-z, 0-9 and -, with spaces between them.")}
       />
-      <TextField label="Note" name="note" maxLength={10_000} />
+      <TextField label={t("Note")} name="note" maxLength={10_000} />
     </FormDialog>
   );
 }
@@ -67,22 +68,22 @@ export function OpinionDialog({ about, work, onClose }: Props) {
     });
   return (
     <FormDialog
-      title="Second opinion"
-      about={`${about}. The case waits for their verdict; yours is kept beside it.`}
+      title={t("Second opinion")}
+      about={t("{about}. The case waits for their verdict; yours is kept beside it.", { about })}
       onClose={onClose}
       onSubmit={submit}
-      action="Ask"
+      action={t("Ask")}
     >
-      <Colleague label="Ask" name="of" required roles />
-      <Select label="Your opinion" name="verdict">
-        <option value="">none</option>
+      <Colleague label={t("Ask")} name="of" required roles />
+      <Select label={t("Your opinion")} name="verdict">
+        <option value="">{t("none")}</option>
         {VERDICTS.map(({ value, name }) => (
           <option key={value} value={value}>
             {name}
           </option>
         ))}
       </Select>
-      <TextField label="Note" name="note" maxLength={10_000} />
+      <TextField label={t("Note")} name="note" maxLength={10_000} />
     </FormDialog>
   );
 }
@@ -104,7 +105,13 @@ function Colleague({ roles, hint, ...rest }: ColleagueProps) {
   const id = `${rest.name}-names`;
   return (
     <>
-      <TextField {...rest} list={id} autoFocus maxLength={200} hint={hint ?? "A colleague, or a role as role:name."} />
+      <TextField
+        {...rest}
+        list={id}
+        autoFocus
+        maxLength={200}
+        hint={hint ?? t("A colleague, or a role as role:name.")}
+      />
       <datalist id={id}>
         {names.map((each) => (
           <option key={each} value={each} />

@@ -2,6 +2,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { oneOf } from "~/app/search";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
+import { t } from "~/words/language";
 import { Analysts } from "./Analysts";
 import { ORDERS, type Order, STATES, WHOSE } from "./cases";
 import { Desk } from "./Desk";
@@ -9,17 +10,17 @@ import { Queues } from "./Queues";
 import { Workload } from "./Workload";
 
 const VIEWS = [
-  { value: "cases", name: "Cases" },
-  { value: "analysts", name: "Analysts" },
-  { value: "workload", name: "Workload" },
+  { value: "cases", name: t("Cases") },
+  { value: "analysts", name: t("Analysts") },
+  { value: "workload", name: t("Workload") },
 ] as const;
 
 const ORDER_WORDS: Record<Order, string> = {
-  expected_loss: "Sorted by expected loss (amount x fraud probability).",
-  priority: "Sorted by priority, then by expected loss.",
-  due: "Sorted by due time, the next one first.",
-  oldest: "Sorted by age, the oldest first.",
-  newest: "Sorted by age, the newest first.",
+  expected_loss: t("Sorted by expected loss (amount x fraud probability)."),
+  priority: t("Sorted by priority, then by expected loss."),
+  due: t("Sorted by due time, the next one first."),
+  oldest: t("Sorted by age, the oldest first."),
+  newest: t("Sorted by age, the newest first."),
 };
 
 /** Decisions that wait for a person, the most at stake first: looked at, held by one at a time, decided, the next. */
@@ -32,11 +33,11 @@ export function QueuePage() {
     void navigate({ to: "/queue", search: (kept) => ({ ...kept, ...to }) });
   return (
     <Page
-      title="Review queue"
+      title={t("Review queue")}
       about={show === "cases" ? ORDER_WORDS[chosenOrder] : undefined}
       actions={
         <Choice
-          label="View"
+          label={t("View")}
           options={VIEWS}
           value={show}
           onChange={(value) => set({ view: value === "cases" ? undefined : value })}

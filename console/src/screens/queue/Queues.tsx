@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Schemas } from "~/api/client";
 import { Asked } from "~/ui/Asked";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
 import { count, sums, words } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { useQueues } from "./cases";
@@ -15,7 +16,7 @@ export function Queues({ chosen }: { chosen: string | undefined }) {
     <Asked of={queues} height={82}>
       {(data) => (
         <nav
-          aria-label="Queues"
+          aria-label={t("Queues")}
           className="grid grid-cols-2 gap-2 sm:grid-cols-3 lg:grid-cols-[repeat(auto-fill,minmax(215px,1fr))]"
         >
           <Tile name={undefined} chosen={chosen} {...total(data.queues)} />
@@ -81,14 +82,14 @@ function Tile({ name, chosen, waiting, taken, loss, oldest, held }: Sizes & { na
       )}
     >
       <span className="flex items-baseline justify-between gap-2">
-        <span className="truncate font-medium">{name ? words(name) : "All queues"}</span>
+        <span className="truncate font-medium">{name ? words(name) : t("All queues")}</span>
         <span className="figure font-semibold text-lg">{count(waiting)}</span>
       </span>
       <span className="truncate text-soft text-xs">
-        oldest {duration(oldest)} · expected loss {sums(loss)}
+        {t("oldest {oldest} · expected loss {loss}", { oldest: duration(oldest), loss: sums(loss) })}
       </span>
       <span className="truncate text-soft text-xs" title={holders.join(", ")}>
-        {taken ? `${count(taken)} held: ${holders.join(", ")}` : "none assigned"}
+        {taken ? t("{taken} held: {value}", { taken: count(taken), value: holders.join(", ") }) : t("none assigned")}
       </span>
     </Link>
   );

@@ -1,4 +1,5 @@
 import { Button } from "~/ui/Button";
+import { t } from "~/words/language";
 import { count, money } from "~/words/numbers";
 import { outbox } from "./cases";
 import { actInWords, type Said } from "./outbox";
@@ -12,10 +13,11 @@ export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id:
   const kept = said.filter((each) => each.state === "done");
   const sending = said.length - refused.length - kept.length;
   return (
-    <section aria-label="Said here" className="sticky bottom-0 border-t bg-ground px-3 py-2 text-xs">
+    <section aria-label={t("Said here")} className="sticky bottom-0 border-t bg-ground px-3 py-2 text-xs">
       <p role="status">
-        {count(kept.length)} saved{sending > 0 && `, ${count(sending)} on the way`}
-        {refused.length > 0 && `, ${count(refused.length)} refused`}
+        {t("{n} saved", { n: count(kept.length) })}
+        {sending > 0 && t(", {sending} on the way", { sending: count(sending) })}
+        {refused.length > 0 && t(", {n} refused", { n: count(refused.length) })}
       </p>
       <ul className="flex flex-col gap-1 pt-1">
         {refused.map((each) => (
@@ -23,8 +25,8 @@ export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id:
             <span className="min-w-0 flex-1">
               {money(each.about.amount, each.about.currency)}, {actInWords(each.act)}: {each.why}
             </span>
-            <Button onClick={() => outbox.again(each)}>Try again</Button>
-            <Button onClick={() => outbox.drop(each)}>Drop</Button>
+            <Button onClick={() => outbox.again(each)}>{t("Try again")}</Button>
+            <Button onClick={() => outbox.drop(each)}>{t("Drop")}</Button>
           </li>
         ))}
         {kept.slice(0, SHOWN).map((each) => (

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { Button } from "~/ui/Button";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { type Chosen, filterOf, type Meant } from "./cases";
 import type { Case } from "./outbox";
@@ -28,31 +29,34 @@ export function SweepBar({ rows, marked, setMarked, chosen, me, onTakeNext }: Pr
         <>
           <Button
             onClick={() =>
-              mean({ title: `Verdict on ${plural(marked.size, "marked case")}`, of: { ids: [...marked] } })
+              mean({
+                title: t("Verdict on {cases}", { cases: plural(marked.size, "marked case") }),
+                of: { ids: [...marked] },
+              })
             }
           >
-            Verdict on {marked.size} marked…
+            {t("Verdict on {size} marked…", { size: marked.size })}
           </Button>
           <Button look="quiet" onClick={() => setMarked(new Set())}>
-            Unmark
+            {t("Unmark")}
           </Button>
         </>
       ) : (
         <>
           <Button shortcut="g" onClick={onTakeNext}>
-            Get next
+            {t("Get next")}
           </Button>
           {rows.length > 0 && state !== "decided" && (
             <Button
               look="quiet"
               onClick={() =>
                 mean({
-                  title: "Verdict on every case of this list",
+                  title: t("Verdict on every case of this list"),
                   of: { filter: { queue, state, detector, ...filterOf(whose, me) } },
                 })
               }
             >
-              Resolve all…
+              {t("Resolve all…")}
             </Button>
           )}
         </>

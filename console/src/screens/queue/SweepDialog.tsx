@@ -8,6 +8,7 @@ import { Choice } from "~/ui/Choice";
 import { Select, TextField } from "~/ui/Field";
 import { Outcome } from "~/ui/Outcome";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { count, money, verdictWord, words } from "~/words/numbers";
 import { lookAgain, type Meant, sweep, useQueues } from "./cases";
 import type { Verdict } from "./outbox";
@@ -55,7 +56,7 @@ export function SweepDialog({ title, meant, onClose }: Props) {
     <Ask
       open
       title={title}
-      about="Review the affected cases."
+      about={t("Review the affected cases.")}
       onClose={() => onClose(false)}
       actions={
         <Button
@@ -64,13 +65,15 @@ export function SweepDialog({ title, meant, onClose }: Props) {
           disabled={!touched.data?.count}
           onClick={() => touched.data && void confirm(touched.data.count)}
         >
-          {touched.data ? `Mark ${count(touched.data.count)} as ${verdictWord(verdict)}` : "Confirm"}
+          {touched.data
+            ? t("Mark {n} as {verdict}", { n: count(touched.data.count), verdict: verdictWord(verdict) })
+            : t("Confirm")}
         </Button>
       }
     >
       <div>
         <Choice
-          label="Verdict"
+          label={t("Verdict")}
           options={VERDICTS}
           value={verdict}
           onChange={(to) => {
@@ -80,15 +83,20 @@ export function SweepDialog({ title, meant, onClose }: Props) {
         />
       </div>
       <div className="grid gap-3 sm:grid-cols-2">
-        <Select label="Reason" value={reason} onChange={(event) => setReason(event.target.value)}>
-          <option value="">none</option>
+        <Select label={t("Reason")} value={reason} onChange={(event) => setReason(event.target.value)}>
+          <option value="">{t("none")}</option>
           {reasons.map((each) => (
             <option key={each} value={each}>
               {words(each)}
             </option>
           ))}
         </Select>
-        <TextField label="Note" value={note} maxLength={10_000} onChange={(event) => setNote(event.target.value)} />
+        <TextField
+          label={t("Note")}
+          value={note}
+          maxLength={10_000}
+          onChange={(event) => setNote(event.target.value)}
+        />
       </div>
       <Asked of={touched} height={150}>
         {(found) => (
@@ -127,7 +135,7 @@ function Touched({ ids }: { ids: readonly string[] }) {
     <section
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
       tabIndex={0}
-      aria-label="What it will touch"
+      aria-label={t("What it will touch")}
       className="max-h-56 overflow-y-auto rounded-md border"
     >
       <Asked of={found} height={100}>
@@ -141,7 +149,9 @@ function Touched({ ids }: { ids: readonly string[] }) {
               </li>
             ))}
             {ids.length > SHOWN && (
-              <li className="px-2 py-1 text-soft text-xs">and {count(ids.length - SHOWN)} more</li>
+              <li className="px-2 py-1 text-soft text-xs">
+                {t("and {value} more", { value: count(ids.length - SHOWN) })}
+              </li>
             )}
           </ul>
         )}

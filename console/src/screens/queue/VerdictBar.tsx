@@ -1,4 +1,5 @@
 import { Button } from "~/ui/Button";
+import { t } from "~/words/language";
 import { heldByOther } from "./order";
 import type { Case } from "./outbox";
 import { mayUndo } from "./told";
@@ -7,10 +8,10 @@ import type { Work } from "./useWork";
 /** What one can say about a case; each button shows its key. Nothing where one may only look. */
 export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work }) {
   const { ask } = work;
-  if (!work.mayDecide) return <p className="text-soft">You may look at cases; verdicts are for analysts.</p>;
+  if (!work.mayDecide) return <p className="text-soft">{t("You may look at cases; verdicts are for analysts.")}</p>;
   const help = (
     <Button look="quiet" shortcut="?" onClick={() => ask("keys")}>
-      Keys
+      {t("Keys")}
     </Button>
   );
   if (of.state === "decided") {
@@ -18,14 +19,14 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
       <div className="flex flex-wrap gap-2">
         {mayUndo(of, me) && (
           <Button shortcut="z" onClick={work.undo}>
-            Undo
+            {t("Undo")}
           </Button>
         )}
         <Button shortcut="d" onClick={() => ask("verdict")}>
-          Change verdict
+          {t("Change verdict")}
         </Button>
         <Button shortcut="n" onClick={() => ask("note")}>
-          Note
+          {t("Note")}
         </Button>
         {help}
       </div>
@@ -35,40 +36,40 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
   return (
     <div className="flex flex-wrap gap-2">
       <Button look="main" shortcut="a" disabled={others} onClick={() => work.say("good")}>
-        Legitimate
+        {t("Legitimate")}
       </Button>
       <Button look="danger" shortcut="b" disabled={others} onClick={() => work.say("fraud")}>
-        Fraud
+        {t("Fraud")}
       </Button>
       <Button shortcut="u" disabled={others} onClick={() => work.say("unsure")}>
-        Unsure
+        {t("Unsure")}
       </Button>
       <Button shortcut="d" disabled={others} onClick={() => ask("verdict")}>
-        Add reason…
+        {t("Add reason…")}
       </Button>
       <Button shortcut="e" disabled={others} onClick={() => ask("escalate")}>
-        Escalate
+        {t("Escalate")}
       </Button>
       <Button shortcut="n" onClick={() => ask("note")}>
-        Note
+        {t("Note")}
       </Button>
       <Button shortcut="s" onClick={() => ask("plan")}>
-        Assign…
+        {t("Assign…")}
       </Button>
       {of.opinion?.by === me ? (
-        <Button onClick={work.withdrawOpinion}>Withdraw request</Button>
+        <Button onClick={work.withdrawOpinion}>{t("Withdraw request")}</Button>
       ) : (
         <Button shortcut="o" disabled={others} onClick={() => ask("opinion")}>
-          Second opinion
+          {t("Second opinion")}
         </Button>
       )}
       {of.state === "taken" && of.owner === me ? (
         <Button shortcut="r" onClick={work.release}>
-          Unassign
+          {t("Unassign")}
         </Button>
       ) : (
         <Button shortcut="t" onClick={work.take}>
-          Assign to me
+          {t("Assign to me")}
         </Button>
       )}
       {help}

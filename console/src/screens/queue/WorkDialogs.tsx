@@ -2,6 +2,7 @@ import { useState } from "react";
 import { Ask } from "~/ui/Ask";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
+import { t } from "~/words/language";
 import { money, words } from "~/words/numbers";
 import { useQueues } from "./cases";
 import type { Verdict } from "./outbox";
@@ -35,23 +36,34 @@ function VerdictDialog({ about, work, onClose }: Props) {
     work.say(verdict, { reason: part(given, "reason"), note: part(given, "note") });
   };
   return (
-    <FormDialog title="Verdict with a reason" about={about} onClose={onClose} onSubmit={submit} action="Submit verdict">
-      <Select label="Verdict" autoFocus value={verdict} onChange={(event) => setVerdict(event.target.value as Verdict)}>
+    <FormDialog
+      title={t("Verdict with a reason")}
+      about={about}
+      onClose={onClose}
+      onSubmit={submit}
+      action={t("Submit verdict")}
+    >
+      <Select
+        label={t("Verdict")}
+        autoFocus
+        value={verdict}
+        onChange={(event) => setVerdict(event.target.value as Verdict)}
+      >
         {VERDICTS.map(({ value, name }) => (
           <option key={value} value={value}>
             {name}
           </option>
         ))}
       </Select>
-      <Select label="Reason" name="reason" key={verdict}>
-        <option value="">none</option>
+      <Select label={t("Reason")} name="reason" key={verdict}>
+        <option value="">{t("none")}</option>
         {reasons?.[verdict]?.map((reason) => (
           <option key={reason} value={reason}>
             {words(reason)}
           </option>
         ))}
       </Select>
-      <TextArea label="Note" name="note" rows={2} maxLength={10_000} />
+      <TextArea label={t("Note")} name="note" rows={2} maxLength={10_000} />
     </FormDialog>
   );
 }
@@ -60,23 +72,29 @@ function EscalateDialog({ about, work, onClose }: Props) {
   const queues = useQueues().data?.queues.map((queue) => queue.queue) ?? [];
   const submit = (given: FormData) => work.escalate(part(given, "queue") ?? "", part(given, "note"));
   return (
-    <FormDialog title="Escalate to another queue" about={about} onClose={onClose} onSubmit={submit} action="Escalate">
+    <FormDialog
+      title={t("Escalate to another queue")}
+      about={about}
+      onClose={onClose}
+      onSubmit={submit}
+      action={t("Escalate")}
+    >
       <TextField
-        label="Queue"
+        label={t("Queue")}
         name="queue"
         list="queues"
         autoFocus
         required
         pattern="[a-z0-9][a-z0-9_\-]{0,59}"
         defaultValue="experts"
-        hint="A queue that exists or a new one: a-z, 0-9, - and _."
+        hint={t("A queue that exists or a new one: a-z, 0-9, - and _.")}
       />
       <datalist id="queues">
         {queues.map((queue) => (
           <option key={queue} value={queue} />
         ))}
       </datalist>
-      <TextField label="Note" name="note" maxLength={10_000} />
+      <TextField label={t("Note")} name="note" maxLength={10_000} />
     </FormDialog>
   );
 }
@@ -84,45 +102,45 @@ function EscalateDialog({ about, work, onClose }: Props) {
 function NoteDialog({ about, work, onClose }: Props) {
   const submit = (given: FormData) => work.note(part(given, "text") ?? "");
   return (
-    <FormDialog title="Note" about={about} onClose={onClose} onSubmit={submit} action="Add note">
+    <FormDialog title={t("Note")} about={about} onClose={onClose} onSubmit={submit} action={t("Add note")}>
       <TextArea
-        label="Note"
+        label={t("Note")}
         name="text"
         rows={4}
         required
         autoFocus
         maxLength={10_000}
-        hint="@name mentions a colleague, who finds the case under “Mentions me”."
+        hint={t("@name mentions a colleague, who finds the case under “Mentions me”.")}
       />
     </FormDialog>
   );
 }
 
 const LOOKING = [
-  ["J", "next case"],
-  ["K", "previous case"],
-  ["?", "these keys"],
+  ["J", t("next case")],
+  ["K", t("previous case")],
+  ["?", t("these keys")],
 ] as const;
 
 const DECIDING = [
   ["A", "legitimate: approve"],
   ["B", "fraud: block"],
   ["U", "unsure"],
-  ["D", "verdict with a reason and a note"],
-  ["E", "escalate to another queue"],
-  ["S", "assign, due time, priority, tags"],
-  ["O", "ask for a second opinion"],
-  ["Z", "undo the last verdict"],
+  ["D", t("verdict with a reason and a note")],
+  ["E", t("escalate to another queue")],
+  ["S", t("assign, due time, priority, tags")],
+  ["O", t("ask for a second opinion")],
+  ["Z", t("undo the last verdict")],
   ["N", "note"],
-  ["T", "take, or hold for longer"],
+  ["T", t("take, or hold for longer")],
   ["R", "unassign"],
-  ["G", "get the next unassigned case"],
-  ["X", "select for bulk action"],
+  ["G", t("get the next unassigned case")],
+  ["X", t("select for bulk action")],
 ] as const;
 
 function KeysDialog({ onClose, mayDecide }: { onClose: () => void; mayDecide: boolean }) {
   return (
-    <Ask open title="Keys" onClose={onClose} about="After a verdict the next case is there at once.">
+    <Ask open title={t("Keys")} onClose={onClose} about={t("After a verdict the next case is there at once.")}>
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5">
         {[...LOOKING, ...(mayDecide ? DECIDING : [])].map(([key, does]) => (
           <div key={key} className="contents">

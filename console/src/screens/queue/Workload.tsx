@@ -10,6 +10,7 @@ import { TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { count, percent, words } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { setDue, useQueues } from "./cases";
@@ -19,7 +20,7 @@ type Ages = Schemas["QueueAges"];
 type Queue = Schemas["QueueForm"];
 
 const SPANS = [
-  { value: "1", name: "Today" },
+  { value: "1", name: t("Today") },
   { value: "7", name: "7 d" },
   { value: "30", name: "30 d" },
 ] as const;
@@ -31,26 +32,27 @@ function DueTimes() {
   const mayChange = may("approve") || may("administer");
   const [changed, setChanged] = useState<Queue>();
   const columns: ColumnDef<Queue, unknown>[] = [
-    { header: "Queue", accessorKey: "queue", cell: ({ row }) => words(row.original.queue) },
+    { header: t("Queue"), accessorKey: "queue", cell: ({ row }) => words(row.original.queue) },
     {
-      header: "Due within",
+      header: t("Due within"),
       accessorKey: "due_minutes",
       meta: right,
       cell: ({ row: { original } }) =>
-        original.due_minutes === null ? "no due time" : duration(60 * original.due_minutes),
+        original.due_minutes === null ? t("no due time") : duration(60 * original.due_minutes),
     },
     {
       id: "change",
       header: "",
       enableSorting: false,
       meta: right,
-      cell: ({ row: { original } }) => mayChange && <Button onClick={() => setChanged(original)}>Set due time…</Button>,
+      cell: ({ row: { original } }) =>
+        mayChange && <Button onClick={() => setChanged(original)}>{t("Set due time…")}</Button>,
     },
   ];
   return (
-    <Panel flush title="Due times" about="Of cases that come into a queue from now on.">
+    <Panel flush title={t("Due times")} about={t("Of cases that come into a queue from now on.")}>
       <Asked of={queues} height={120}>
-        {(data) => <Table label="Due times" rows={data.queues} columns={columns} id={(row) => row.queue} />}
+        {(data) => <Table label={t("Due times")} rows={data.queues} columns={columns} id={(row) => row.queue} />}
       </Asked>
       {changed && <DueDialog of={changed} onClose={() => setChanged(undefined)} />}
     </Panel>
@@ -64,20 +66,20 @@ function DueDialog({ of, onClose }: { of: Queue; onClose: () => void }) {
   };
   return (
     <FormDialog
-      title={`Due time of ${words(of.queue)}`}
-      about="Cases that are in the queue already keep theirs."
+      title={t("Due time of {queue}", { queue: words(of.queue) })}
+      about={t("Cases that are in the queue already keep theirs.")}
       onClose={onClose}
       onSubmit={submit}
-      action="Set due time"
+      action={t("Set due time")}
     >
       <TextField
-        label="Due within, in hours"
+        label={t("Due within, in hours")}
         name="hours"
         type="number"
         min="0.25"
         step="0.25"
         defaultValue={of.due_minutes === null ? "" : String(of.due_minutes / 60)}
-        hint="Empty: no due time."
+        hint={t("Empty: no due time.")}
         autoFocus
       />
     </FormDialog>
@@ -96,33 +98,35 @@ export function Workload() {
     <>
       <Panel
         flush
-        title="Workload"
-        about="Open: held by or assigned to the analyst. Decided: cases with a verdict, in days of UTC. Time to decision: median, from the opening of a case to the verdict."
-        actions={<Choice label="Span" options={SPANS} value={days} onChange={setDays} />}
+        title={t("Workload")}
+        about={t(
+          "Open: held by or assigned to the analyst. Decided: cases with a verdict, in days of UTC. Time to decision: median, from the opening of a case to the verdict.",
+        )}
+        actions={<Choice label={t("Span")} options={SPANS} value={days} onChange={setDays} />}
       >
         <Asked of={found} height={200}>
           {(data) => (
             <Table
-              label="Workload"
+              label={t("Workload")}
               exported
               rows={data.analysts}
               columns={LOAD}
               id={(row) => row.analyst}
-              empty={<Empty title="No open cases and no verdicts in this time" />}
+              empty={<Empty title={t("No open cases and no verdicts in this time")} />}
             />
           )}
         </Asked>
       </Panel>
-      <Panel flush title="Queue ages" about="Undecided cases by the time since they were opened.">
+      <Panel flush title={t("Queue ages")} about={t("Undecided cases by the time since they were opened.")}>
         <Asked of={found} height={120}>
           {(data) => (
             <Table
-              label="Queue ages"
+              label={t("Queue ages")}
               exported
               rows={data.queues}
               columns={AGES}
               id={(row) => row.queue}
-              empty={<Empty title="No case waits" />}
+              empty={<Empty title={t("No case waits")} />}
             />
           )}
         </Asked>
@@ -136,49 +140,53 @@ const right = { right: true };
 const sum = (of: readonly number[]) => of.reduce((all, each) => all + each, 0);
 
 const LOAD: ColumnDef<Load, unknown>[] = [
-  { header: "Analyst", accessorKey: "analyst" },
-  { header: "Open", accessorKey: "open", meta: right, cell: ({ row }) => count(row.original.open) },
-  { header: "Overdue", accessorKey: "overdue", meta: right, cell: ({ row }) => count(row.original.overdue) },
+  { header: t("Analyst"), accessorKey: "analyst" },
+  { header: t("Open"), accessorKey: "open", meta: right, cell: ({ row }) => count(row.original.open) },
+  { header: t("Overdue"), accessorKey: "overdue", meta: right, cell: ({ row }) => count(row.original.overdue) },
   {
-    header: "Decided",
+    header: t("Decided"),
     id: "decided",
     accessorFn: (row) => sum(row.decided),
     meta: right,
     cell: ({ row }) => count(sum(row.original.decided)),
   },
   {
-    header: "A day",
+    header: t("A day"),
     id: "a day",
     accessorFn: (row) => sum(row.decided) / row.decided.length,
     meta: right,
     cell: ({ row }) => count(Math.round((10 * sum(row.original.decided)) / row.original.decided.length) / 10),
   },
   {
-    header: "By day",
+    header: t("By day"),
     id: "by day",
     enableSorting: false,
     cell: ({ row }) => <span className="figure text-soft text-xs">{row.original.decided.map(count).join(" · ")}</span>,
   },
   {
-    header: "Time to decision",
+    header: t("Time to decision"),
     accessorKey: "median_s",
     meta: right,
     cell: ({ row }) => duration(row.original.median_s),
   },
   {
-    header: "Agreement",
+    header: t("Agreement"),
     accessorKey: "agreement",
     meta: right,
-    cell: ({ row }) => `${percent(row.original.agreement)} of ${count(row.original.compared)}`,
+    cell: ({ row }) =>
+      t("{agreement} of {compared}", {
+        agreement: percent(row.original.agreement),
+        compared: count(row.original.compared),
+      }),
   },
 ];
 
 const AGES: ColumnDef<Ages, unknown>[] = [
-  { header: "Queue", accessorKey: "queue", cell: ({ row }) => words(row.original.queue) },
-  { header: "Under 1 h", accessorKey: "under_1h", meta: right },
+  { header: t("Queue"), accessorKey: "queue", cell: ({ row }) => words(row.original.queue) },
+  { header: t("Under 1 h"), accessorKey: "under_1h", meta: right },
   { header: "1 to 4 h", accessorKey: "under_4h", meta: right },
   { header: "4 to 24 h", accessorKey: "under_1d", meta: right },
-  { header: "Older", accessorKey: "older", meta: right },
-  { header: "Overdue", accessorKey: "overdue", meta: right },
-  { header: "Unassigned", accessorKey: "unassigned", meta: right },
+  { header: t("Older"), accessorKey: "older", meta: right },
+  { header: t("Overdue"), accessorKey: "overdue", meta: right },
+  { header: t("Unassigned"), accessorKey: "unassigned", meta: right },
 ];

@@ -6,6 +6,7 @@
  */
 
 import type { Schemas } from "~/api/client";
+import { t } from "~/words/language";
 
 export type Case = Schemas["CaseForm"];
 export type Verdict = "fraud" | "good" | "unsure";
@@ -118,6 +119,6 @@ export function refusals(said: readonly Said[]): ReadonlyMap<string, Said> {
 
 /** An act in a word or two. */
 export function actInWords(act: Act): string {
-  if (act.kind === "escalate") return `escalated to ${act.queue}`;
+  if (act.kind === "escalate") return t("escalated to {queue}", { queue: act.queue });
   return act.reason ? `${act.verdict}: ${act.reason.replaceAll("_", " ")}` : act.verdict;
 }

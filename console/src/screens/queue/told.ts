@@ -2,6 +2,7 @@
 
 import { ApiProblem, type Schemas } from "~/api/client";
 import { told } from "~/ui/Asked";
+import { t } from "~/words/language";
 import { plural, sums, verdictWord, words } from "~/words/numbers";
 import { duration, moment } from "~/words/times";
 import type { Case } from "./outbox";
@@ -11,14 +12,16 @@ type Line = Schemas["LineForm"];
 /** Why something was refused. Where somebody else was first, who it was and what they did, as the case says it now. */
 export function refusal(error: unknown, now: Case | undefined, me: string): string {
   if (!(error instanceof ApiProblem) || error.status !== 409 || now === undefined) return told(error);
-  if (now.state === "decided") return `${now.decided_by} decided this case before: ${verdictInWords(now)}.`;
-  if (now.state === "taken" && now.owner !== me) return `${now.owner} holds this case until ${until(now)}.`;
+  if (now.state === "decided")
+    return t("{decided_by} decided this case before: {now}.", { decided_by: now.decided_by, now: verdictInWords(now) });
+  if (now.state === "taken" && now.owner !== me)
+    return t("{owner} holds this case until {now}.", { owner: now.owner, now: until(now) });
   return told(error);
 }
 
 /** A verdict with its reason. */
 export function verdictInWords(of: Case): string {
-  if (of.verdict === null) return "no verdict";
+  if (of.verdict === null) return t("no verdict");
   const verdict = verdictWord(of.verdict);
   return of.reason_code ? `${verdict}, ${words(of.reason_code)}` : verdict;
 }
@@ -32,12 +35,12 @@ export function until(of: Case): string {
 export function dueInWords(of: Pick<Case, "due_at">, now = Date.now()): string | undefined {
   if (of.due_at === null) return undefined;
   const left = (new Date(of.due_at).getTime() - now) / 1000;
-  return left < 0 ? `overdue by ${duration(-left)}` : `due in ${duration(left)}`;
+  return left < 0 ? t("overdue by {value}", { value: duration(-left) }) : t("due in {left}", { left: duration(left) });
 }
 
 /** Of whom a second opinion is asked. */
 export function askedOf(of: string): string {
-  return of.startsWith("role:") ? `anybody with the role ${words(of.slice("role:".length))}` : of;
+  return of.startsWith("role:") ? t("anybody with the role {n}", { n: words(of.slice("role:".length)) }) : of;
 }
 
 /** Whether somebody may still undo the last verdict on a case. */
@@ -51,45 +54,56 @@ export function lineInWords(line: Line): string {
   const said = (name: string) => (typeof details[name] === "string" ? String(details[name]) : undefined);
   switch (line.action) {
     case "open":
-      return `opened in ${said("queue") ?? "its queue"}, decided ${said("decision")?.toLowerCase() ?? "–"}`;
+      return t("opened in {queue}, decided {decision}", {
+        queue: said("queue") ?? t("its queue"),
+        decision: words(said("decision")?.toLowerCase() ?? "–"),
+      });
     case "take":
-      return "took it";
+      return t("took it");
     case "release":
-      return "gave it back";
+      return t("gave it back");
     case "note":
-      return "wrote";
+      return t("wrote");
     case "escalate":
-      return `escalated from ${said("from")} to ${said("to")}`;
+      return t("escalated from {value} to {value2}", { value: said("from"), value2: said("to") });
     case "verdict": {
       const reason = said("reason");
       const before = said("before");
       const verdict = verdictWord(said("verdict") ?? "–");
-      const of = Array.isArray(details.transactions) ? ` of ${plural(details.transactions.length, "transaction")}` : "";
+      const of = Array.isArray(details.transactions)
+        ? t(" of {n}", { n: plural(details.transactions.length, "transaction") })
+        : "";
       const first = said("first");
-      const opinion = first ? ` (first opinion, by ${said("first_by")}: ${verdictWord(first)})` : "";
-      const earlier = before ? ` (before: ${verdictWord(before)})` : "";
-      return `said ${verdict}${reason ? `, ${words(reason)}` : ""}${of}${earlier}${opinion}`;
+      const opinion = first
+        ? t(" (first opinion, by {value}: {first})", { value: said("first_by"), first: verdictWord(first) })
+        : "";
+      const earlier = before ? t(" (before: {before})", { before: verdictWord(before) }) : "";
+      return `${t("said {verdict}", { verdict })}${reason ? `, ${words(reason)}` : ""}${of}${earlier}${opinion}`;
     }
     case "undo":
-      return "took the verdict back";
+      return t("took the verdict back");
     case "assign":
-      return said("assignee") ? `assigned it to ${said("assignee")}` : "removed the assignment";
+      return said("assignee") ? t("assigned it to {value}", { value: said("assignee") }) : t("removed the assignment");
     case "due":
-      return said("due_at") ? `set the due time to ${moment(said("due_at") ?? "")}` : "removed the due time";
+      return said("due_at")
+        ? t("set the due time to {value}", { value: moment(said("due_at") ?? "") })
+        : t("removed the due time");
     case "priority":
-      return `set the priority to ${said("priority")}`;
+      return t("set the priority to {value}", { value: said("priority") });
     case "tag":
-      return `set the tags to ${Array.isArray(details.tags) && details.tags.length ? details.tags.join(", ") : "none"}`;
+      return t("set the tags to {tags}", {
+        tags: Array.isArray(details.tags) && details.tags.length ? details.tags.join(", ") : t("none"),
+      });
     case "opinion": {
       const first = said("verdict");
-      return `asked ${askedOf(said("of") ?? "–")} for a second opinion${first ? `, and said ${verdictWord(first)}` : ""}`;
+      return `${t("asked {of} for a second opinion", { of: askedOf(said("of") ?? "–") })}${first ? t(", and said {first}", { first: verdictWord(first) }) : ""}`;
     }
     case "withdraw_opinion":
-      return "withdrew the request for a second opinion";
+      return t("withdrew the request for a second opinion");
     case "attach":
-      return `attached ${said("name")}`;
+      return t("attached {value}", { value: said("name") });
     case "detach":
-      return `removed the attachment ${said("name")}`;
+      return t("removed the attachment {value}", { value: said("name") });
     default:
       return words(line.action);
   }
@@ -105,10 +119,20 @@ export function noteOf(line: Line): string | undefined {
 export function sweepInWords(swept: Schemas["VerdictsAnswer"], verdict: string): string {
   const cases = plural(swept.count, "case");
   const what = swept.dry_run
-    ? `${cases} will be marked ${verdictWord(verdict)}, ${sums(swept.amounts)} in all`
-    : `${cases} marked ${verdictWord(verdict)}, ${sums(swept.amounts)} in all`;
-  const left = swept.skipped.length ? `; ${swept.skipped.length} left alone: ${skippedInWords(swept.skipped)}` : "";
-  return `${what}${left}.${swept.more ? " More than 1,000 are meant: the rest stays for the next verdict." : ""}`;
+    ? t("{cases} will be marked {verdict}, {amounts} in all", {
+        cases,
+        verdict: verdictWord(verdict),
+        amounts: sums(swept.amounts),
+      })
+    : t("{cases} marked {verdict}, {amounts} in all", {
+        cases,
+        verdict: verdictWord(verdict),
+        amounts: sums(swept.amounts),
+      });
+  const left = swept.skipped.length
+    ? t("; {n} left alone: {skipped}", { n: swept.skipped.length, skipped: skippedInWords(swept.skipped) })
+    : "";
+  return `${what}${left}.${swept.more ? t(" More than 1,000 are meant: the rest stays for the next verdict.") : ""}`;
 }
 
 /** Why cases are left alone, each reason once. */

@@ -5,6 +5,7 @@ import type { Schemas } from "~/api/client";
 import { told } from "~/ui/Asked";
 import { sayDone } from "~/ui/said";
 import { useKeys } from "~/ui/useKeys";
+import { t } from "~/words/language";
 import {
   askOpinion,
   fetchAhead,
@@ -99,11 +100,11 @@ export function useWork({ all, rows, done, said, here, id, me, mayDecide, queue,
     withdrawOpinion: () => here && doing(() => withdrawOpinion(here.id)),
     undo: () => {
       const which = here && mayUndo(here, me) ? here.id : lastDecided(said);
-      if (!which) return sayDone("There is no verdict of yours to undo.");
+      if (!which) return sayDone(t("There is no verdict of yours to undo."));
       return doing(async () => {
         const now = await undo(which);
         choose(now.id);
-        sayDone("Verdict undone.");
+        sayDone(t("Verdict undone."));
         return now;
       });
     },
@@ -113,7 +114,7 @@ export function useWork({ all, rows, done, said, here, id, me, mayDecide, queue,
       doing(async () => {
         const taken = await takeNext(queue);
         if (taken) choose(taken.id);
-        else sayDone("Nothing waits here.");
+        else sayDone(t("Nothing waits here."));
         return taken;
       }),
     mark: (which) => setMarked((marked) => (marked.has(which) ? without(marked, which) : new Set([...marked, which]))),

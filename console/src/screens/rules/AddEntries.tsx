@@ -3,6 +3,7 @@ import { api, fetchJson, type Schemas, say } from "~/api/client";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { FileButton } from "~/ui/FileButton";
+import { t } from "~/words/language";
 import { type KeptList, useWork } from "./books";
 import { changed, EXPIRIES, expiresAt, valuesOf } from "./entries";
 
@@ -38,12 +39,12 @@ export function AddEntries({ detector, list }: { detector: string; list: KeptLis
     <form
       ref={form}
       onSubmit={submit}
-      aria-label={`Add to ${list.name}`}
+      aria-label={t("Add to {name}", { name: list.name })}
       className="grid items-start gap-3 border-y bg-ground px-4 py-3 sm:grid-cols-[2fr_2fr_1fr_auto]"
     >
-      <TextArea label="Values, one a line" name="values" rows={1} required />
-      <TextField label="Reason" name="reason" maxLength={2000} placeholder="case 1234" />
-      <Select label="Expires" name="expires">
+      <TextArea label={t("Values, one a line")} name="values" rows={1} required />
+      <TextField label={t("Reason")} name="reason" maxLength={2000} placeholder={t("case 1234")} />
+      <Select label={t("Expires")} name="expires">
         {EXPIRIES.map((each) => (
           <option key={each.value} value={each.value}>
             {each.name}
@@ -52,9 +53,9 @@ export function AddEntries({ detector, list }: { detector: string; list: KeptLis
       </Select>
       <div className="flex gap-2 sm:pt-5">
         <Button look="main" type="submit" busy={work.isPending}>
-          Add
+          {t("Add")}
         </Button>
-        <FileButton name="CSV" accept=".csv,text/csv" onChoose={(file) => work.mutate(() => take(file))} />
+        <FileButton name={t("CSV")} accept=".csv,text/csv" onChoose={(file) => work.mutate(() => take(file))} />
       </div>
     </form>
   );

@@ -3,6 +3,7 @@ import { oneOf } from "~/app/search";
 import { Asked, Empty } from "~/ui/Asked";
 import { Choice } from "~/ui/Choice";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { useRequests } from "./books";
 import { RequestTable } from "./RequestTable";
 
@@ -17,12 +18,12 @@ export function Approvals({ detector }: { detector: string }) {
   const stage = oneOf(STAGES, asked) ?? "pending";
   return (
     <Panel
-      title="Approvals"
-      about="Whoever wrote something is not the one who approves it."
+      title={t("Approvals")}
+      about={t("Whoever wrote something is not the one who approves it.")}
       flush
       actions={
         <Choice
-          label="Stage"
+          label={t("Stage")}
           options={STAGES.map((value) => ({ value, name: value === "pending" ? "waiting" : value }))}
           value={stage}
           onChange={(next) => void navigate({ search: (kept) => ({ ...kept, stage: next }) })}
@@ -35,8 +36,10 @@ export function Approvals({ detector }: { detector: string }) {
             detector={detector}
             requests={found.filter((each) => stage === "all" || each.stage === stage)}
             empty={
-              <Empty title={stage === "pending" ? "Nothing waits" : "Nothing here"}>
-                What an author asks for where four eyes are wanted, and every change of a protected list, waits here.
+              <Empty title={stage === "pending" ? t("Nothing waits") : t("Nothing here")}>
+                {t(
+                  "What an author asks for where four eyes are wanted, and every change of a protected list, waits here.",
+                )}
               </Empty>
             }
           />

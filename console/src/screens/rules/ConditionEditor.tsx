@@ -37,14 +37,21 @@ const COLOURS = HighlightStyle.define([
 ]);
 
 const LOOK = EditorView.theme({
-  "&": { backgroundColor: "var(--panel)", color: "var(--ink)", borderRadius: "6px", border: "1px solid var(--line)" },
+  "&": {
+    backgroundColor: "var(--panel)",
+    color: "var(--ink)",
+    borderRadius: "6px",
+    border: "1px solid var(--line)",
+  },
   "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "1px" },
   ".cm-scroller": { fontFamily: "var(--font-mono)", fontSize: "13.5px", lineHeight: "1.6", minHeight: "5rem" },
   ".cm-content": { caretColor: "var(--ink)", padding: "8px 4px" },
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
   ".cm-placeholder": { color: "var(--soft)" },
   ".cm-matchingBracket": { backgroundColor: "var(--raised)", outline: "1px solid var(--line)" },
-  ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": { background: "var(--challenge-tint) !important" },
+  ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": {
+    background: "var(--challenge-tint) !important",
+  },
   ".cm-tooltip": {
     backgroundColor: "var(--panel)",
     color: "var(--ink)",

@@ -4,6 +4,7 @@ import type { Schemas } from "~/api/client";
 import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
 import { Select, TextArea, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { type Column, type Match, OPERATORS, type Operator, operatorName, type Row, rowsOf, sqlOf } from "./rows";
 
 const BLANK: Row = { column: "", operator: ">", values: [] };
@@ -48,8 +49,9 @@ export function ConditionRows({ when, onChange, columns, lists, read }: Props) {
   if (current && rows === null) {
     return (
       <p className="rounded-md bg-raised px-3 py-2 text-soft text-xs">
-        This condition stays SQL: rows compare a field with values, joined by all or by any; here there are formulas,
-        functions, or both.
+        {t(
+          "This condition stays SQL: rows compare a field with values, joined by all or by any; here there are formulas, functions, or both.",
+        )}
       </p>
     );
   }
@@ -64,17 +66,17 @@ export function ConditionRows({ when, onChange, columns, lists, read }: Props) {
       {shown.length > 1 && (
         <div>
           <Choice
-            label="How conditions are joined"
+            label={t("How conditions are joined")}
             value={match}
             onChange={(next) => write(next, shown)}
             options={[
-              { value: "all", name: "All hold" },
-              { value: "any", name: "Any holds" },
+              { value: "all", name: t("All hold") },
+              { value: "any", name: t("Any holds") },
             ]}
           />
         </div>
       )}
-      <ol aria-label="Conditions" className="flex flex-col gap-2">
+      <ol aria-label={t("Conditions")} className="flex flex-col gap-2">
         {shown.map((row, place) => (
           <ConditionRow
             key={place}
@@ -96,7 +98,7 @@ export function ConditionRows({ when, onChange, columns, lists, read }: Props) {
         ))}
       </ol>
       <Button look="quiet" className="self-start" onClick={() => setStanding({ ...standing, rows: [...shown, BLANK] })}>
-        <Plus aria-hidden size={14} /> Add condition
+        <Plus aria-hidden size={14} /> {t("Add condition")}
       </Button>
     </div>
   );
@@ -129,12 +131,12 @@ function ConditionRow({ number, row, columns, lists, onChange, onRemove }: RowPr
     <li className="grid grid-cols-[1fr_auto] items-start gap-2 sm:grid-cols-[minmax(0,1.5fr)_minmax(0,1fr)_minmax(0,1fr)_auto]">
       <Select
         hidden
-        label={`Field ${number}`}
+        label={t("Field {number}", { number })}
         className="col-span-2 sm:col-span-1"
         value={row.column}
         onChange={(event) => choose(event.target.value)}
       >
-        <option value="">Choose a field…</option>
+        <option value="">{t("Choose a field…")}</option>
         {groups(columns).map(([group, members]) => (
           <optgroup key={group} label={group}>
             {members.map((each) => (
@@ -147,7 +149,7 @@ function ConditionRow({ number, row, columns, lists, onChange, onRemove }: RowPr
       </Select>
       <Select
         hidden
-        label={`Operator ${number}`}
+        label={t("Operator {number}", { number })}
         className="col-span-2 sm:col-span-1"
         value={row.operator}
         onChange={(event) => onChange({ ...row, operator: event.target.value as Operator })}
@@ -159,13 +161,18 @@ function ConditionRow({ number, row, columns, lists, onChange, onRemove }: RowPr
         ))}
       </Select>
       <RowValue
-        label={`Value ${number}`}
+        label={t("Value {number}", { number })}
         row={row}
         column={column}
         lists={lists}
         onChange={(values) => onChange({ ...row, values })}
       />
-      <Button look="quiet" aria-label={`Remove condition ${number}`} disabled={!onRemove} onClick={onRemove}>
+      <Button
+        look="quiet"
+        aria-label={t("Remove condition {number}", { number })}
+        disabled={!onRemove}
+        onClick={onRemove}
+      >
         <Trash2 aria-hidden size={15} />
       </Button>
     </li>
@@ -191,7 +198,7 @@ function RowValue({ label, row: { operator, values }, column, lists, onChange }:
     const offered = asked ? lists : (column?.values ?? []);
     return (
       <Select hidden label={label} value={first} onChange={(event) => onChange([event.target.value])}>
-        <option value="">{asked ? "Choose a list…" : "Choose a value…"}</option>
+        <option value="">{asked ? t("Choose a list…") : t("Choose a value…")}</option>
         {[...new Set([...offered, ...(first ? [first] : [])])].map((each) => (
           <option key={each}>{each}</option>
         ))}
@@ -221,7 +228,7 @@ function RowValue({ label, row: { operator, values }, column, lists, onChange }:
         inputMode={column?.type === "number" ? "decimal" : "text"}
         list={column?.values.length ? offersId : undefined}
         hint={hint}
-        error={column?.type === "number" && first !== "" && !Number.isFinite(Number(first)) ? "A number" : null}
+        error={column?.type === "number" && first !== "" && !Number.isFinite(Number(first)) ? t("A number") : null}
         autoComplete="off"
         spellCheck={false}
         onChange={(event) => onChange(event.target.value === "" ? [] : [event.target.value])}
@@ -238,10 +245,10 @@ function RowValue({ label, row: { operator, values }, column, lists, onChange }:
 }
 
 function hintOf(operator: Operator, column: Column | undefined): string | null {
-  if (operator === "like" || operator === "not like") return "% any text, _ any one character";
-  if (operator === "in" || operator === "not in") return "One value a line";
+  if (operator === "like" || operator === "not like") return t("% any text, _ any one character");
+  if (operator === "in" || operator === "not in") return t("One value a line");
   if (column?.type === "time") return "As 2026-01-31 12:00:00, UTC";
-  const parts = [column?.unit, column?.usual ? `typically ${column.usual}` : null].filter(Boolean);
+  const parts = [column?.unit, column?.usual ? t("typically {usual}", { usual: column.usual }) : null].filter(Boolean);
   return parts.join(", ") || null;
 }
 

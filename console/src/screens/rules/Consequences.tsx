@@ -1,4 +1,5 @@
 import { TrendingDown, TrendingUp } from "lucide-react";
+import { t } from "~/words/language";
 import { consequences } from "./consequences";
 import type { Tried } from "./draft";
 
@@ -6,7 +7,7 @@ import type { Tried } from "./draft";
 export function Consequences({ tried }: { tried: Tried }) {
   const { lowered, raised } = consequences(tried);
   if (lowered === null && raised === null)
-    return <p className="text-soft">Changes no decision of the newest {tried.days} days.</p>;
+    return <p className="text-soft">{t("Changes no decision of the newest {days} days.", { days: tried.days })}</p>;
   return (
     <div className="flex flex-col gap-2 font-medium">
       {lowered && (

@@ -1,4 +1,5 @@
 import { Asked } from "~/ui/Asked";
+import { t } from "~/words/language";
 import { value, words } from "~/words/numbers";
 import { useDiff } from "./books";
 import { differences } from "./wordDiff";
@@ -17,7 +18,7 @@ export function Diff({ detector, rule, before, after }: Props) {
     <Asked of={diff} height={60}>
       {({ changed }) => {
         const fields = Object.entries(changed);
-        if (fields.length === 0) return <p className="text-soft">They say the same.</p>;
+        if (fields.length === 0) return <p className="text-soft">{t("They say the same.")}</p>;
         return (
           <dl className="flex flex-col gap-2">
             {fields.map(([field, pair]) => (

@@ -9,6 +9,7 @@ import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { type Entry, type KeptList, useWork } from "./books";
 import { changed } from "./entries";
 
@@ -42,16 +43,16 @@ export function EntryTable({ detector, list, state, search }: Props) {
   return (
     <>
       <Table<Entry>
-        label={`Entries of ${list.name}`}
+        label={t("Entries of {name}", { name: list.name })}
         rows={pages.data.pages.flatMap((page) => page.entries)}
         columns={columns}
         id={(row) => `${row.value} ${row.added_at}`}
-        empty={<Empty title={search ? `Nothing begins with ${search}` : "Nothing is on it"} />}
+        empty={<Empty title={search ? t("Nothing begins with {search}", { search }) : t("Nothing is on it")} />}
       />
       {pages.hasNextPage && (
         <div className="p-3 text-center">
           <Button busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-            Older entries
+            {t("Older entries")}
           </Button>
         </div>
       )}
@@ -78,27 +79,36 @@ function columnsFor(remove: ((value: string) => void) | null): ColumnDef<Entry, 
   return [
     {
       id: "value",
-      header: "Value",
+      header: t("Value"),
       accessorKey: "value",
       cell: ({ row }) => <code className="inline-block min-w-28 break-all font-mono">{row.original.value}</code>,
     },
-    { id: "reason", header: "Reason", accessorFn: (row) => row.reason || "–" },
-    { id: "author", header: "Author", accessorKey: "author" },
-    { id: "added", header: "Added", accessorKey: "added_at", cell: ({ row }) => <Time at={row.original.added_at} /> },
+    { id: "reason", header: t("Reason"), accessorFn: (row) => row.reason || "–" },
+    { id: "author", header: t("Author"), accessorKey: "author" },
+    {
+      id: "added",
+      header: t("Added"),
+      accessorKey: "added_at",
+      cell: ({ row }) => <Time at={row.original.added_at} />,
+    },
     {
       id: "expires",
-      header: "Expires",
+      header: t("Expires"),
       accessorFn: (row) => row.expires_at ?? "9999",
       cell: ({ row }) => (row.original.expires_at ? <Time at={row.original.expires_at} /> : "never"),
     },
-    { id: "state", header: "State", accessorKey: "state", cell: ({ row }) => <EntryMark entry={row.original} /> },
+    { id: "state", header: t("State"), accessorKey: "state", cell: ({ row }) => <EntryMark entry={row.original} /> },
     {
       id: "remove",
       header: "",
       cell: ({ row }) =>
         remove &&
         row.original.state === "in_force" && (
-          <Button look="quiet" aria-label={`Remove ${row.original.value}`} onClick={() => remove(row.original.value)}>
+          <Button
+            look="quiet"
+            aria-label={t("Remove {value}", { value: row.original.value })}
+            onClick={() => remove(row.original.value)}
+          >
             <X aria-hidden size={15} />
           </Button>
         ),
@@ -107,11 +117,12 @@ function columnsFor(remove: ((value: string) => void) | null): ColumnDef<Entry, 
 }
 
 function EntryMark({ entry }: { entry: Entry }) {
-  if (entry.state === "in_force") return <Badge tone="good">in force</Badge>;
-  if (entry.state === "expired") return <Badge>expired</Badge>;
+  if (entry.state === "in_force") return <Badge tone="good">{t("in force")}</Badge>;
+  if (entry.state === "expired") return <Badge>{t("expired")}</Badge>;
   return (
     <span className="whitespace-nowrap text-xs">
-      <Badge>removed</Badge> <Time at={entry.removed_at} /> by {entry.removed_by}
+      <Badge>{t("removed")}</Badge> <Time at={entry.removed_at} />{" "}
+      {t("by {removed_by}", { removed_by: entry.removed_by })}
     </span>
   );
 }

@@ -2,16 +2,17 @@ import { Trash2 } from "lucide-react";
 import type { Schemas } from "~/api/client";
 import { Button } from "~/ui/Button";
 import { Select, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 
 export type Guard = Schemas["Guard"];
 
 const FIGURES: Record<Guard["figure"], string> = {
   block_rate: "block rate",
-  review_rate: "review rate",
-  approval_rate: "approval rate",
+  review_rate: t("review rate"),
+  approval_rate: t("approval rate"),
   precision: "precision",
-  error_rate: "error rate",
-  p99_ms: "p99, ms",
+  error_rate: t("error rate"),
+  p99_ms: t("p99, ms"),
 };
 
 const FIRST: Guard = { figure: "block_rate", more: 0.05, less: null, window: "5m", least: 500 };
@@ -26,14 +27,16 @@ export function GuardFields({
 }) {
   return (
     <fieldset className="flex flex-col gap-2 rounded-md border p-3">
-      <legend className="px-1 font-medium text-xs">Guards: stop it by itself where, on the same events, it</legend>
+      <legend className="px-1 font-medium text-xs">
+        {t("Guards: stop it by itself where, on the same events, it")}
+      </legend>
       <label className="flex items-center gap-2">
         <input
           type="checkbox"
           checked={guards !== null}
           onChange={(event) => onChange(event.target.checked ? [FIRST] : null)}
         />
-        Set guards for this rollout, in place of those of the detector's policy
+        {t("Set guards for this rollout, in place of those of the detector's policy")}
       </label>
       {guards?.map((guard, place) => (
         <GuardRow
@@ -45,10 +48,10 @@ export function GuardFields({
       ))}
       {guards && (
         <Button className="self-start" onClick={() => onChange([...guards, FIRST])}>
-          Another guard
+          {t("Another guard")}
         </Button>
       )}
-      {guards?.length === 0 && <p className="text-review text-xs">No guard: nobody stops it but people.</p>}
+      {guards?.length === 0 && <p className="text-review text-xs">{t("No guard: nobody stops it but people.")}</p>}
     </fieldset>
   );
 }
@@ -74,7 +77,7 @@ function GuardRow({
   return (
     <div className="grid grid-cols-2 items-end gap-2 sm:grid-cols-[1.4fr_1.3fr_1fr_1fr_1fr_auto]">
       <Select
-        label="Figure"
+        label={t("Figure")}
         value={guard.figure}
         onChange={(event) => onChange({ ...guard, figure: event.target.value as Guard["figure"] })}
       >
@@ -85,12 +88,12 @@ function GuardRow({
         ))}
       </Select>
       <Select
-        label="Lies"
+        label={t("Lies")}
         value={below ? "less" : "more"}
         onChange={(event) => onChange(limited(event.target.value === "less", by))}
       >
-        <option value="more">above</option>
-        <option value="less">below</option>
+        <option value="more">{t("above")}</option>
+        <option value="less">{t("below")}</option>
       </Select>
       <TextField
         label={`By, ${unit}`}
@@ -101,18 +104,18 @@ function GuardRow({
         onChange={(event) => onChange(limited(below, Number(event.target.value)))}
       />
       <TextField
-        label="Within"
+        label={t("Within")}
         value={guard.window}
         onChange={(event) => onChange({ ...guard, window: event.target.value })}
       />
       <TextField
-        label="Least events"
+        label={t("Least events")}
         type="number"
         min={1}
         value={guard.least}
         onChange={(event) => onChange({ ...guard, least: Number(event.target.value) })}
       />
-      <Button look="quiet" aria-label="Remove this guard" onClick={onRemove}>
+      <Button look="quiet" aria-label={t("Remove this guard")} onClick={onRemove}>
         <Trash2 aria-hidden size={15} />
       </Button>
     </div>

@@ -1,5 +1,6 @@
 import { fetchJson, type Schemas } from "~/api/client";
 import { FileButton } from "~/ui/FileButton";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { useWork } from "./books";
 
@@ -14,9 +15,11 @@ export function ImportRules({ detector }: { detector: string }) {
       body: await file.text(),
     });
     return done.added.length
-      ? `${plural(done.added.length, "draft")} added.`
-      : "Everything in it is said here already.";
+      ? t("{n} added.", { n: plural(done.added.length, "draft") })
+      : t("Everything in it is said here already.");
   }
 
-  return <FileButton name="Import" accept=".ndjson,.json,.jsonl" onChoose={(file) => work.mutate(() => take(file))} />;
+  return (
+    <FileButton name={t("Import")} accept=".ndjson,.json,.jsonl" onChoose={(file) => work.mutate(() => take(file))} />
+  );
 }

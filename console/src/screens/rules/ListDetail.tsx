@@ -7,6 +7,7 @@ import { Button, buttonLook } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
 import { TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { AddEntries } from "./AddEntries";
 import { type KeptList, useWork } from "./books";
@@ -14,7 +15,7 @@ import { type EntryState, EntryTable } from "./EntryTable";
 import { usePaused } from "./usePaused";
 
 const STATES: readonly { value: EntryState; name: string }[] = [
-  { value: "in_force", name: "in force" },
+  { value: "in_force", name: t("in force") },
   { value: "expired", name: "expired" },
   { value: "removed", name: "removed" },
   { value: "all", name: "all" },
@@ -31,7 +32,11 @@ export function ListDetail({ detector, list }: { detector: string; list: KeptLis
   return (
     <Panel
       title={list.name}
-      about={`${plural(list.in_force, "value")} in force, ${list.expired} expired, revision ${list.revision}${list.about ? `. ${list.about}` : ""}`}
+      about={`${t("{values} in force, {expired} expired, revision {revision}", {
+        values: plural(list.in_force, "value"),
+        expired: list.expired,
+        revision: list.revision,
+      })}${list.about ? `. ${list.about}` : ""}`}
       flush
       actions={
         <>
@@ -40,11 +45,11 @@ export function ListDetail({ detector, list }: { detector: string; list: KeptLis
             download={`${list.name}.csv`}
             className={buttonLook()}
           >
-            <Download aria-hidden size={15} /> Export
+            <Download aria-hidden size={15} /> {t("Export")}
           </a>
           {author && (
             <Button look="danger" onClick={() => setArchiving(true)}>
-              <Archive aria-hidden size={15} /> Archive
+              <Archive aria-hidden size={15} /> {t("Archive")}
             </Button>
           )}
         </>
@@ -53,13 +58,13 @@ export function ListDetail({ detector, list }: { detector: string; list: KeptLis
       {author && <AddEntries detector={detector} list={list} />}
       <div className="flex flex-wrap items-end gap-3 px-4 py-3">
         <TextField
-          label="Starts with"
+          label={t("Starts with")}
           type="search"
           className="w-56 max-w-full"
           value={begins}
           onChange={(event) => setBegins(event.target.value)}
         />
-        <Choice label="State of entries" options={STATES} value={state} onChange={setState} />
+        <Choice label={t("State of entries")} options={STATES} value={state} onChange={setState} />
       </div>
       <EntryTable detector={detector} list={list} state={state} search={search} />
       {archiving && <ArchiveList detector={detector} list={list} onClose={() => setArchiving(false)} />}
@@ -72,17 +77,19 @@ function ArchiveList({ detector, list, onClose }: { detector: string; list: Kept
   const put = async () => {
     const params = { path: { name: detector, list_name: list.name } };
     say(await api.POST("/detectors/{name}/lists/{list_name}/archive", { params, body: { note: "" } }));
-    return `${list.name}: put away. What was on it is kept.`;
+    return t("{name}: put away. What was on it is kept.", { name: list.name });
   };
   return (
     <Ask
       open
       onClose={onClose}
-      title={`Archive ${list.name}`}
-      about={`${plural(list.in_force, "value")} of it count no more; what was on it is kept. A list that a rule asks cannot be put away.`}
+      title={t("Archive {name}", { name: list.name })}
+      about={t("{in_force} of it count no more; what was on it is kept. A list that a rule asks cannot be put away.", {
+        in_force: plural(list.in_force, "value"),
+      })}
       actions={
         <Button look="danger" busy={work.isPending} onClick={() => work.mutate(put, { onSuccess: onClose })}>
-          Archive
+          {t("Archive")}
         </Button>
       }
     />

@@ -9,6 +9,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count } from "~/words/numbers";
 import { type KeptList, useLists } from "./books";
 import { ListDetail } from "./ListDetail";
@@ -22,16 +23,16 @@ const TONES: Record<KeptList["kind"], "good" | "bad" | "info"> = { allow: "good"
 const COLUMNS: ColumnDef<KeptList, unknown>[] = [
   {
     id: "name",
-    header: "List",
+    header: t("List"),
     accessorKey: "name",
     cell: ({ row: { original } }) => (
       <div className="min-w-36">
         <p className="flex flex-wrap items-center gap-1.5 font-medium">
           {original.name}
-          {original.archived && <Badge>archived</Badge>}
-          {original.protected && <Badge tone="warn">protected</Badge>}
-          {original.personal && <Badge tone="info">personal</Badge>}
-          {original.pending.length > 0 && <Badge tone="warn">waits</Badge>}
+          {original.archived && <Badge>{t("archived")}</Badge>}
+          {original.protected && <Badge tone="warn">{t("protected")}</Badge>}
+          {original.personal && <Badge tone="info">{t("personal")}</Badge>}
+          {original.pending.length > 0 && <Badge tone="warn">{t("waits")}</Badge>}
         </p>
         <p className="text-soft text-xs">{original.about}</p>
       </div>
@@ -39,30 +40,31 @@ const COLUMNS: ColumnDef<KeptList, unknown>[] = [
   },
   {
     id: "kind",
-    header: "Kind",
+    header: t("Kind"),
     accessorKey: "kind",
     cell: ({ row }) => <Badge tone={TONES[row.original.kind]}>{row.original.kind}</Badge>,
   },
   {
     id: "in_force",
-    header: "In force",
+    header: t("In force"),
     accessorKey: "in_force",
     meta: { right: true },
     cell: ({ row }) => count(row.original.in_force),
   },
   {
     id: "asked_by",
-    header: "Asked by",
+    header: t("Asked by"),
     enableSorting: false,
-    cell: ({ row }) => <span className="text-xs">{row.original.asked_by.join(", ") || "no rule"}</span>,
+    cell: ({ row }) => <span className="text-xs">{row.original.asked_by.join(", ") || t("no rule")}</span>,
   },
   {
     id: "changed",
-    header: "Last change",
+    header: t("Last change"),
     accessorKey: "changed_at",
     cell: ({ row }) => (
       <span className="whitespace-nowrap">
-        <Time at={row.original.changed_at} /> <span className="text-soft">by {row.original.changed_by}</span>
+        <Time at={row.original.changed_at} />{" "}
+        <span className="text-soft">{t("by {changed_by}", { changed_by: row.original.changed_by })}</span>
       </span>
     ),
   },
@@ -85,19 +87,19 @@ export function Lists({ detector }: { detector: string }) {
           <>
             <LookUp detector={detector} onOpen={open} />
             <Panel
-              title="Lists"
-              about="Values that rules look for; a change counts from the next decision on."
+              title={t("Lists")}
+              about={t("Values that rules look for; a change counts from the next decision on.")}
               flush
               actions={
                 may("author") && (
                   <Button onClick={() => setMaking(true)}>
-                    <ListPlus aria-hidden size={16} /> New list
+                    <ListPlus aria-hidden size={16} /> {t("New list")}
                   </Button>
                 )
               }
             >
               <Table<KeptList>
-                label="Lists"
+                label={t("Lists")}
                 exported
                 rows={found}
                 columns={COLUMNS}
@@ -105,8 +107,8 @@ export function Lists({ detector }: { detector: string }) {
                 onOpen={(row) => open(row.name)}
                 chosen={(row) => row.name === chosen}
                 empty={
-                  <Empty title="No lists yet">
-                    A rule asks a list by its name, as in <code>device_id IN list('stolen_devices')</code>.
+                  <Empty title={t("No lists yet")}>
+                    {t("A rule asks a list by its name, as in")} <code>device_id IN list('stolen_devices')</code>.
                   </Empty>
                 }
               />

@@ -6,6 +6,7 @@ import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 
 /** On which lists a value is, or was. */
 export function LookUp({ detector, onOpen }: { detector: string; onOpen: (list: string) => void }) {
@@ -30,13 +31,20 @@ export function LookUp({ detector, onOpen }: { detector: string; onOpen: (list: 
   return (
     <Panel>
       <form onSubmit={submit} className="flex flex-wrap items-end gap-3">
-        <TextField label="On which lists is this value?" name="value" maxLength={500} className="w-72 max-w-full" />
+        <TextField
+          label={t("On which lists is this value?")}
+          name="value"
+          maxLength={500}
+          className="w-72 max-w-full"
+        />
         <Button type="submit" busy={found.isFetching}>
-          Look up
+          {t("Look up")}
         </Button>
         <p role="status" className="flex min-h-8 flex-wrap items-center gap-2">
           {found.isError && told(found.error)}
-          {found.data?.lists.length === 0 && <span className="text-soft">{sought} is on no list, and never was.</span>}
+          {found.data?.lists.length === 0 && (
+            <span className="text-soft">{t("{sought} is on no list, and never was.", { sought })}</span>
+          )}
           {found.data?.lists.map((each) => (
             <button
               key={each.name}
@@ -44,7 +52,8 @@ export function LookUp({ detector, onOpen }: { detector: string; onOpen: (list: 
               className="cursor-pointer text-accent hover:underline"
               onClick={() => onOpen(each.name)}
             >
-              {each.name} <Badge tone={each.in_force ? "good" : "plain"}>{each.in_force ? "on it" : "was on it"}</Badge>
+              {each.name}{" "}
+              <Badge tone={each.in_force ? "good" : "plain"}>{each.in_force ? t("on it") : t("was on it")}</Badge>
             </button>
           ))}
         </p>

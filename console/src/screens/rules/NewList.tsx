@@ -3,6 +3,7 @@ import { api, say } from "~/api/client";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { Select, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { type KeptList, useWork } from "./books";
 
 /** A new list, or one that was put away and is taken up again. `onClose` is told its name when it was made. */
@@ -23,7 +24,7 @@ export function NewList({ detector, onClose }: { detector: string; onClose: (mad
     };
     const make = async () => {
       say(await api.POST("/detectors/{name}/lists", { params: { path: { name: detector } }, body }));
-      return `${name}: made.`;
+      return t("{name}: made.", { name });
     };
     work.mutate(make, { onSuccess: () => onClose(name) });
   }
@@ -32,39 +33,39 @@ export function NewList({ detector, onClose }: { detector: string; onClose: (mad
     <Ask
       open
       onClose={() => onClose(null)}
-      title="New list"
-      about="What happens to a value on it is said by the rules that ask the list."
+      title={t("New list")}
+      about={t("What happens to a value on it is said by the rules that ask the list.")}
       actions={
         <Button look="main" type="submit" form={form} busy={work.isPending}>
-          Make the list
+          {t("Make the list")}
         </Button>
       }
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-3">
         <div className="grid gap-3 sm:grid-cols-[2fr_1fr]">
           <TextField
-            label="Name"
+            label={t("Name")}
             name="name"
             required
             maxLength={63}
             pattern="[A-Za-z_][A-Za-z0-9_]*"
-            placeholder="stolen_devices"
-            hint="Letters, digits and _"
+            placeholder={t("stolen_devices")}
+            hint={t("Letters, digits and _")}
           />
-          <Select label="Kind" name="kind" defaultValue="block">
-            <option>block</option>
-            <option>allow</option>
-            <option>watch</option>
+          <Select label={t("Kind")} name="kind" defaultValue="block">
+            <option value="block">{t("block")}</option>
+            <option value="allow">{t("allow")}</option>
+            <option value="watch">{t("watch")}</option>
           </Select>
         </div>
-        <TextField label="What it is for" name="about" maxLength={2000} placeholder="Reported by phone" />
+        <TextField label={t("What it is for")} name="about" maxLength={2000} placeholder={t("Reported by phone")} />
         <label className="flex items-start gap-2">
           <input type="checkbox" name="protected" className="mt-1" />
-          <span>Protected: every change waits for another person</span>
+          <span>{t("Protected: every change waits for another person")}</span>
         </label>
         <label className="flex items-start gap-2">
           <input type="checkbox" name="personal" className="mt-1" />
-          <span>Personal: it is asked about a field that is declared personal, and keeps tokens</span>
+          <span>{t("Personal: it is asked about a field that is declared personal, and keeps tokens")}</span>
         </label>
       </form>
     </Ask>

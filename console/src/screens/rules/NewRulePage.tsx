@@ -3,6 +3,7 @@ import { ChevronLeft } from "lucide-react";
 import { useDetector } from "~/api/detectors";
 import { Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
+import { t } from "~/words/language";
 import { RuleEditor } from "./RuleEditor";
 
 /** A rule is written, with what it would have done beside it. */
@@ -11,10 +12,10 @@ export function NewRulePage() {
   const { when } = useSearch({ from: "/rules/new" });
   return (
     <Page
-      title="New rule"
+      title={t("New rule")}
       about={
         <Link to="/rules" className="inline-flex items-center text-accent hover:underline">
-          <ChevronLeft aria-hidden size={14} /> Rules
+          <ChevronLeft aria-hidden size={14} /> {t("Rules")}
         </Link>
       }
     >

@@ -3,6 +3,7 @@ import { Empty, told } from "~/ui/Asked";
 import { Choice } from "~/ui/Choice";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { useCurrency } from "./books";
 import { Consequences } from "./Consequences";
@@ -32,12 +33,12 @@ export function Preview({ detector, draft, readable, version }: Props) {
   const waiting = tried.isFetching || (readable && tried.isPlaceholderData);
   return (
     <Panel
-      title="Backtest"
+      title={t("Backtest")}
       about={<About tried={tried.data} waiting={waiting} />}
       actions={
         <Choice
-          label="Days"
-          options={DAYS.map((value) => ({ value, name: value === "1" ? "1 day" : `${value} d` }))}
+          label={t("Days")}
+          options={DAYS.map((value) => ({ value, name: value === "1" ? t("1 day") : `${value} d` }))}
           value={days}
           onChange={setDays}
         />
@@ -62,7 +63,7 @@ export function Preview({ detector, draft, readable, version }: Props) {
           </>
         ) : (
           <Nothing>
-            {waiting ? "Asking what was recorded …" : "Enter a valid condition to backtest it on recent traffic."}
+            {waiting ? t("Asking what was recorded …") : t("Enter a valid condition to backtest it on recent traffic.")}
           </Nothing>
         )}
       </div>
@@ -71,18 +72,23 @@ export function Preview({ detector, draft, readable, version }: Props) {
 }
 
 function About({ tried, waiting }: { tried: Tried | undefined; waiting: boolean }) {
-  if (waiting) return <span role="status">Trying it on what was recorded …</span>;
-  if (!tried) return <span role="status">Nothing has been tried yet.</span>;
+  if (waiting) return <span role="status">{t("Trying it on what was recorded …")}</span>;
+  if (!tried) return <span role="status">{t("Nothing has been tried yet.")}</span>;
   return (
     <span role="status">
-      {tried.since === tried.until ? `${tried.since ?? "no day"}` : `${tried.since} to ${tried.until}`},{" "}
-      {plural(tried.days, "day")} with decisions (UTC); took {tried.seconds.toFixed(1)} s.
+      {tried.since === tried.until
+        ? `${tried.since ?? t("no day")}`
+        : t("{since} to {until}", { since: tried.since, until: tried.until })}
+      {t(", {days} with decisions (UTC); took {value} s.", {
+        days: plural(tried.days, "day"),
+        value: tried.seconds.toFixed(1),
+      })}
     </span>
   );
 }
 
 function Nothing({ children }: { children: ReactNode }) {
-  return <Empty title="No preview">{children}</Empty>;
+  return <Empty title={t("No preview")}>{children}</Empty>;
 }
 
 function Notes({ tried }: { tried: Tried }) {
@@ -90,7 +96,7 @@ function Notes({ tried }: { tried: Tried }) {
   return (
     <section aria-labelledby="preview-notes">
       <h3 id="preview-notes" className="font-medium">
-        Caveats
+        {t("Caveats")}
       </h3>
       <ul className="list-disc pl-5 text-soft">
         {tried.notes.map((note) => (

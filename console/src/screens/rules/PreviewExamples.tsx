@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { ArrowRight } from "lucide-react";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { money } from "~/words/numbers";
 import type { Tried } from "./draft";
 import { TRUTHS } from "./preview";
@@ -14,7 +15,7 @@ export function PreviewExamples({ tried, currency }: { tried: Tried; currency: s
   return (
     <section aria-labelledby="preview-examples" className="min-w-0">
       <h3 id="preview-examples" className="mb-1 font-medium">
-        Examples
+        {t("Examples")}
       </h3>
       <ul className="divide-y">
         {tried.examples.slice(0, SHOWN).map((each) => (
@@ -35,7 +36,7 @@ export function PreviewExamples({ tried, currency }: { tried: Tried; currency: s
               <Outcome of={each.decision} />
               {each.then !== each.decision && (
                 <>
-                  <ArrowRight aria-label="becomes" size={14} className="text-soft" />
+                  <ArrowRight aria-label={t("becomes")} size={14} className="text-soft" />
                   <Outcome of={each.then} />
                 </>
               )}

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { t } from "~/words/language";
 import { count, money } from "~/words/numbers";
 import type { Tried } from "./draft";
 import { good, signed } from "./preview";
@@ -7,25 +8,41 @@ import { good, signed } from "./preview";
 export function PreviewFigures({ tried, currency }: { tried: Tried; currency: string | null }) {
   const { truth, truth_changed: changed, money: worth, per_day: daily } = tried;
   return (
-    <dl aria-label="What it would be worth" className="grid grid-cols-2 gap-x-4 gap-y-3 sm:grid-cols-3">
-      <Fact name="Fraud caught" tone="text-approve" about={`${count(changed.fraud)} decisions change`}>
+    <dl aria-label={t("What it would be worth")} className="grid grid-cols-2 gap-x-4 gap-y-3 sm:grid-cols-3">
+      <Fact
+        name={t("Fraud caught")}
+        tone="text-approve"
+        about={t("{fraud} decisions change", { fraud: count(changed.fraud) })}
+      >
         {count(truth.fraud)}
       </Fact>
-      <Fact name="False positives" tone="text-block" about={`${count(good(changed))} decisions change`}>
+      <Fact
+        name={t("False positives")}
+        tone="text-block"
+        about={t("{changed} decisions change", { changed: count(good(changed)) })}
+      >
         {count(good(truth))}
       </Fact>
-      <Fact name="Not yet known" about="labels may still come">
+      <Fact name={t("Not yet known")} about={t("labels may still come")}>
         {count(truth.young)}
       </Fact>
-      <Fact name="Loss caught" about="of known fraud that went through">
+      <Fact name={t("Loss caught")} about={t("of known fraud that went through")}>
         {money(worth?.loss_caught, currency)}
       </Fact>
-      <Fact name="Legitimate revenue stopped" about={`and ${money(worth?.undecided_stopped, currency)} of unknown`}>
+      <Fact
+        name={t("Legitimate revenue stopped")}
+        about={t("and {undecided_stopped} of unknown", {
+          undecided_stopped: money(worth?.undecided_stopped, currency),
+        })}
+      >
         {money(worth?.good_stopped, currency)}
       </Fact>
       <Fact
-        name="Reviews a day"
-        about={`blocks ${signed(daily.BLOCK ?? 0)}, approvals ${signed(daily.APPROVE ?? 0)} a day`}
+        name={t("Reviews a day")}
+        about={t("blocks {value}, approvals {value2} a day", {
+          value: signed(daily.BLOCK ?? 0),
+          value2: signed(daily.APPROVE ?? 0),
+        })}
       >
         {signed(daily.REVIEW ?? 0)}
       </Fact>

@@ -1,3 +1,4 @@
+import { t } from "~/words/language";
 import { count, percent } from "~/words/numbers";
 import type { Tried } from "./draft";
 import { funnel } from "./preview";
@@ -5,7 +6,7 @@ import { funnel } from "./preview";
 /** Events read, matched, new, changed: each as a bar, as wide as the square root of its share. */
 export function PreviewFunnel({ tried }: { tried: Tried }) {
   return (
-    <ol aria-label="From events read to decisions changed" className="flex flex-col gap-1.5">
+    <ol aria-label={t("From events read to decisions changed")} className="flex flex-col gap-1.5">
       {funnel(tried).map((stage) => (
         <li key={stage.name} className="grid grid-cols-[6.5rem_1fr] items-center gap-3">
           <span className="font-medium">{stage.name}</span>

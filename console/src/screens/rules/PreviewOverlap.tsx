@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { t } from "~/words/language";
 import { count, percent } from "~/words/numbers";
 import type { Tried } from "./draft";
 
@@ -7,10 +8,10 @@ export function PreviewOverlap({ detector, tried }: { detector: string; tried: T
   return (
     <section aria-labelledby="preview-overlap">
       <h3 id="preview-overlap" className="mb-1 font-medium">
-        Overlap with other rules
+        {t("Overlap with other rules")}
       </h3>
       {tried.caught_by.length === 0 ? (
-        <p className="text-soft">All of these are unique hits.</p>
+        <p className="text-soft">{t("All of these are unique hits.")}</p>
       ) : (
         <ul className="flex flex-col gap-1">
           {tried.caught_by.map((each) => (

@@ -1,3 +1,4 @@
+import { t } from "~/words/language";
 import { count } from "~/words/numbers";
 import type { Tried } from "./draft";
 import { TRUTHS } from "./preview";
@@ -16,19 +17,19 @@ export function PreviewTruth({ tried }: { tried: Tried }) {
   return (
     <section aria-labelledby="preview-truth">
       <h3 id="preview-truth" className="mb-1 font-medium">
-        What is known of them
+        {t("What is known of them")}
       </h3>
       <table className="w-full text-left">
         <thead>
           <tr className="border-b text-soft text-xs">
             <th scope="col" className="py-1 font-medium">
-              Truth, by now
+              {t("Truth, by now")}
             </th>
             <th scope="col" className="py-1 text-right font-medium">
-              Matched
+              {t("Matched")}
             </th>
             <th scope="col" className="py-1 text-right font-medium">
-              Changed
+              {t("Changed")}
             </th>
           </tr>
         </thead>
@@ -52,8 +53,9 @@ export function PreviewTruth({ tried }: { tried: Tried }) {
       </table>
       {young > 0 && (
         <p className="mt-1 text-review text-xs">
-          ◔ Labels of {young === tried.days ? "all these days" : `${young} of ${tried.days} days`} are incomplete: more
-          frauds may become known.
+          {t("◔ Labels of")}{" "}
+          {young === tried.days ? t("all these days") : t("{young} of {days} days", { young, days: tried.days })}{" "}
+          {t("are incomplete: more frauds may become known.")}
         </p>
       )}
       <Days tried={tried} />
@@ -68,19 +70,23 @@ function Days({ tried }: { tried: Tried }) {
   return (
     <figure className="mt-3">
       <figcaption className="mb-1 flex justify-between text-soft text-xs">
-        <span>Matched a day (UTC){tried.by_day.some((day) => day.young) ? "; dashed: labels incomplete" : ""}</span>
-        <span>most {count(most)}</span>
+        <span>
+          {t("Matched a day (UTC)")}
+          {tried.by_day.some((day) => day.young) ? t("; dashed: labels incomplete") : ""}
+        </span>
+        <span>{t("most {most}", { most: count(most) })}</span>
       </figcaption>
-      <ol aria-label="Matched by day" className="flex h-16 items-end gap-px border-b">
+      <ol aria-label={t("Matched by day")} className="flex h-16 items-end gap-px border-b">
         {tried.by_day.map((day) => (
           <li
             key={day.date}
-            title={`${day.date}: ${day.matched} matched, ${day.changed} changed${day.young ? ", labels incomplete" : ""}`}
+            title={`${t("{date}: {matched} matched, {changed} changed", { date: day.date, matched: day.matched, changed: day.changed })}${day.young ? t(", labels incomplete") : ""}`}
             className={`min-w-0.5 flex-1 rounded-t ${day.young ? "border border-accent border-dashed" : "bg-accent"}`}
             style={{ height: `${Math.max(2, (100 * day.matched) / most)}%` }}
           >
             <span className="sr-only">
-              {day.date}: {day.matched} matched{day.young ? ", labels incomplete" : ""}
+              {t("{date}: {matched} matched", { date: day.date, matched: day.matched })}
+              {day.young ? t(", labels incomplete") : ""}
             </span>
           </li>
         ))}

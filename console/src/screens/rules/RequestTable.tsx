@@ -4,6 +4,7 @@ import { useMay, useSession } from "~/session/session";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import type { Asked } from "./books";
 import { details, settling } from "./requests";
 import { SettleDialog } from "./SettleDialog";
@@ -24,7 +25,7 @@ export function RequestTable({ detector, requests, empty }: Props) {
   if (requests.length === 0) return empty;
   return (
     <>
-      <ul aria-label="Requests" className="divide-y border-t">
+      <ul aria-label={t("Requests")} className="divide-y border-t">
         {requests.map((each) => {
           const can = settling(each, data?.name ?? "", may);
           return (
@@ -36,13 +37,13 @@ export function RequestTable({ detector, requests, empty }: Props) {
                   <span>{details(each)}</span>
                 </p>
                 <p className="break-words text-soft text-xs">
-                  <Time at={each.asked_at} /> by {each.asked_by}
-                  {each.author !== each.asked_by && `, written by ${each.author}`}
+                  <Time at={each.asked_at} /> {t("by {asked_by}", { asked_by: each.asked_by })}
+                  {each.author !== each.asked_by && t(", written by {author}", { author: each.author })}
                   {each.note && `: ${each.note}`}
                 </p>
                 {each.settled_by && (
                   <p className="break-words text-soft text-xs">
-                    {each.stage} <Time at={each.settled_at} /> by {each.settled_by}
+                    {each.stage} <Time at={each.settled_at} /> {t("by {settled_by}", { settled_by: each.settled_by })}
                     {each.settled_note && `: ${each.settled_note}`}
                   </p>
                 )}
@@ -51,12 +52,12 @@ export function RequestTable({ detector, requests, empty }: Props) {
               <div className="flex gap-2">
                 {can.approve && (
                   <Button look="main" onClick={() => setAnswering({ request: each, approve: true, own: false })}>
-                    Approve
+                    {t("Approve")}
                   </Button>
                 )}
                 {can.reject && (
                   <Button look="danger" onClick={() => setAnswering({ request: each, approve: false, own: can.own })}>
-                    {can.own ? "Withdraw" : "Reject"}
+                    {can.own ? t("Withdraw") : t("Reject")}
                   </Button>
                 )}
               </div>

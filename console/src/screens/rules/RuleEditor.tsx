@@ -7,6 +7,8 @@ import { Waiting } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
+import { words } from "~/words/numbers";
 import { ACTIONS, type Action, type RuleVersion, useLists, useRules, useWork } from "./books";
 import { ConditionRows } from "./ConditionRows";
 import { bodyOf, type Draft, draftOf, nameProblem, problemOf, useTested } from "./draft";
@@ -48,14 +50,14 @@ export function RuleEditor({ detector, from, when }: Props) {
 
   return (
     <div className="grid items-start gap-4 xl:grid-cols-2">
-      <Panel title={from ? `New version, from version ${from.version}` : "The rule"}>
+      <Panel title={from ? t("New version, from version {version}", { version: from.version }) : t("The rule")}>
         <div className="flex flex-col gap-3">
           {!from && (
             <TextField
-              label="Name"
+              label={t("Name")}
               value={draft.name}
               maxLength={63}
-              placeholder="large_at_night"
+              placeholder={t("large_at_night")}
               autoComplete="off"
               spellCheck={false}
               onChange={(event) => change({ name: event.target.value })}
@@ -63,7 +65,7 @@ export function RuleEditor({ detector, from, when }: Props) {
             />
           )}
           <fieldset className="flex flex-col gap-2">
-            <legend className="mb-1 font-medium text-xs">Where</legend>
+            <legend className="mb-1 font-medium text-xs">{t("Where")}</legend>
             <ConditionRows
               when={draft.when}
               onChange={(when) => change({ when })}
@@ -74,11 +76,11 @@ export function RuleEditor({ detector, from, when }: Props) {
           </fieldset>
           <div className="flex flex-col gap-1">
             <span className="font-medium text-xs">
-              Condition <span className="font-normal text-soft">as SQL</span>
+              {t("Condition")} <span className="font-normal text-soft">{t("as SQL")}</span>
             </span>
             <Suspense fallback={<Waiting height={98} />}>
               <ConditionEditor
-                label="Condition"
+                label={t("Condition")}
                 value={draft.when}
                 onChange={(when) => change({ when })}
                 scope={scope}
@@ -113,26 +115,32 @@ function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) 
   return (
     <>
       <div className="grid gap-3 sm:grid-cols-2">
-        <Select label="Then" value={draft.then} onChange={(event) => change({ then: event.target.value as Action })}>
+        <Select
+          label={t("Then")}
+          value={draft.then}
+          onChange={(event) => change({ then: event.target.value as Action })}
+        >
           {ACTIONS.map((action) => (
-            <option key={action}>{action}</option>
+            <option key={action} value={action}>
+              {words(action)}
+            </option>
           ))}
         </Select>
         <TextField
-          label="Code"
+          label={t("Code")}
           value={draft.code}
           maxLength={63}
-          placeholder={draft.name || "the rule's name"}
-          hint="Reason code: returned to other systems."
+          placeholder={draft.name || t("the rule's name")}
+          hint={t("Reason code: returned to other systems.")}
           onChange={(event) => change({ code: event.target.value })}
         />
       </div>
       <TextField
-        label="Reason shown to analysts"
+        label={t("Reason shown to analysts")}
         value={draft.reason}
         maxLength={1000}
-        placeholder="{amount:.2f} is a high amount at night"
-        hint={"Use {field} for values."}
+        placeholder={t("{amount:.2f} is a high amount at night")}
+        hint={t("Use {field} for values.")}
         onChange={(event) => change({ reason: event.target.value })}
       />
       <label className="flex items-start gap-2">
@@ -143,7 +151,8 @@ function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) 
           onChange={(event) => change({ hard: event.target.checked })}
         />
         <span>
-          Hard block <span className="text-soft">– overrides allow rules and applies even if scoring fails</span>
+          {t("Hard block")}{" "}
+          <span className="text-soft">{t("– overrides allow rules and applies even if scoring fails")}</span>
         </span>
       </label>
       <label className="flex items-start gap-2">
@@ -154,16 +163,16 @@ function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) 
           onChange={(event) => change({ override: event.target.checked })}
         />
         <span>
-          Override{" "}
-          <span className="text-soft">– lowers what the score or another rule asks for; allow always does</span>
+          {t("Override")}{" "}
+          <span className="text-soft">{t("– lowers what the score or another rule asks for; allow always does")}</span>
         </span>
       </label>
       <TextArea
-        label="Note"
+        label={t("Note")}
         rows={2}
         maxLength={2000}
         value={draft.note}
-        hint="Why: kept beside the version and in the audit log."
+        hint={t("Why: kept beside the version and in the audit log.")}
         onChange={(event) => change({ note: event.target.value })}
       />
     </>
@@ -194,21 +203,21 @@ function Save({ detector, draft, from, ready }: SaveProps) {
     });
   }
 
-  if (!may("author")) return <p className="text-soft">You may look, and write no rules.</p>;
+  if (!may("author")) return <p className="text-soft">{t("You may look, and write no rules.")}</p>;
   return (
     <div className="flex flex-wrap gap-2">
       <Button look="main" busy={work.isPending} disabled={!ready} onClick={() => save(true)}>
-        Save and shadow
+        {t("Save and shadow")}
       </Button>
       <Button busy={work.isPending} disabled={!ready} onClick={() => save(false)}>
-        Save as draft
+        {t("Save as draft")}
       </Button>
       {from && (
         <Button
           look="quiet"
           onClick={() => void navigate({ to: ".", search: (kept) => ({ ...kept, edit: undefined }) })}
         >
-          Cancel
+          {t("Cancel")}
         </Button>
       )}
     </div>
@@ -218,6 +227,6 @@ function Save({ detector, draft, from, ready }: SaveProps) {
 async function saved(detector: string, body: ReturnType<typeof bodyOf>, shadow: boolean): Promise<string> {
   const made = say(await api.POST("/detectors/{name}/rules", { params: { path: { name: detector } }, body }));
   const version = made.version?.version ?? made.rule.newest.version;
-  if (!shadow) return `${body.name}: version ${version} is a draft; it does nothing yet.`;
+  if (!shadow) return t("{name}: version {version} is a draft; it does nothing yet.", { name: body.name, version });
   return takeStep(detector, body.name, "shadow", { version, note: body.note ?? "", percent: 0, of: "", guards: null });
 }

@@ -5,6 +5,7 @@ import { Choice } from "~/ui/Choice";
 import { Figure, Figures } from "~/ui/Figure";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, percent } from "~/words/numbers";
 import type { Rule } from "./books";
 import {
@@ -29,23 +30,27 @@ export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }
   const tried = rule.active ? insightOfCandidate(rule, data?.rules) : null;
   return (
     <Panel
-      title="Performance"
-      about={`Of the decisions within ${range}; labels as they are known by now.`}
+      title={t("Performance")}
+      about={t("Of the decisions within {range}; labels as they are known by now.", { range })}
       actions={
         <Choice
-          label="Range"
+          label={t("Range")}
           options={RANGES.map((value) => ({ value, name: value }))}
           value={range}
           onChange={(next) => void navigate({ search: (kept) => ({ ...kept, range: next }) })}
         />
       }
     >
-      <Row detector={detector} name={rule.active ? `version ${rule.active.version}` : rule.name} insight={acts} />
+      <Row
+        detector={detector}
+        name={rule.active ? t("version {version}", { version: rule.active.version }) : rule.name}
+        insight={acts}
+      />
       {tried && rule.candidate && (
         <div className="mt-3">
           <Row
             detector={detector}
-            name={`version ${rule.candidate.version}, ${rule.candidate.state}`}
+            name={t("version {version}, {state}", { version: rule.candidate.version, state: rule.candidate.state })}
             insight={tried}
           />
         </div>
@@ -56,9 +61,12 @@ export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }
 
 function aboutPrecision(known: Known): string {
   const { precision_low: low, precision_high: high } = known;
-  const parts = known.precision === null ? [maturity(known)] : [`${percent(low)} to ${percent(high)}`, maturity(known)];
-  if (known.precision === null && known.known > 0) parts.push("too few for a rate");
-  else if (known.precision !== null && isYoung(known)) parts.push("labels incomplete");
+  const parts =
+    known.precision === null
+      ? [maturity(known)]
+      : [t("{low} to {high}", { low: percent(low), high: percent(high) }), maturity(known)];
+  if (known.precision === null && known.known > 0) parts.push(t("too few for a rate"));
+  else if (known.precision !== null && isYoung(known)) parts.push(t("labels incomplete"));
   return [...parts, estimate(known)].filter(Boolean).join(" · ");
 }
 
@@ -66,16 +74,16 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
   const labels = insight?.labels;
   const mix = insight?.outcomes;
   return (
-    <Figures label={`How ${name} fares`}>
+    <Figures label={t("How {name} fares", { name })}>
       <Figure
         hero
         className="col-span-2 sm:col-span-3 lg:col-span-2"
-        name="Precision"
+        name={t("Precision")}
         value={labels && labels.precision !== null ? percent(labels.precision) : precision(labels)}
         about={labels && aboutPrecision(labels)}
       />
       <Figure
-        name={`Fires of ${name}`}
+        name={t("Fires of {name}", { name })}
         value={
           insight ? (
             <Link
@@ -89,16 +97,23 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
             count(null)
           )
         }
-        about={insight ? <Fired of={insight} /> : "not counted yet"}
+        about={insight ? <Fired of={insight} /> : t("not counted yet")}
       />
-      <Figure name="Unique hits" value={count(insight?.only)} about="no other rule fired" />
-      <Figure name="Known fraud" value={count(labels?.fraud)} about="labelled by now" />
-      <Figure name="Known legitimate" value={count(labels?.good)} about="false positives" />
-      <Figure name="Not yet known" value={count(labels?.unknown)} about="labels may still come" />
+      <Figure name={t("Unique hits")} value={count(insight?.only)} about={t("no other rule fired")} />
+      <Figure name={t("Known fraud")} value={count(labels?.fraud)} about={t("labelled by now")} />
+      <Figure name={t("Known legitimate")} value={count(labels?.good)} about={t("false positives")} />
+      <Figure name={t("Not yet known")} value={count(labels?.unknown)} about={t("labels may still come")} />
       <Figure
-        name="Not approved"
+        name={t("Not approved")}
         value={count(mix && mix.block + mix.review + mix.challenge)}
-        about={mix && `block ${count(mix.block)}, review ${count(mix.review)}, challenge ${count(mix.challenge)}`}
+        about={
+          mix &&
+          t("block {block}, review {review}, challenge {challenge}", {
+            block: count(mix.block),
+            review: count(mix.review),
+            challenge: count(mix.challenge),
+          })
+        }
       />
     </Figures>
   );
@@ -108,10 +123,10 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
 function Fired({ of: { share, last_fired_at: last } }: { of: RuleInsight }) {
   return (
     <>
-      {percent(share)} of decisions
+      {t("{share} of decisions", { share: percent(share) })}
       {last !== null && (
         <>
-          , last <Time at={last} form="ago" />
+          {t(", last")} <Time at={last} form="ago" />
         </>
       )}
     </>

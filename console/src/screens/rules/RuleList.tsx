@@ -12,6 +12,7 @@ import { ColumnMenu } from "~/ui/ColumnMenu";
 import { Select, TextField } from "~/ui/Field";
 import type { Layout } from "~/ui/layout";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { useRules } from "./books";
 import { counts, filtered } from "./filters";
 import { ImportRules } from "./ImportRules";
@@ -33,13 +34,13 @@ export function RuleList({ detector }: { detector: string }) {
   const inStates = counts(rules.data?.rules ?? []);
   return (
     <Panel
-      title="Rules"
-      about={`What fired within ${range}, and what labels say of it by now.`}
+      title={t("Rules")}
+      about={t("What fired within {range}, and what labels say of it by now.", { range })}
       flush
       actions={
         <>
           <Choice
-            label="Range"
+            label={t("Range")}
             options={RANGES.map((value) => ({ value, name: value }))}
             value={range}
             onChange={(next) => void navigate({ search: (kept) => ({ ...kept, range: next }) })}
@@ -49,7 +50,7 @@ export function RuleList({ detector }: { detector: string }) {
             download={`${detector}-rules.ndjson`}
             className={buttonLook()}
           >
-            <Download aria-hidden size={15} /> Export
+            <Download aria-hidden size={15} /> {t("Export")}
           </a>
           {may("author") && <ImportRules detector={detector} />}
           <ColumnMenu columns={CHOOSABLE} layout={layout} onLayout={onLayout} />
@@ -59,9 +60,9 @@ export function RuleList({ detector }: { detector: string }) {
     >
       <div className="flex flex-wrap gap-3 px-4 pb-3">
         <TextField
-          label="Find"
+          label={t("Find")}
           type="search"
-          placeholder="Name, condition or author"
+          placeholder={t("Name, condition or author")}
           className="w-64 max-w-full"
           value={search.find ?? ""}
           onChange={(event) =>
@@ -69,14 +70,14 @@ export function RuleList({ detector }: { detector: string }) {
           }
         />
         <Select
-          label="State"
+          label={t("State")}
           className="w-52 max-w-full"
           value={oneOf(STATES, search.state) ?? ""}
           onChange={(event) =>
             void navigate({ search: (kept) => ({ ...kept, state: event.target.value || undefined }) })
           }
         >
-          <option value="">all but archived</option>
+          <option value="">{t("all but archived")}</option>
           {STATES.map((state) => (
             <option key={state} value={state}>
               {state} ({inStates[state] ?? 0})
@@ -95,11 +96,11 @@ export function RuleList({ detector }: { detector: string }) {
             onLayout={onLayout}
             empty={
               found.rules.length === 0 ? (
-                <Empty title="No rules yet">
-                  A rule is a condition and what follows from it, such as amount &gt; 900.
+                <Empty title={t("No rules yet")}>
+                  {t("A rule is a condition and what follows from it, such as amount > 900.")}
                 </Empty>
               ) : (
-                <Empty title="No rule fits these filters" />
+                <Empty title={t("No rule fits these filters")} />
               )
             }
           />

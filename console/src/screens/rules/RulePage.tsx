@@ -6,6 +6,7 @@ import { buttonLook } from "~/ui/Button";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
 import { type Rule, useRule, useRules } from "./books";
 import { Lowering } from "./Lowering";
 import { RequestTable } from "./RequestTable";
@@ -65,7 +66,7 @@ function RuleDetails({ detector, name }: Named) {
       about={
         <span className="flex flex-wrap items-center gap-2">
           <Link to="/rules" className="inline-flex items-center text-accent hover:underline">
-            <ChevronLeft aria-hidden size={14} /> Rules
+            <ChevronLeft aria-hidden size={14} /> {t("Rules")}
           </Link>
           {rule && <States rule={rule} />}
         </span>
@@ -80,7 +81,7 @@ function RuleDetails({ detector, name }: Named) {
                 search={(kept) => ({ ...kept, edit: rule.newest.version })}
                 className={buttonLook()}
               >
-                <PencilLine aria-hidden size={15} /> New version
+                <PencilLine aria-hidden size={15} /> {t("New version")}
               </Link>
             )}
             <StepButtons detector={detector} rule={rule} />
@@ -105,7 +106,7 @@ function RuleDetails({ detector, name }: Named) {
               <Snoozes detector={detector} rule={name} />
               <Versions detector={detector} versions={found.versions} next={nextVersion(found.rule)?.version} />
               {found.requests.length > 0 && (
-                <Panel title="Requests" about="What was asked of others, and what came of it." flush>
+                <Panel title={t("Requests")} about={t("What was asked of others, and what came of it.")} flush>
                   <RequestTable detector={detector} requests={found.requests} />
                 </Panel>
               )}
@@ -135,7 +136,11 @@ function States({ rule }: { rule: Rule }) {
 function shown(rule: Rule) {
   const next = nextVersion(rule);
   return [
-    ...(rule.active ? [{ title: `Version ${rule.active.version} is live`, version: rule.active }] : []),
-    ...(next ? [{ title: `Version ${next.version}, ${next.state}`, version: next }] : []),
+    ...(rule.active
+      ? [{ title: t("Version {version} is live", { version: rule.active.version }), version: rule.active }]
+      : []),
+    ...(next
+      ? [{ title: t("Version {version}, {state}", { version: next.version, state: next.state }), version: next }]
+      : []),
   ];
 }

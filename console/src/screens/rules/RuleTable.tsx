@@ -7,6 +7,7 @@ import { type Layout, shownColumns } from "~/ui/layout";
 import { Outcome } from "~/ui/Outcome";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, percent, UNKNOWN } from "~/words/numbers";
 import type { Rule } from "./books";
 import { estimate, insightOf, isYoung, maturity, precision, type RuleInsight } from "./insight";
@@ -24,13 +25,13 @@ interface Props {
 
 /** The columns that somebody can choose. */
 export const CHOOSABLE = [
-  { id: "name", name: "Rule" },
-  { id: "state", name: "State" },
-  { id: "action", name: "Action" },
-  { id: "fires", name: "Fires" },
-  { id: "precision", name: "Precision" },
-  { id: "owner", name: "Owner" },
-  { id: "changed", name: "Last change" },
+  { id: "name", name: t("Rule") },
+  { id: "state", name: t("State") },
+  { id: "action", name: t("Action") },
+  { id: "fires", name: t("Fires") },
+  { id: "precision", name: t("Precision") },
+  { id: "owner", name: t("Owner") },
+  { id: "changed", name: t("Last change") },
 ];
 const NAMES = CHOOSABLE.map((each) => each.id);
 
@@ -50,7 +51,7 @@ export function RuleTable({ detector, rules, insights, range, empty, layout, onL
   const columns = columnsFor(detector, range).filter((each) => shown.includes(String(each.id)));
   return (
     <Table<Row>
-      label="Rules"
+      label={t("Rules")}
       cards="labelled"
       exported
       rows={rows}
@@ -71,14 +72,19 @@ function columnsFor(detector: string, range: string): ColumnDef<Row, unknown>[] 
   return [
     {
       id: "name",
-      header: "Rule",
+      header: t("Rule"),
       accessorFn: (row) => row.rule.name,
       cell: ({ row }) => named(detector, row.original.rule),
     },
-    { id: "state", header: "State", accessorFn: (row) => row.rule.state, cell: ({ row }) => states(row.original.rule) },
+    {
+      id: "state",
+      header: t("State"),
+      accessorFn: (row) => row.rule.state,
+      cell: ({ row }) => states(row.original.rule),
+    },
     {
       id: "action",
-      header: "Action",
+      header: t("Action"),
       accessorFn: (row) => shown(row.rule).then,
       cell: ({ row }) => <Outcome of={shown(row.original.rule).then} />,
     },
@@ -91,19 +97,20 @@ function columnsFor(detector: string, range: string): ColumnDef<Row, unknown>[] 
     },
     {
       id: "precision",
-      header: "Precision",
+      header: t("Precision"),
       meta: right,
       accessorFn: (row) => row.insight?.labels.precision ?? -1,
       cell: ({ row }) => <Precise insight={row.original.insight} />,
     },
-    { id: "owner", header: "Owner", accessorFn: (row) => row.rule.author },
+    { id: "owner", header: t("Owner"), accessorFn: (row) => row.rule.author },
     {
       id: "changed",
-      header: "Last change",
+      header: t("Last change"),
       accessorFn: (row) => row.rule.since,
       cell: ({ row }) => (
         <span className="whitespace-nowrap">
-          <Time at={row.original.rule.since} /> <span className="text-soft">by {row.original.rule.changed_by}</span>
+          <Time at={row.original.rule.since} />{" "}
+          <span className="text-soft">{t("by {changed_by}", { changed_by: row.original.rule.changed_by })}</span>
         </span>
       ),
     },
@@ -128,12 +135,12 @@ function named(detector: string, rule: Rule): ReactNode {
         </Link>
         {rule.warnings.length > 0 && (
           <span title={rule.warnings.map((each) => each.sentence).join("\n")} className="text-review">
-            <TriangleAlert aria-label="warning" size={14} />
+            <TriangleAlert aria-label={t("warning")} size={14} />
           </span>
         )}
         {rule.pending.length > 0 && (
-          <span title="A request waits for another person" className="text-review">
-            <Clock aria-label="a request waits" size={14} />
+          <span title={t("A request waits for another person")} className="text-review">
+            <Clock aria-label={t("a request waits")} size={14} />
           </span>
         )}
       </span>
@@ -162,7 +169,7 @@ function fires(detector: string, { rule, insight }: Row): ReactNode {
         to="/transactions"
         search={(kept) => ({ ...kept, detector, rule: insight.name })}
         className="text-accent hover:underline"
-        aria-label={`${count(insight.fires)} transactions on which ${rule.name} fired`}
+        aria-label={t("{fires} transactions on which {name} fired", { fires: count(insight.fires), name: rule.name })}
         onClick={(event) => event.stopPropagation()}
       >
         {count(insight.fires)}
@@ -181,7 +188,7 @@ export function Precise({ insight }: { insight: RuleInsight | null }) {
       <span>
         {precision(labels)}
         {labels.precision !== null && isYoung(labels) && (
-          <span className="text-review text-xs"> labels incomplete</span>
+          <span className="text-review text-xs"> {t("labels incomplete")}</span>
         )}
       </span>
       <span className="whitespace-nowrap text-soft text-xs">{maturity(labels)}</span>

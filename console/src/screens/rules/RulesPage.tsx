@@ -7,6 +7,7 @@ import { Waiting } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";
 import { Page } from "~/ui/Page";
 import { Tabs } from "~/ui/Tabs";
+import { t } from "~/words/language";
 import { Approvals } from "./Approvals";
 import { useRequests } from "./books";
 import { Lists } from "./Lists";
@@ -27,26 +28,26 @@ export function RulesPage() {
   const { name } = detector;
   return (
     <Page
-      title="Rules"
-      about={`Rules for ${name}`}
+      title={t("Rules")}
+      about={t("Rules for {name}", { name })}
       actions={
         may("author") && (
           <Link to="/rules/new" className={buttonLook("main")}>
-            <Plus aria-hidden size={16} /> New rule
+            <Plus aria-hidden size={16} /> {t("New rule")}
           </Link>
         )
       }
     >
       <Tabs
-        label="Rules, lists, approvals"
+        label={t("Rules, lists, approvals")}
         value={oneOf(TABS, search.tab) ?? "rules"}
         onChange={(tab) => void navigate({ search: (kept) => ({ detector: kept.detector, range: kept.range, tab }) })}
         tabs={[
-          { value: "rules", name: "Rules", content: () => <RuleList detector={name} /> },
-          { value: "lists", name: "Lists", content: () => <Lists detector={name} /> },
+          { value: "rules", name: t("Rules"), content: () => <RuleList detector={name} /> },
+          { value: "lists", name: t("Lists"), content: () => <Lists detector={name} /> },
           {
             value: "approvals",
-            name: waiting ? `Approvals (${waiting})` : "Approvals",
+            name: waiting ? t("Approvals ({waiting})", { waiting }) : t("Approvals"),
             content: () => <Approvals detector={name} />,
           },
         ]}

@@ -3,6 +3,7 @@ import { api, say } from "~/api/client";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { TextArea } from "~/ui/Field";
+import { t } from "~/words/language";
 import { type Asked, useRule, useWork } from "./books";
 import { Lowering } from "./Lowering";
 import { details } from "./requests";
@@ -20,7 +21,7 @@ interface Props {
 export function SettleDialog({ detector, request, approve, own, onClose }: Props) {
   const form = useId();
   const work = useWork(detector);
-  const label = approve ? "Approve" : own ? "Withdraw" : "Reject";
+  const label = approve ? t("Approve") : own ? t("Withdraw") : t("Reject");
   const params = { path: { name: detector, request_id: request.id } };
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -32,7 +33,7 @@ export function SettleDialog({ detector, request, approve, own, onClose }: Props
           ? await api.POST("/detectors/{name}/approvals/{request_id}/approve", { params, body })
           : await api.POST("/detectors/{name}/approvals/{request_id}/reject", { params, body }),
       );
-      return `${request.name}: ${approve ? "approved and done" : "not done"}.`;
+      return `${request.name}: ${approve ? t("approved and done") : t("not done")}.`;
     };
     work.mutate(settle, { onSuccess: onClose });
   }
@@ -42,7 +43,7 @@ export function SettleDialog({ detector, request, approve, own, onClose }: Props
       open
       onClose={onClose}
       title={`${label}: ${request.name}`}
-      about={`${request.asked_by} asks to ${details(request)}. ${approve ? "It is done at once." : "It is not done."}`}
+      about={`${t("{asked_by} asks to {details}.", { asked_by: request.asked_by, details: details(request) })} ${approve ? t("It is done at once.") : t("It is not done.")}`}
       actions={
         <Button look={approve ? "main" : "danger"} type="submit" form={form} busy={work.isPending}>
           {label}
@@ -51,7 +52,7 @@ export function SettleDialog({ detector, request, approve, own, onClose }: Props
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-3">
         {approve && request.kind === "rule" && <Lowered detector={detector} request={request} />}
-        <TextArea label="Note" name="note" rows={2} maxLength={2000} />
+        <TextArea label={t("Note")} name="note" rows={2} maxLength={2000} />
       </form>
     </Ask>
   );

@@ -5,6 +5,7 @@ import { useMay } from "~/session/session";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { useWork } from "./books";
 
@@ -23,11 +24,11 @@ export function Snoozes({ detector, rule }: { detector: string; rule: string }) 
   const end = (entity: string, key: string) =>
     work.mutate(async () => {
       say(await api.POST("/detectors/{name}/rules/{rule}/snoozes/end", { params, body: { entity, key, note: "" } }));
-      return `${rule} acts on ${entity} ${key} again.`;
+      return t("{rule} acts on {entity} {key} again.", { rule, entity, key });
     });
   return (
-    <Panel title="Snoozed" about="For these the rule records where it fires, and does not act.">
-      <ul aria-label="Snoozed" className="flex flex-col gap-2">
+    <Panel title={t("Snoozed")} about={t("For these the rule records where it fires, and does not act.")}>
+      <ul aria-label={t("Snoozed")} className="flex flex-col gap-2">
         {data.map(({ entity, key, by, reason, until }) => (
           <li key={`${entity} ${key}`} className="flex flex-wrap items-center gap-x-4 gap-y-1">
             <Link
@@ -39,15 +40,15 @@ export function Snoozes({ detector, rule }: { detector: string; rule: string }) 
               {words(entity)} {key}
             </Link>
             <span>
-              until <Time at={until} form="full" />
+              {t("until")} <Time at={until} form="full" />
             </span>
             <span className="text-soft">
-              by {by}
+              {t("by {by}", { by })}
               {reason && `: ${reason}`}
             </span>
             {(may("author") || may("approve")) && (
               <Button look="quiet" className="ml-auto" onClick={() => end(entity, key)}>
-                End now
+                {t("End now")}
               </Button>
             )}
           </li>

@@ -1,5 +1,7 @@
 import { Archive, CirclePause, Eye, type LucideIcon, Pencil, Percent, Play } from "lucide-react";
 import { cx } from "~/ui/styles";
+import { t } from "~/words/language";
+import { words } from "~/words/numbers";
 import type { RuleVersion } from "./books";
 
 type State = RuleVersion["state"];
@@ -26,8 +28,8 @@ export function StateMark({ of, rollout }: { of: State; rollout?: RuleVersion["r
       )}
     >
       <look.icon aria-hidden size={12} strokeWidth={2.5} />
-      {look.word}
-      {of === "rollout" && rollout && ` ${rollout.percent} % of ${rollout.of}`}
+      {words(look.word)}
+      {of === "rollout" && rollout && t(" {percent} % of {of}", { percent: rollout.percent, of: rollout.of })}
     </span>
   );
 }

@@ -3,6 +3,7 @@ import { useDefinition } from "~/api/definition";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { type RuleVersion, useWork } from "./books";
 import { type Guard, GuardFields } from "./GuardFields";
 import { Lowering } from "./Lowering";
@@ -39,7 +40,7 @@ export function StepDialog({ detector, rule, version: says, step, onClose }: Pro
     <Ask
       open
       onClose={onClose}
-      title={`${step.label}: ${rule}${version ? ` version ${version}` : ""}`}
+      title={`${step.label}: ${rule}${version ? t(" version {version}", { version }) : ""}`}
       about={step.about}
       actions={
         <Button look={step.look === "danger" ? "danger" : "main"} type="submit" form={form} busy={work.isPending}>
@@ -56,11 +57,11 @@ export function StepDialog({ detector, rule, version: says, step, onClose }: Pro
           </>
         )}
         <TextArea
-          label="Note"
+          label={t("Note")}
           name="note"
           rows={2}
           maxLength={2000}
-          hint="Why: kept in the audit log, beside who and when."
+          hint={t("Why: kept in the audit log, beside who and when.")}
         />
       </form>
     </Ask>
@@ -76,7 +77,7 @@ function ShareFields({ detector, share }: { detector: string; share?: RuleVersio
   return (
     <div className="flex gap-3">
       <TextField
-        label="Share, per cent"
+        label={t("Share, per cent")}
         name="percent"
         type="number"
         min={0.1}
@@ -87,7 +88,7 @@ function ShareFields({ detector, share }: { detector: string; share?: RuleVersio
         className="w-32"
       />
       <Select
-        label="Of the keys of"
+        label={t("Of the keys of")}
         name="of"
         className="flex-1"
         key={keys.length}

@@ -1,4 +1,5 @@
 import { Check, CircleAlert } from "lucide-react";
+import { t } from "~/words/language";
 import type { Tested } from "./draft";
 import type { Place } from "./problem";
 import { Warnings } from "./Warnings";
@@ -18,14 +19,15 @@ export function Verdict({ id, when, problem, tested, settled }: Props) {
     <div id={id} aria-live="polite" className="flex min-h-11 flex-col gap-1 text-xs">
       {when.trim() === "" ? (
         <p className="text-soft">
-          A condition over fields, features and <code>score</code>; Ctrl-Space offers what fits.
+          {t("A condition over fields, features and")} <code>score</code>
+          {t("; Ctrl-Space offers what fits.")}
         </p>
       ) : problem ? (
         <p className="flex items-start gap-1.5 text-block">
           <CircleAlert aria-hidden size={14} className="mt-0.5 shrink-0" />
           <span className="min-w-0 break-words">
             {problem.message}
-            {problem.from > 0 && ` (character ${problem.from + 1})`}
+            {problem.from > 0 && t(" (character {value})", { value: problem.from + 1 })}
           </span>
         </p>
       ) : tested && settled ? (
@@ -33,14 +35,14 @@ export function Verdict({ id, when, problem, tested, settled }: Props) {
           <p className="flex items-start gap-1.5 text-approve">
             <Check aria-hidden size={14} className="mt-0.5 shrink-0" />
             <span className="min-w-0 break-words">
-              Valid. Uses {tested.reads.join(", ") || "nothing"}
-              {tested.lists.length > 0 && ` and the lists ${tested.lists.join(", ")}`}.
+              {t("Valid. Uses")} {tested.reads.join(", ") || "nothing"}
+              {tested.lists.length > 0 && t(" and the lists {value}", { value: tested.lists.join(", ") })}.
             </span>
           </p>
           <Warnings findings={tested.warnings} />
         </>
       ) : (
-        <p className="text-soft">Looking at it …</p>
+        <p className="text-soft">{t("Looking at it …")}</p>
       )}
     </div>
   );

@@ -6,6 +6,7 @@ import { Select } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import type { RuleVersion } from "./books";
 import { Diff } from "./Diff";
@@ -32,19 +33,19 @@ export function Versions({ detector, versions, next }: Props) {
   const second = after && numbers.includes(after) ? after : (numbers[0] ?? 1);
   const first = before && numbers.includes(before) ? before : second - 1;
   return (
-    <Panel title="Versions" about="The newest first; nothing is ever overwritten." flush>
+    <Panel title={t("Versions")} about={t("The newest first; nothing is ever overwritten.")} flush>
       <Table<RuleVersion>
         exported
-        label="Versions"
+        label={t("Versions")}
         rows={versions}
         columns={columns}
         id={(row) => String(row.version)}
       />
       {numbers.length > 1 && (
-        <section aria-label="Difference" className="flex flex-col gap-3 border-t p-4">
+        <section aria-label={t("Difference")} className="flex flex-col gap-3 border-t p-4">
           <div className="flex flex-wrap items-end gap-3">
-            <Chooser name="before" label="What changed from" numbers={numbers} value={first} />
-            <Chooser name="after" label="to" numbers={numbers} value={second} />
+            <Chooser name="before" label={t("What changed from")} numbers={numbers} value={first} />
+            <Chooser name="after" label={t("to")} numbers={numbers} value={second} />
           </div>
           <Diff detector={detector} rule={rule} before={first} after={second} />
         </section>
@@ -75,7 +76,7 @@ function Chooser({
     >
       {numbers.map((number) => (
         <option key={number} value={number}>
-          version {number}
+          {t("version {number}", { number })}
         </option>
       ))}
     </Select>
@@ -84,42 +85,44 @@ function Chooser({
 
 function columnsFor(author: boolean, detector: string, next: number | undefined): ColumnDef<RuleVersion, unknown>[] {
   return [
-    { id: "version", header: "Version", accessorKey: "version" },
+    { id: "version", header: t("Version"), accessorKey: "version" },
     {
       id: "state",
-      header: "State",
+      header: t("State"),
       accessorKey: "state",
       cell: ({ row }) => <StateMark of={row.original.state} rollout={row.original.rollout} />,
     },
     {
       id: "changed",
-      header: "Changed",
+      header: t("Changed"),
       enableSorting: false,
-      accessorFn: (row) => (row.changed ? Object.keys(row.changed).map(words).join(", ") || "nothing" : "the first"),
+      accessorFn: (row) => (row.changed ? Object.keys(row.changed).map(words).join(", ") || "nothing" : t("the first")),
     },
     {
       id: "written",
-      header: "Written",
+      header: t("Written"),
       accessorKey: "written_at",
       cell: ({ row }) => (
         <span className="whitespace-nowrap">
-          <Time at={row.original.written_at} /> <span className="text-soft">by {row.original.author}</span>
+          <Time at={row.original.written_at} />{" "}
+          <span className="text-soft">{t("by {author}", { author: row.original.author })}</span>
         </span>
       ),
     },
     {
       id: "since",
-      header: "In this state since",
+      header: t("In this state since"),
       accessorKey: "since",
       cell: ({ row }) => (
         <span className="whitespace-nowrap">
-          <Time at={row.original.since} /> <span className="text-soft">by {row.original.changed_by}</span>
+          <Time at={row.original.since} />{" "}
+          <span className="text-soft">{t("by {changed_by}", { changed_by: row.original.changed_by })}</span>
         </span>
       ),
     },
     {
       id: "note",
-      header: "Note",
+      header: t("Note"),
       enableSorting: false,
       accessorKey: "note",
       cell: ({ row }) => <span className="break-words">{row.original.note || "–"}</span>,
@@ -137,7 +140,7 @@ function columnsFor(author: boolean, detector: string, next: number | undefined)
               search={(kept) => ({ ...kept, edit: original.version })}
               className="whitespace-nowrap px-2 text-accent hover:underline"
             >
-              Start from {original.version}
+              {t("Start from {version}", { version: original.version })}
             </Link>
           )}
         </span>

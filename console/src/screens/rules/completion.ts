@@ -1,5 +1,6 @@
 /** What a condition may say at a place: names, functions, lists, keywords. */
 
+import { t } from "~/words/language";
 import language from "./language.json";
 
 export interface Offer {
@@ -51,8 +52,8 @@ const FUNCTIONS: readonly Offer[] = [
     label: "in list",
     kind: "function",
     detail: "text IN list('name')",
-    about: "is on a list that people keep",
-    apply: "IN list('",
+    about: t("is on a list that people keep"),
+    apply: t("IN list('"),
   },
 ];
 

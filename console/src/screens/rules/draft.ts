@@ -3,6 +3,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ApiProblem, api, type Schemas, say } from "~/api/client";
 import { told } from "~/ui/Asked";
+import { t } from "~/words/language";
 import type { Action, RuleVersion } from "./books";
 import { type Place, placeOf } from "./problem";
 
@@ -46,8 +47,8 @@ export function bodyOf(draft: Draft): Schemas["NewRule"] {
 
 /** What is wrong with a rule's name; null where nothing is. */
 export function nameProblem(name: string, taken: readonly string[]): string | null {
-  if (!/^[A-Za-z_]\w*$/.test(name)) return "Letters, digits and _, such as large_at_night";
-  return taken.includes(name) ? "There is such a rule already: open it to write a new version" : null;
+  if (!/^[A-Za-z_]\w*$/.test(name)) return t("Letters, digits and _, such as large_at_night");
+  return taken.includes(name) ? t("There is such a rule already: open it to write a new version") : null;
 }
 
 /** What the service says of the draft: its findings, or what is wrong and where. Asked again whenever it changes. */

@@ -1,12 +1,13 @@
+import { t } from "~/words/language";
 /** What is put on a list: values as they are written into a box, and until when they count. */
 
 export const EXPIRIES = [
   { value: "", name: "never" },
-  { value: "1", name: "in a day" },
-  { value: "7", name: "in 7 days" },
-  { value: "30", name: "in 30 days" },
-  { value: "90", name: "in 90 days" },
-  { value: "365", name: "in a year" },
+  { value: "1", name: t("in a day") },
+  { value: "7", name: t("in 7 days") },
+  { value: "30", name: t("in 30 days") },
+  { value: "90", name: t("in 90 days") },
+  { value: "365", name: t("in a year") },
 ] as const;
 
 const DAY_MS = 86_400_000;
@@ -32,12 +33,12 @@ interface Changed {
 
 /** What a change of a list did, in words. */
 export function changed(list: string, done: Changed): string {
-  if (done.request) return `${list}: waits for another person to approve it. Nothing has changed yet.`;
+  if (done.request) return t("{list}: waits for another person to approve it. Nothing has changed yet.", { list });
   const parts = [
-    done.added && `${done.added} added`,
-    done.replaced && `${done.replaced} with a new reason or expiry`,
-    done.removed && `${done.removed} removed`,
-    done.unchanged && `${done.unchanged} as before`,
+    done.added && t("{added} added", { added: done.added }),
+    done.replaced && t("{replaced} with a new reason or expiry", { replaced: done.replaced }),
+    done.removed && t("{removed} removed", { removed: done.removed }),
+    done.unchanged && t("{unchanged} as before", { unchanged: done.unchanged }),
   ].filter(Boolean);
-  return `${list}: ${parts.join(", ") || "nothing to do"}.`;
+  return `${list}: ${parts.join(", ") || t("nothing to do")}.`;
 }

@@ -1,6 +1,7 @@
 /** How a rule fared: which of the counted names are its own, and how much is known of what it hit. */
 
 import type { Schemas } from "~/api/client";
+import { t } from "~/words/language";
 import { count, rate, UNKNOWN } from "~/words/numbers";
 import type { Rule } from "./books";
 
@@ -27,7 +28,7 @@ export function insightOfCandidate(rule: Rule, insights: readonly RuleInsight[] 
 export function maturity(known: Known): string {
   const told = known.fraud + known.good;
   const all = told + known.unknown;
-  return all === 0 ? "no labelled hits" : `${count(told)} of ${count(all)} known`;
+  return all === 0 ? t("no labelled hits") : t("{told} of {all} known", { told: count(told), all: count(all) });
 }
 
 /** Whether less is known than not of what it hit. */
@@ -44,5 +45,5 @@ export function precision(known: Known | undefined): string {
 
 /** The share of fraud that calibrated scores estimate; null where they say nothing. */
 export function estimate(known: Known): string | null {
-  return known.estimate ? `estimated by scores: ${rate(known.estimate)}` : null;
+  return known.estimate ? t("estimated by scores: {estimate}", { estimate: rate(known.estimate) }) : null;
 }

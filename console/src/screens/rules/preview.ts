@@ -1,5 +1,6 @@
 /** What a preview says, put into figures. */
 
+import { t } from "~/words/language";
 import type { Tried } from "./draft";
 
 export interface Stage {
@@ -15,10 +16,10 @@ export interface Stage {
 /** From events read over those that match to those that no rule caught and whose decision would change. */
 export function funnel(tried: Tried): Stage[] {
   const steps: [name: string, count: number, about: string][] = [
-    ["Events read", tried.read, "decisions of these days"],
-    ["Matched", tried.matched, "the condition is true"],
-    ["New", tried.new, "no other rule fired on them"],
-    ["Changed", tried.changed, tried.lowered ? `${lowering(tried)}` : "decisions would change"],
+    [t("Events read"), tried.read, t("decisions of these days")],
+    [t("Matched"), tried.matched, t("the condition is true")],
+    [t("New"), tried.new, t("no other rule fired on them")],
+    [t("Changed"), tried.changed, tried.lowered ? `${lowering(tried)}` : t("decisions would change")],
   ];
   return steps.map(([name, count, about], place) => {
     const before = place === 0 ? null : (steps[place === 3 ? 1 : place - 1]?.[1] ?? null);
@@ -34,7 +35,10 @@ export function funnel(tried: Tried): Stage[] {
 
 /** How many outcomes it lowers, and how many a day: "48 become less strict, 1.6 a day". */
 export function lowering(tried: Pick<Tried, "lowered" | "lowered_per_day">): string {
-  return `${tried.lowered.toLocaleString("en")} become less strict, ${size(tried.lowered_per_day)} a day`;
+  return t("{value} become less strict, {lowered_per_day} a day", {
+    value: tried.lowered.toLocaleString("en"),
+    lowered_per_day: size(tried.lowered_per_day),
+  });
 }
 
 /** Good customers among some decisions: said to be, or approved long ago without anybody objecting. */
@@ -58,9 +62,9 @@ function size(n: number): string {
 }
 
 export const TRUTHS = {
-  fraud: "known fraud",
-  good: "known legitimate",
-  unobjected: "presumed legitimate (no dispute)",
-  young: "not yet known: labels may still come",
-  untold: "unknown (blocked, unlabelled)",
+  fraud: t("known fraud"),
+  good: t("known legitimate"),
+  unobjected: t("presumed legitimate (no dispute)"),
+  young: t("not yet known: labels may still come"),
+  untold: t("unknown (blocked, unlabelled)"),
 } as const;

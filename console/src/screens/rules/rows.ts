@@ -2,6 +2,7 @@
 
 import type { Schemas } from "~/api/client";
 import type { Definition } from "~/api/definition";
+import { t } from "~/words/language";
 import { value } from "~/words/numbers";
 
 export type Match = Schemas["Comparisons"]["match"];
@@ -40,28 +41,28 @@ export const OPERATORS: Record<ColumnType, readonly Operator[]> = {
 
 const NAMES: Record<Operator, string> = {
   "=": "is",
-  "<>": "is not",
-  "<": "is less than",
-  "<=": "is at most",
-  ">": "is more than",
-  ">=": "is at least",
-  in: "is one of",
-  "not in": "is none of",
-  "in list": "is on the list",
-  "not in list": "is not on the list",
+  "<>": t("is not"),
+  "<": t("is less than"),
+  "<=": t("is at most"),
+  ">": t("is more than"),
+  ">=": t("is at least"),
+  in: t("is one of"),
+  "not in": t("is none of"),
+  "in list": t("is on the list"),
+  "not in list": t("is not on the list"),
   like: "matches",
-  "not like": "does not match",
-  true: "is true",
-  false: "is false",
-  known: "is known",
-  missing: "is missing",
+  "not like": t("does not match"),
+  true: t("is true"),
+  false: t("is false"),
+  known: t("is known"),
+  missing: t("is missing"),
 };
 
 const TIMES: Partial<Record<Operator, string>> = {
-  "<": "is before",
-  "<=": "is at or before",
-  ">": "is after",
-  ">=": "is at or after",
+  "<": t("is before"),
+  "<=": t("is at or before"),
+  ">": t("is after"),
+  ">=": t("is at or after"),
 };
 
 /** What an operator is called for values of a type. */
@@ -73,8 +74,8 @@ const UNITS: Record<string, string> = {
   duration: "seconds",
   km: "km",
   times: "times",
-  share: "from 0 to 1",
-  amount: "as amounts are",
+  share: t("from 0 to 1"),
+  amount: t("as amounts are"),
 };
 
 /** The columns of a detector that rows can be about; labels are known only later, so they are none. */
@@ -102,7 +103,7 @@ export function columnsOf(definition: Definition | undefined): readonly Column[]
       name: feature.name,
       label: feature.label,
       type: typeOf(feature.type),
-      group: feature.entity ? `Of the ${feature.entity.replaceAll("_", " ")}` : "Derived",
+      group: feature.entity ? t("Of the {value}", { value: feature.entity.replaceAll("_", " ") }) : t("Derived"),
       unit: UNITS[feature.unit ?? ""] ?? null,
       values: [],
       closed: false,
@@ -110,10 +111,10 @@ export function columnsOf(definition: Definition | undefined): readonly Column[]
     })),
     {
       name: "score",
-      label: "score of the models",
+      label: t("score of the models"),
       type: "number",
       group: "Model",
-      unit: "from 0 to 1",
+      unit: t("from 0 to 1"),
       values: [],
       closed: false,
       usual: null,

@@ -1,6 +1,7 @@
 /** What a detector's definition gives the editor to offer. */
 
 import type { Definition, FeatureDefinition } from "~/api/definition";
+import { t } from "~/words/language";
 import type { KeptList } from "./books";
 import type { Scope } from "./completion";
 
@@ -20,11 +21,11 @@ export function scopeOf(definition: Definition | undefined, lists: readonly Kept
         type: feature.type,
         about: aboutFeature(feature),
       })),
-      { name: "score", type: "number", about: "the probability of fraud that the models give" },
+      { name: "score", type: "number", about: t("the probability of fraud that the models give") },
     ],
     lists: lists
       .filter((list) => !list.archived)
-      .map((list) => ({ name: list.name, about: list.about || `${list.kind} list` })),
+      .map((list) => ({ name: list.name, about: list.about || t("{kind} list", { kind: list.kind }) })),
   };
 }
 
@@ -32,13 +33,13 @@ export function scopeOf(definition: Definition | undefined, lists: readonly Kept
 export function aboutFeature(feature: FeatureDefinition): string {
   if (feature.kind === "derived") return feature.expression ?? "derived";
   const parts = [
-    `${feature.aggregate ?? "aggregate"}${feature.field ? ` of ${feature.field}` : ""}${feature.entity ? ` by ${feature.entity}` : ""}`,
-    feature.of?.length && `of ${feature.of.join(", ")} events`,
+    `${feature.aggregate ?? "aggregate"}${feature.field ? t(" of {field}", { field: feature.field }) : ""}${feature.entity ? t(" by {entity}", { entity: feature.entity }) : ""}`,
+    feature.of?.length && t("of {value} events", { value: feature.of.join(", ") }),
     feature.window,
-    feature.delay && `delayed by ${feature.delay}`,
-    feature.current === false && "without the event itself",
-    feature.where && `where ${feature.where}`,
-    feature.role && `as ${feature.role}`,
+    feature.delay && t("delayed by {delay}", { delay: feature.delay }),
+    feature.current === false && t("without the event itself"),
+    feature.where && t("where {where}", { where: feature.where }),
+    feature.role && t("as {role}", { role: feature.role }),
   ];
   return parts.filter(Boolean).join(", ");
 }

@@ -1,6 +1,7 @@
 /** What can be done with a rule and its versions, by their states and by who is here. */
 
 import type { Right } from "~/session/session";
+import { t } from "~/words/language";
 import type { Rule, RuleVersion } from "./books";
 
 export type StepName = "shadow" | "rollout" | "promote" | "request" | "pause" | "rollback" | "archive";
@@ -25,26 +26,26 @@ export function stepsOfRule(rule: Rule, may: (right: Right) => boolean): Step[] 
   if (acts !== undefined || tried !== undefined)
     steps.push({
       name: "pause",
-      label: "Pause",
+      label: t("Pause"),
       about: tried
-        ? `Version ${tried} stops; nothing else changes.`
-        : `Version ${acts} decides no more, until somebody promotes one.`,
+        ? t("Version {tried} stops; nothing else changes.", { tried })
+        : t("Version {acts} decides no more, until somebody promotes one.", { acts }),
       look: "plain",
     });
   if (tried !== undefined || rule.versions > 1)
     steps.push({
       name: "rollback",
-      label: "Roll back",
+      label: t("Roll back"),
       about: tried
-        ? `Version ${tried} stops${acts ? `; version ${acts} goes on for everything` : ""}.`
-        : "The version that was active before is active again.",
+        ? `${t("Version {tried} stops", { tried })}${acts ? t("; version {acts} goes on for everything", { acts }) : ""}.`
+        : t("The version that was active before is active again."),
       look: "plain",
     });
   if (rule.state !== "archived")
     steps.push({
       name: "archive",
-      label: "Archive",
-      about: "No version is live or in shadow any more. Everything is kept and can be promoted again.",
+      label: t("Archive"),
+      about: t("No version is live or in shadow any more. Everything is kept and can be promoted again."),
       look: "danger",
     });
   return steps;
@@ -58,30 +59,30 @@ export function stepsOfVersion(version: RuleVersion, may: (right: Right) => bool
   if ((may("approve") || (may("author") && !acts)) && version.state !== "shadow")
     steps.push({
       name: "shadow",
-      label: "Shadow",
+      label: t("Shadow"),
       about: acts
-        ? "Returns to shadow: where it would have fired is recorded, and no decision is affected."
-        : "It watches: where it would have fired is recorded, and no decision changes.",
+        ? t("Returns to shadow: where it would have fired is recorded, and no decision is affected.")
+        : t("It watches: where it would have fired is recorded, and no decision changes."),
       look: "plain",
     });
   if (may("approve")) {
     steps.push({
       name: "rollout",
-      label: version.state === "rollout" ? "Change the share" : "Roll out",
-      about: "Applies to a percentage of customers, or of the keys of another field. Assignment is sticky.",
+      label: version.state === "rollout" ? t("Change the share") : t("Roll out"),
+      about: t("Applies to a percentage of customers, or of the keys of another field. Assignment is sticky."),
       look: "plain",
     });
     steps.push({
       name: "promote",
-      label: "Promote",
-      about: "Applies to 100 % of traffic immediately. The current version is archived.",
+      label: t("Promote"),
+      about: t("Applies to 100 % of traffic immediately. The current version is archived."),
       look: TRIED.includes(version.state) ? "main" : "plain",
     });
   } else if (may("author"))
     steps.push({
       name: "request",
-      label: "Ask to promote",
-      about: "Somebody who may promote decides about it; until then nothing changes.",
+      label: t("Ask to promote"),
+      about: t("Somebody who may promote decides about it; until then nothing changes."),
       look: "main",
     });
   return steps;

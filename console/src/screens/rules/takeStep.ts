@@ -1,6 +1,7 @@
 /** The steps of a rule's life, as the service takes them, and what is said when one was taken. */
 
 import { api, say } from "~/api/client";
+import { t } from "~/words/language";
 import type { Asked, Rule } from "./books";
 import type { Guard } from "./GuardFields";
 import type { StepName } from "./steps";
@@ -51,16 +52,24 @@ export function outcome(
   rule: string,
   { rule: now, request }: { rule: Rule; request: Asked | null },
 ): string {
-  if (request) return `${rule}: waits for another person to approve it. Nothing has changed yet.`;
-  const acts = now.active ? `version ${now.active.version} is live` : "no version is live";
+  if (request) return t("{rule}: waits for another person to approve it. Nothing has changed yet.", { rule });
+  const acts = now.active ? t("version {version} is live", { version: now.active.version }) : t("no version is live");
   switch (step) {
     case "shadow":
-      return `${rule}: version ${now.candidate?.version ?? now.newest.version} is in shadow.`;
+      return t("{rule}: version {version} is in shadow.", {
+        rule,
+        version: now.candidate?.version ?? now.newest.version,
+      });
     case "rollout":
-      return `${rule}: version ${now.candidate?.version} is live for ${now.candidate?.rollout?.percent} % of ${now.candidate?.rollout?.of}.`;
+      return t("{rule}: version {version} is live for {percent} % of {of}.", {
+        rule,
+        version: now.candidate?.version,
+        percent: now.candidate?.rollout?.percent,
+        of: now.candidate?.rollout?.of,
+      });
     case "archive":
-      return `${rule}: archived.`;
+      return t("{rule}: archived.", { rule });
     default:
-      return `${rule}: ${acts}${now.candidate ? `, version ${now.candidate.version} is a candidate` : ""}.`;
+      return `${rule}: ${acts}${now.candidate ? t(", version {version} is a candidate", { version: now.candidate.version }) : ""}.`;
   }
 }

@@ -4,6 +4,7 @@ import type { Decision } from "~/api/transactions";
 import { Empty } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { quantity, value, words } from "~/words/numbers";
 
 const FIRST = 10;
@@ -24,18 +25,20 @@ export function ContributionsPanel({ decision, features }: Props) {
   const largest = Math.max(0.0001, ...moved.map((each) => Math.abs(each.contribution)));
   return (
     <Panel
-      title="What moved the score"
-      about={`In log-odds, from the average transaction${base === undefined ? "" : ` (${base.toFixed(2)})`}: + towards fraud, − away from it`}
+      title={t("What moved the score")}
+      about={t("In log-odds, from the average transaction{base}: + towards fraud, − away from it", {
+        base: base === undefined ? "" : ` (${base.toFixed(2)})`,
+      })}
       actions={
         moved.length > FIRST && (
           <Button look="quiet" onClick={() => setEverything(!everything)} aria-expanded={everything}>
-            {everything ? `The ${FIRST} largest` : `All ${moved.length}`}
+            {everything ? t("The {value} largest", { value: FIRST }) : t("All {n}", { n: moved.length })}
           </Button>
         )
       }
     >
-      {moved.length === 0 && <Empty title="No model scored it">Rules alone decided.</Empty>}
-      <ul aria-label="Contributions" className="flex flex-col gap-1">
+      {moved.length === 0 && <Empty title={t("No model scored it")}>{t("Rules alone decided.")}</Empty>}
+      <ul aria-label={t("Contributions")} className="flex flex-col gap-1">
         {shown.map((each) => (
           <Bar key={each.feature} of={each} feature={features.get(each.feature)} largest={largest} />
         ))}

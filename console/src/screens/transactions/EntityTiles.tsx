@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useDetectors } from "~/api/detectors";
 import type { Context } from "~/api/transactions";
 import { Badge } from "~/ui/Badge";
+import { t } from "~/words/language";
 import { count, keyParts, plural, value, words } from "~/words/numbers";
 import { Sparkline } from "./Sparkline";
 
@@ -13,7 +14,7 @@ export function EntityTiles({ of: context }: { of: Context }) {
   const single = context.entities.filter((each) => !each.key.includes("|"));
   const combined = context.entities.filter((each) => each.key.includes("|"));
   return (
-    <section aria-label="Who and what took part" className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
+    <section aria-label={t("Who and what took part")} className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
       {[...single, ...combined].map((entity) => (
         <Tile key={entity.entity} of={entity} context={context} />
       ))}
@@ -30,7 +31,7 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
     <article className="min-w-0 rounded-lg border bg-panel p-4">
       <h2 className="flex items-center gap-2 text-soft text-xs">
         {words(entity.entity)}
-        {entity.personal && <Badge>personal</Badge>}
+        {entity.personal && <Badge>{t("personal")}</Badge>}
       </h2>
       <Link
         to="/entities/$entity/$key"
@@ -49,9 +50,12 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
         >
           {plural(decisions.total, "decision")}
         </Link>
-        {context.counted.complete ? "" : " looked through"}, {count(stopped)} stopped
-        {entity.fraud > 0 && <span className="text-block">, {count(entity.fraud)} known fraud</span>}
-        {entity.good > 0 && `, ${count(entity.good)} known legitimate`}
+        {context.counted.complete ? "" : t(" looked through")}
+        {t(", {stopped} stopped", { stopped: count(stopped) })}
+        {entity.fraud > 0 && (
+          <span className="text-block">{t(", {fraud} known fraud", { fraud: count(entity.fraud) })}</span>
+        )}
+        {entity.good > 0 && t(", {good} known legitimate", { good: count(entity.good) })}
       </p>
       <Sparkline of={entity.sparkline} />
       <dl className="mt-2 grid grid-cols-[1fr_auto] gap-x-3 gap-y-0.5 text-xs">
@@ -61,7 +65,7 @@ function Tile({ of: entity, context }: { of: Entity; context: Context }) {
             <dd className="text-right font-medium">{value(found)}</dd>
           </div>
         ))}
-        {entity.features === null && <dt className="text-soft">No event of it is in state.</dt>}
+        {entity.features === null && <dt className="text-soft">{t("No event of it is in state.")}</dt>}
       </dl>
     </article>
   );

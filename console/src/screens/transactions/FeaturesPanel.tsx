@@ -7,6 +7,7 @@ import { Empty } from "~/ui/Asked";
 import { TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { quantity, UNKNOWN } from "~/words/numbers";
 import { type FeatureRow, featureRows, found } from "./features";
 
@@ -17,15 +18,15 @@ export function FeaturesPanel({ decision, served }: { decision: Decision; served
   const shown = found(rows, sought);
   return (
     <Panel
-      title="Features"
-      about={`${rows.length}, as they were when it was decided`}
+      title={t("Features")}
+      about={t("{n}, as they were when it was decided", { n: rows.length })}
       flush
       actions={
         <TextField
-          label="Find a feature"
+          label={t("Find a feature")}
           hidden
           type="search"
-          placeholder="Find a feature"
+          placeholder={t("Find a feature")}
           value={sought}
           onChange={(event) => setSought(event.target.value)}
           className="w-44"
@@ -33,17 +34,17 @@ export function FeaturesPanel({ decision, served }: { decision: Decision; served
       }
     >
       <section
-        aria-label="Features, scrolling"
+        aria-label={t("Features, scrolling")}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
         tabIndex={0}
         className="h-96 overflow-y-auto"
       >
         <Table
-          label="Features"
+          label={t("Features")}
           rows={shown}
           columns={COLUMNS}
           id={(row) => row.name}
-          empty={<Empty title={`No feature is called like “${sought}”`} />}
+          empty={<Empty title={t("No feature is called like “{sought}”", { sought })} />}
         />
       </section>
     </Panel>
@@ -53,7 +54,7 @@ export function FeaturesPanel({ decision, served }: { decision: Decision; served
 const COLUMNS: ColumnDef<FeatureRow, unknown>[] = [
   {
     accessorKey: "name",
-    header: "Feature",
+    header: t("Feature"),
     cell: ({ row: { original } }) => (
       <span className="block min-w-0">
         <Link to="/features" search={{ feature: original.name }} className="hover:underline">
@@ -70,13 +71,13 @@ const COLUMNS: ColumnDef<FeatureRow, unknown>[] = [
   },
   {
     accessorKey: "value",
-    header: "Value",
+    header: t("Value"),
     meta: { right: true },
     cell: ({ row: { original } }) => quantity(original.value, original.unit),
   },
   {
     accessorKey: "contribution",
-    header: "Moved the score",
+    header: t("Moved the score"),
     meta: { right: true },
     sortingFn: (one, other) => Math.abs(one.original.contribution ?? 0) - Math.abs(other.original.contribution ?? 0),
     cell: ({ row: { original } }) =>

@@ -3,6 +3,7 @@ import type { FormEvent } from "react";
 import { useDetector } from "~/api/detectors";
 import { Button } from "~/ui/Button";
 import { Select, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { instant, localInput } from "~/words/zones";
 import { DECISIONS, type Filters, isFiltered } from "./filters";
 
@@ -23,45 +24,45 @@ export function FilterBar({ filters }: { filters: Filters }) {
   return (
     <div className="flex flex-wrap items-end gap-3">
       <Select
-        label="Decision"
+        label={t("Decision")}
         value={filters.decision ?? ""}
         onChange={(event) => set({ decision: event.target.value || undefined })}
         className="w-32"
       >
-        <option value="">all</option>
+        <option value="">{t("all")}</option>
         {DECISIONS.map((each) => (
           <option key={each}>{each}</option>
         ))}
       </Select>
       <Select
-        label="Rule that fired"
+        label={t("Rule that fired")}
         value={filters.rule ?? ""}
         onChange={(event) => set({ rule: event.target.value || undefined })}
         className="w-44"
       >
-        <option value="">any or none</option>
+        <option value="">{t("any or none")}</option>
         {[...names].sort().map((each) => (
           <option key={each}>{each}</option>
         ))}
       </Select>
       <form onSubmit={lookUp} className="flex flex-wrap items-end gap-2" key={`${filters.entity} ${filters.key}`}>
-        <Select label="Of" name="entity" defaultValue={filters.entity ?? entities[0]} className="w-36">
+        <Select label={t("Of")} name="entity" defaultValue={filters.entity ?? entities[0]} className="w-36">
           {entities.map((each) => (
             <option key={each}>{each}</option>
           ))}
         </Select>
-        <TextField label="Key" name="key" defaultValue={filters.key ?? ""} className="w-44" />
-        <Button type="submit">Show</Button>
+        <TextField label={t("Key")} name="key" defaultValue={filters.key ?? ""} className="w-44" />
+        <Button type="submit">{t("Show")}</Button>
       </form>
       <TextField
-        label="Event time from"
+        label={t("Event time from")}
         type="datetime-local"
         value={localInput(filters.from) ?? ""}
         onChange={(event) => set({ from: instant(event.target.value) })}
         className="w-48"
       />
       <TextField
-        label="and before"
+        label={t("and before")}
         type="datetime-local"
         value={localInput(filters.to) ?? ""}
         onChange={(event) => set({ to: instant(event.target.value) })}
@@ -81,7 +82,7 @@ export function FilterBar({ filters }: { filters: Filters }) {
             })
           }
         >
-          All transactions
+          {t("All transactions")}
         </Button>
       )}
     </div>

@@ -1,5 +1,6 @@
 import type { Context } from "~/api/transactions";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { count, words } from "~/words/numbers";
 import { moment } from "~/words/times";
 import { framed, kilometres, roundBelow, type Spot } from "./places";
@@ -20,7 +21,7 @@ export function PlacesPanel({ of: context }: { of: Context }) {
   const { at, kmPerUnit } = framed(drawn, WIDTH, HEIGHT);
   const scale = roundBelow(kmPerUnit * WIDTH * 0.3);
   return (
-    <Panel title="Places" about="The newest around it; distances along the surface, north is up">
+    <Panel title={t("Places")} about={t("The newest around it; distances along the surface, north is up")}>
       <svg
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         className="w-full rounded-md bg-ground"
@@ -37,7 +38,7 @@ export function PlacesPanel({ of: context }: { of: Context }) {
           </text>
         </g>
       </svg>
-      <ul aria-label="Distances" className="mt-2 flex flex-wrap gap-x-5 gap-y-1 text-xs">
+      <ul aria-label={t("Distances")} className="mt-2 flex flex-wrap gap-x-5 gap-y-1 text-xs">
         {drawn.slice(0, 6).map((spot) => (
           <li key={`${spot.name} ${spot.latitude} ${spot.longitude}`}>
             <span className={spot.kind === "this" ? "font-medium" : "text-soft"}>{spot.name}</span> {far(here, spot)}{" "}

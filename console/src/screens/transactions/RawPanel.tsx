@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 
 /** The recorded decision and its event as JSON, to read and to copy. */
 export function RawPanel({ of: found, title }: { of: unknown; title: string }) {
@@ -10,8 +11,8 @@ export function RawPanel({ of: found, title }: { of: unknown; title: string }) {
   const text = JSON.stringify(found, null, 2);
   const copy = () =>
     navigator.clipboard.writeText(text).then(
-      () => sayDone("Copied"),
-      () => sayDone("The browser does not let this page copy; select the text instead", { bad: true }),
+      () => sayDone(t("Copied")),
+      () => sayDone(t("The browser does not let this page copy; select the text instead"), { bad: true }),
     );
   return (
     <Panel
@@ -19,10 +20,10 @@ export function RawPanel({ of: found, title }: { of: unknown; title: string }) {
       actions={
         <>
           <Button look="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>
-            {open ? "Hide" : "Show"}
+            {open ? t("Hide") : t("Show")}
           </Button>
           <Button look="quiet" onClick={() => void copy()}>
-            <Copy aria-hidden size={14} /> Copy
+            <Copy aria-hidden size={14} /> {t("Copy")}
           </Button>
         </>
       }

@@ -1,4 +1,5 @@
 import type { Policy } from "~/api/detectors";
+import { t } from "~/words/language";
 import { UNKNOWN } from "~/words/numbers";
 
 /** The score between 0 and 1, and the thresholds on the same line. */
@@ -29,7 +30,7 @@ export function ScoreBar({ score, policy }: { score: number | null; policy: Poli
             score !== null && score > 0.6 ? { right: `${100 - 100 * score}%` } : { left: `${100 * (score ?? 0)}%` }
           }
         >
-          score {score === null ? UNKNOWN : score.toFixed(4)}
+          {t("score")} {score === null ? UNKNOWN : score.toFixed(4)}
         </span>
       </div>
     </div>
@@ -46,6 +47,6 @@ function thresholds(policy: Policy | undefined) {
 }
 
 function said(score: number | null, marks: { name: string; at: number }[]): string {
-  const limits = marks.map((mark) => `${mark.name} from ${mark.at}`).join(", ");
-  return `Score ${score === null ? "not known" : score.toFixed(4)}${limits ? `; ${limits}` : ""}`;
+  const limits = marks.map((mark) => t("{name} from {at}", { name: mark.name, at: mark.at })).join(", ");
+  return `${t("Score {score}", { score: score === null ? t("not known") : score.toFixed(4) })}${limits ? `; ${limits}` : ""}`;
 }

@@ -1,4 +1,5 @@
 import type { Context } from "~/api/transactions";
+import { t } from "~/words/language";
 import { count, plural } from "~/words/numbers";
 import { duration } from "~/words/times";
 
@@ -12,7 +13,8 @@ export function Sparkline({ of: line }: { of: Line }) {
   const wide = WIDTH / Math.max(1, line.counts.length);
   const sum = line.counts.reduce((total, each) => total + each, 0);
   const span = duration(line.step * line.counts.length);
-  if (sum === 0) return <p className="mt-2 border-t pt-1 text-soft text-xs">No decision in the last {span}</p>;
+  if (sum === 0)
+    return <p className="mt-2 border-t pt-1 text-soft text-xs">{t("No decision in the last {span}", { span })}</p>;
   const bar = (n: number, of: number, colour: string) => (
     <rect
       key={`${colour} ${n}`}
@@ -30,17 +32,26 @@ export function Sparkline({ of: line }: { of: Line }) {
         preserveAspectRatio="none"
         className="h-9 w-full border-b"
         role="img"
-        aria-label={`${plural(sum, "decision")} within ${span}, at most ${count(largest)} in ${duration(line.step)}`}
+        aria-label={t("{sum} within {span}, at most {largest} in {step}", {
+          sum: plural(sum, "decision"),
+          span,
+          largest: count(largest),
+          step: duration(line.step),
+        })}
       >
         {line.counts.map((each, n) => bar(n, each, "accent"))}
         {line.stopped.map((each, n) => bar(n, each, "block"))}
       </svg>
       <figcaption className="flex justify-between gap-2 text-soft text-xs">
-        <span>{span} before</span>
+        <span>{t("{span} before", { span })}</span>
         <span>
-          {plural(sum, "decision")}, at most {count(largest)} in {duration(line.step)}
+          {t("{sum}, at most {largest} in {step}", {
+            sum: plural(sum, "decision"),
+            largest: count(largest),
+            step: duration(line.step),
+          })}
         </span>
-        <span>now</span>
+        <span>{t("now")}</span>
       </figcaption>
     </figure>
   );

@@ -6,6 +6,7 @@ import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { labelWord, money, percent, words } from "~/words/numbers";
 
 type Timeline = NonNullable<Context["timeline"]>;
@@ -20,17 +21,17 @@ export function TimelinePanel({ of: timeline, context }: { of: Timeline; context
   const all = { detector: context.detector, entity: timeline.entity, key: timeline.key };
   return (
     <Panel
-      title={`Timeline of the ${words(timeline.entity)}`}
-      about={timeline.earlier || timeline.later ? "Around this one; there are more" : "All that are recorded"}
+      title={t("Timeline of the {entity}", { entity: words(timeline.entity) })}
+      about={timeline.earlier || timeline.later ? t("Around this one; there are more") : t("All that are recorded")}
       actions={
         <Link to="/transactions" search={all} className="text-accent hover:underline">
-          All of them
+          {t("All of them")}
         </Link>
       }
     >
       <ol
         ref={list}
-        aria-label="Timeline"
+        aria-label={t("Timeline")}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls is reached by keyboard
         tabIndex={0}
         className="relative -mx-4 max-h-80 overflow-y-auto"
@@ -53,7 +54,7 @@ export function TimelinePanel({ of: timeline, context }: { of: Timeline; context
             {each.fraud !== null && <Badge tone={each.fraud ? "bad" : "good"}>{labelWord(each.fraud)}</Badge>}
             <span className="min-w-0 flex-1 truncate text-right">
               {each.this ? (
-                <span className="text-soft">this one</span>
+                <span className="text-soft">{t("this one")}</span>
               ) : (
                 <Link
                   to="/transactions/$id"

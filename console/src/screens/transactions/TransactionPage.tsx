@@ -4,6 +4,7 @@ import { type Context, type Decision, useAround, useDecision } from "~/api/trans
 import { Asked, Failed, Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { TransactionActions } from "../actions/TransactionActions";
 import { Banner } from "./Banner";
 import { ContributionsPanel } from "./ContributionsPanel";
@@ -27,13 +28,13 @@ export function TransactionPage() {
   const context = useAround(id, detector);
   return (
     <Page
-      title={context.data ? sentence(context.data) : `Transaction ${id}`}
+      title={context.data ? sentence(context.data) : t("Transaction {id}", { id })}
       about={
         <span data-transaction={decision.data?.transaction_id}>
           {context.data && where(context.data)}
           <Time at={decision.data?.event_time} form="full" /> ·{" "}
           <span className="break-all font-mono text-xs">{id}</span>
-          {decision.data && ` · decided by ${decision.data.detector}`}
+          {decision.data && t(" · decided by {detector}", { detector: decision.data.detector })}
         </span>
       }
       actions={decision.data && <TransactionActions decision={decision.data} context={context.data} />}
@@ -67,8 +68,8 @@ function Decided({ decision, context }: { decision: Decision; context: ReturnTyp
         <FeaturesPanel decision={decision} served={served?.features ?? []} />
         <div className="grid min-w-0 gap-4">
           {context.data && <EventPanel of={context.data} />}
-          <RawPanel title="Decision as JSON" of={decision} />
-          {context.data && <RawPanel title="Context as JSON" of={context.data} />}
+          <RawPanel title={t("Decision as JSON")} of={decision} />
+          {context.data && <RawPanel title={t("Context as JSON")} of={context.data} />}
         </div>
       </div>
     </>

@@ -10,6 +10,7 @@ import { type Layout, shownColumns } from "~/ui/layout";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { CHOOSABLE, COLUMNS } from "./columns";
 import { FilterBar } from "./FilterBar";
@@ -33,13 +34,13 @@ export function TransactionsPage() {
   const rows = list.data?.pages.flatMap((page) => page.transactions) ?? [];
   return (
     <Page
-      title="Transactions"
-      about="Recorded decisions, the newest first"
+      title={t("Transactions")}
+      about={t("Recorded decisions, the newest first")}
       actions={
         <>
           <Views page="/transactions" />
           <Button onClick={() => void list.refetch()} busy={list.isRefetching}>
-            <RefreshCw aria-hidden size={14} /> Newest
+            <RefreshCw aria-hidden size={14} /> {t("Newest")}
           </Button>
         </>
       }
@@ -47,8 +48,11 @@ export function TransactionsPage() {
       <FilterBar filters={filters} />
       <Panel
         flush
-        title="Decisions"
-        about={list.data && `${plural(rows.length, "decision")} shown${sort ? ", and sorted among these" : ""}`}
+        title={t("Decisions")}
+        about={
+          list.data &&
+          `${t("{decisions} shown", { decisions: plural(rows.length, "decision") })}${sort ? t(", and sorted among these") : ""}`
+        }
         actions={<ColumnMenu columns={CHOOSABLE} layout={layout} onLayout={onLayout} />}
       >
         {list.isError && !list.data ? (
@@ -57,7 +61,7 @@ export function TransactionsPage() {
           <Waiting height={600} />
         ) : (
           <Table
-            label="Transactions"
+            label={t("Transactions")}
             exported
             rows={rows}
             columns={COLUMNS.filter((each) => shown.includes(String(each.id)))}
@@ -73,7 +77,7 @@ export function TransactionsPage() {
       {list.hasNextPage && (
         <div className="flex justify-center">
           <Button busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            Older
+            {t("Older")}
           </Button>
         </div>
       )}
@@ -94,8 +98,10 @@ function useListed(filters: Filters, detector: string | undefined) {
 
 function Nothing({ filtered }: { filtered: boolean }) {
   return (
-    <Empty title={filtered ? "No recorded decision is like this" : "Nothing was decided yet"}>
-      {filtered ? "Widen the filters, or show all transactions." : "Send a transaction to POST /predict, or try one."}
+    <Empty title={filtered ? t("No recorded decision is like this") : t("Nothing was decided yet")}>
+      {filtered
+        ? t("Widen the filters, or show all transactions.")
+        : t("Send a transaction to POST /predict, or try one.")}
     </Empty>
   );
 }

@@ -5,6 +5,7 @@ import { Badge } from "~/ui/Badge";
 import { LinkedIdentity } from "~/ui/Identity";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { money, percent, words } from "~/words/numbers";
 import { DECISIONS } from "./filters";
 
@@ -12,14 +13,14 @@ import { DECISIONS } from "./filters";
 export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   {
     id: "time",
-    header: "Time",
+    header: t("Time"),
     accessorFn: (row) => row.event_time,
     sortUndefined: "last",
     cell: ({ row: { original } }) => <Time at={original.event_time} />,
   },
   {
     id: "amount",
-    header: "Amount",
+    header: t("Amount"),
     accessorFn: (row) => row.amount ?? undefined,
     sortUndefined: "last",
     meta: { right: true },
@@ -29,7 +30,7 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   },
   {
     id: "who",
-    header: "From → to",
+    header: t("From → to"),
     accessorFn: (row) => nameOf(row),
     sortUndefined: "last",
     cell: ({ row: { original } }) => (
@@ -40,19 +41,19 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   },
   {
     id: "decision",
-    header: "Decision",
+    header: t("Decision"),
     accessorFn: (row) => DECISIONS.indexOf(row.decision.toLowerCase() as (typeof DECISIONS)[number]),
     sortUndefined: "last",
     cell: ({ row: { original } }) => (
       <span className="flex items-center gap-1">
         <Outcome of={original.decision} />
-        {original.degraded && <Badge tone="warn">degraded</Badge>}
+        {original.degraded && <Badge tone="warn">{t("degraded")}</Badge>}
       </span>
     ),
   },
   {
     id: "score",
-    header: "Score",
+    header: t("Score"),
     accessorFn: (row) => row.fraud_probability ?? undefined,
     sortUndefined: "last",
     meta: { right: true },
@@ -60,7 +61,7 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   },
   {
     id: "why",
-    header: "Reason",
+    header: t("Reason"),
     accessorFn: (row) => row.reason ?? row.decision_reason,
     sortUndefined: "last",
     cell: ({ row: { original } }) => (
@@ -71,7 +72,7 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   },
   {
     id: "id",
-    header: "Transaction",
+    header: t("Transaction"),
     accessorFn: (row) => row.transaction_id,
     sortUndefined: "last",
     cell: ({ row: { original } }) => (
@@ -89,11 +90,11 @@ export const COLUMNS: ColumnDef<Summary, unknown>[] = [
   },
   {
     id: "decided",
-    header: "Decided",
+    header: t("Decided"),
     accessorFn: (row) => row.decided_at,
     cell: ({ row: { original } }) => <Time at={original.decided_at} />,
   },
-  { id: "detector", header: "Detector", accessorFn: (row) => row.detector },
+  { id: "detector", header: t("Detector"), accessorFn: (row) => row.detector },
 ];
 
 /** Those that are shown once somebody chooses them. */

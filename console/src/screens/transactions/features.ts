@@ -2,6 +2,7 @@
 
 import type { ServedFeature } from "~/api/detectors";
 import type { Decision } from "~/api/transactions";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 
 export interface FeatureRow {
@@ -33,8 +34,8 @@ export function featureRows(decision: Decision, served: readonly ServedFeature[]
 function described(feature: ServedFeature | undefined): string {
   if (!feature) return "";
   if (!feature.aggregate) return feature.definition ?? "derived";
-  const of = feature.field ? ` of ${feature.field}` : "";
-  return `${feature.entity}: ${feature.aggregate}${of}, ${feature.window === "ever" ? "ever" : `last ${feature.window}`}`;
+  const of = feature.field ? t(" of {field}", { field: feature.field }) : "";
+  return `${feature.entity}: ${feature.aggregate}${of}, ${feature.window === "ever" ? "ever" : t("last {window}", { window: feature.window })}`;
 }
 
 /** Those whose name or label holds every word that is sought. */

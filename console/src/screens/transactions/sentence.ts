@@ -1,6 +1,7 @@
 /** A transaction in words: who paid whom, how much, and where. */
 
 import type { Context } from "~/api/transactions";
+import { t } from "~/words/language";
 import { money } from "~/words/numbers";
 
 type Headed = Pick<Context, "amount" | "currency" | "named" | "transaction_id">;
@@ -10,8 +11,11 @@ export function sentence({ amount, currency, named, transaction_id }: Headed): s
   const of = (role: string) => named.find((each) => each.role === role)?.value;
   const [payer, payee] = [of("payer"), of("payee")];
   const worth = amount === null ? null : money(amount, currency);
-  if (worth === null) return [payer, payee].filter(Boolean).join(" → ") || `Transaction ${transaction_id}`;
-  return [payer, payer ? `paid ${worth}` : worth, payee && `to ${payee}`].filter(Boolean).join(" ");
+  if (worth === null)
+    return [payer, payee].filter(Boolean).join(" → ") || t("Transaction {transaction_id}", { transaction_id });
+  return [payer, payer ? t("paid {worth}", { worth }) : worth, payee && t("to {payee}", { payee })]
+    .filter(Boolean)
+    .join(" ");
 }
 
 /** Further fields of the headline, and the place where it has one: "Lagos · 6.52° N, 3.38° E · ". */

@@ -4,6 +4,7 @@ import { Empty, Failed } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { ms, percent, value, words } from "~/words/numbers";
 
 const MOST_FEATURES = 12;
@@ -17,14 +18,14 @@ interface Props {
 /** What was decided, and why; or why nothing could be. */
 export function Answer({ decision, error, dry }: Props) {
   return (
-    <Panel title="Decision" className="xl:sticky xl:top-4">
+    <Panel title={t("Decision")} className="xl:sticky xl:top-4">
       <div aria-live="polite">
         {error ? (
           <Failed error={error} />
         ) : decision ? (
           <Decided decision={decision} dry={dry} />
         ) : (
-          <Empty title="Nothing was sent yet" />
+          <Empty title={t("Nothing was sent yet")} />
         )}
       </div>
     </Panel>
@@ -37,13 +38,15 @@ function Decided({ decision, dry }: { decision: Schemas["Decision"]; dry: boolea
     <div className="flex flex-col gap-4">
       <p className="flex flex-wrap items-center gap-3">
         <Outcome of={decision.decision} large />
-        <span className="font-semibold text-lg">{percent(decision.fraud_probability)} fraud</span>
-        {decision.degraded && <Badge tone="warn">degraded</Badge>}
+        <span className="font-semibold text-lg">
+          {t("{fraud_probability} fraud", { fraud_probability: percent(decision.fraud_probability) })}
+        </span>
+        {decision.degraded && <Badge tone="warn">{t("degraded")}</Badge>}
         {dry ? (
-          <Badge>dry run: nothing was recorded</Badge>
+          <Badge>{t("dry run: nothing was recorded")}</Badge>
         ) : (
           <Link to="/transactions/$id" params={{ id: decision.transaction_id }} className="text-accent underline">
-            open {decision.transaction_id}
+            {t("open {transaction_id}", { transaction_id: decision.transaction_id })}
           </Link>
         )}
       </p>
@@ -55,7 +58,7 @@ function Decided({ decision, dry }: { decision: Schemas["Decision"]; dry: boolea
       </ul>
       {rules.length > 0 && (
         <p className="flex flex-wrap items-center gap-2">
-          Rules:
+          {t("Rules:")}
           {rules.map((rule) => (
             <span key={rule.name} className="inline-flex items-center gap-1">
               {words(rule.name)} <Outcome of={rule.action} />
@@ -63,17 +66,17 @@ function Decided({ decision, dry }: { decision: Schemas["Decision"]; dry: boolea
           ))}
         </p>
       )}
-      <Numbers title="Scores" of={Object.entries(decision.scores)} shown={percent} />
+      <Numbers title={t("Scores")} of={Object.entries(decision.scores)} shown={percent} />
       {contributions.length > 0 && (
         <Numbers
-          title="What moved the score most, in log-odds"
+          title={t("What moved the score most, in log-odds")}
           of={contributions.slice(0, MOST_FEATURES).map((each) => [each.feature, each.contribution])}
           shown={signed}
         />
       )}
       <details>
         <summary className="cursor-pointer text-soft">
-          Features and raw answer ({ms(decision.latency_ms.total)} of work)
+          {t("Features and raw answer ({total} of work)", { total: ms(decision.latency_ms.total) })}
         </summary>
         <dl className="mt-2 grid grid-cols-[auto_1fr] gap-x-4 gap-y-0.5">
           {Object.entries(decision.features).map(([name, found]) => (

@@ -6,6 +6,7 @@ import { useMay, useSession } from "~/session/session";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { Answer } from "./Answer";
 import { asked, curl, event, type Field, freshId, typed } from "./event";
@@ -48,16 +49,16 @@ export function TryForm({ definition }: { definition: Definition }) {
   return (
     <div className="grid items-start gap-4 xl:grid-cols-2">
       <Panel
-        title="Event"
-        about={`as ${definition.name} reads it`}
+        title={t("Event")}
+        about={t("as {name} reads it", { name: definition.name })}
         actions={
           <Button onClick={() => setJson(json === undefined ? JSON.stringify(body, null, 2) : undefined)}>
-            {json === undefined ? "As JSON" : "As a form"}
+            {json === undefined ? t("As JSON") : t("As a form")}
           </Button>
         }
       >
         <form onSubmit={submit} className="flex flex-col gap-4">
-          <Select label="Example" value={example} onChange={(changed) => choose(Number(changed.target.value))}>
+          <Select label={t("Example")} value={example} onChange={(changed) => choose(Number(changed.target.value))}>
             {definition.examples.map((each, n) => (
               <option key={each.about} value={n}>
                 {each.about}
@@ -78,7 +79,7 @@ export function TryForm({ definition }: { definition: Definition }) {
             </div>
           ) : (
             <TextArea
-              label="Event as JSON"
+              label={t("Event as JSON")}
               rows={14}
               spellCheck={false}
               className="font-mono"
@@ -88,7 +89,7 @@ export function TryForm({ definition }: { definition: Definition }) {
           )}
           <div className="flex flex-wrap items-center gap-4">
             <Button look="main" type="submit" busy={sending.isPending}>
-              {dry ? "Score (dry run)" : "Score and record"}
+              {dry ? t("Score (dry run)") : t("Score and record")}
             </Button>
             <label className="flex items-center gap-2">
               <input
@@ -98,7 +99,7 @@ export function TryForm({ definition }: { definition: Definition }) {
                 onChange={(changed) => setDry(changed.target.checked)}
                 className="accent-(--accent)"
               />
-              dry run: change and record nothing
+              {t("dry run: change and record nothing")}
             </label>
           </div>
           <Curl path={path} body={body} />
@@ -146,7 +147,7 @@ function OneField({ field, value, error, onChange }: FieldProps) {
   const label = (
     <>
       {words(field.name)}
-      {!field.optional && <span className="text-soft"> · required</span>}
+      {!field.optional && <span className="text-soft"> {t("· required")}</span>}
     </>
   );
   const choices = field.choices?.map(String) ?? (field.type === "boolean" ? ["true", "false"] : null);
@@ -178,9 +179,9 @@ function Curl({ path, body }: { path: string; body: unknown }) {
   return (
     <div className="flex flex-col gap-1">
       <span className="flex items-center justify-between">
-        <span className="font-medium text-xs">cURL</span>
+        <span className="font-medium text-xs">{t("cURL")}</span>
         <Button look="quiet" onClick={() => void navigator.clipboard.writeText(text)}>
-          Copy
+          {t("Copy")}
         </Button>
       </span>
       <pre

@@ -1,4 +1,5 @@
 import { useSession } from "~/session/session";
+import { t } from "~/words/language";
 import { Keys } from "./Keys";
 import { Users } from "./Users";
 
@@ -9,8 +10,9 @@ export function AccessTab() {
     <>
       {data?.open && (
         <p className="rounded-lg border border-review bg-review-tint px-4 py-3 text-review">
-          Authentication is off. Create the first administrator to require sign-in for everyone, including you: from
-          then on everyone signs in, and so do you.
+          {t(
+            "Authentication is off. Create the first administrator to require sign-in for everyone, including you: from then on everyone signs in, and so do you.",
+          )}
         </p>
       )}
       <Users />

@@ -2,6 +2,7 @@ import type { Schemas } from "~/api/client";
 import { TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { addKey, type Key, revokeKey } from "./access";
 import { RoleBoxes, rolesIn } from "./RoleBoxes";
 import { SetupToken } from "./SetupToken";
@@ -18,9 +19,9 @@ export function AddKey({
 }) {
   return (
     <FormDialog
-      title="Create API key"
-      about="Its secret is shown once, and kept nowhere."
-      action="Make it"
+      title={t("Create API key")}
+      about={t("Its secret is shown once, and kept nowhere.")}
+      action={t("Make it")}
       onClose={onClose}
       onSubmit={async (given) => {
         const days = part(given, "days");
@@ -33,22 +34,22 @@ export function AddKey({
       }}
     >
       <TextField
-        label="Name of the program"
+        label={t("Name of the program")}
         name="name"
         required
         maxLength={100}
         autoComplete="off"
         autoFocus
-        hint="Letters, digits and . _ @ + -"
+        hint={t("Letters, digits and . _ @ + -")}
       />
       <TextField
-        label="Expires in days"
+        label={t("Expires in days")}
         name="days"
         type="number"
         min={1}
         max={36500}
         defaultValue={90}
-        hint="Empty: never"
+        hint={t("Empty: never")}
       />
       {first && <SetupToken />}
       <RoleBoxes held={["decider"]} />
@@ -60,14 +61,14 @@ export function AddKey({
 export function RevokeKey({ of, onClose }: { of: Key; onClose: () => void }) {
   return (
     <FormDialog
-      title={`Revoke the key of ${of.name}`}
-      about={`psk_${of.id} opens nothing any more, at once. That cannot be taken back.`}
-      action="Revoke"
+      title={t("Revoke the key of {name}", { name: of.name })}
+      about={t("psk_{id} opens nothing any more, at once. That cannot be taken back.", { id: of.id })}
+      action={t("Revoke")}
       danger
       onClose={onClose}
       onSubmit={async () => {
         await revokeKey(of.id);
-        sayDone(`The key of ${of.name} is revoked.`);
+        sayDone(t("The key of {name} is revoked.", { name: of.name }));
       }}
     />
   );

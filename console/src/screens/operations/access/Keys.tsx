@@ -9,6 +9,7 @@ import { Panel } from "~/ui/Panel";
 import { Secret } from "~/ui/Secret";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { type Key, useKeys } from "./access";
 import { AddKey, RevokeKey } from "./KeyDialogs";
@@ -22,16 +23,16 @@ export function Keys() {
   const [made, setMade] = useState<Schemas["MadeKey"]>();
   return (
     <Panel
-      title="Keys"
-      about="For programs"
+      title={t("Keys")}
+      about={t("For programs")}
       flush
-      actions={administers && <Button onClick={() => ask("add")}>Create API key…</Button>}
+      actions={administers && <Button onClick={() => ask("add")}>{t("Create API key…")}</Button>}
     >
       {made && (
         <Secret
           of={
             <>
-              The key of <b>{made.key.name}</b>
+              {t("The key of")} <b>{made.key.name}</b>
             </>
           }
           secret={made.secret}
@@ -41,11 +42,11 @@ export function Keys() {
       <Asked of={keys} height={160}>
         {({ keys }) => (
           <Table
-            label="Keys"
+            label={t("Keys")}
             rows={keys}
             columns={administers ? [...COLUMNS, revokeColumn(ask)] : COLUMNS}
             id={(row) => row.id}
-            empty={<Empty title="No key yet">Use it in the Authorization header.</Empty>}
+            empty={<Empty title={t("No key yet")}>{t("Use it in the Authorization header.")}</Empty>}
           />
         )}
       </Asked>
@@ -59,22 +60,22 @@ const TONES = { valid: "good", expired: "warn", revoked: "bad" } as const;
 
 const COLUMNS: ColumnDef<Key, unknown>[] = [
   {
-    header: "Name",
+    header: t("Name"),
     accessorKey: "name",
     cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
   },
-  { header: "Prefix", accessorKey: "id", cell: ({ row }) => <code>psk_{row.original.id}</code> },
-  { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
+  { header: t("Prefix"), accessorKey: "id", cell: ({ row }) => <code>{`psk_${row.original.id}`}</code> },
+  { header: t("Roles"), accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
   {
-    header: "State",
+    header: t("State"),
     accessorKey: "state",
     cell: ({ row }) => (
-      <Badge tone={TONES[row.original.state as keyof typeof TONES] ?? "plain"}>{row.original.state}</Badge>
+      <Badge tone={TONES[row.original.state as keyof typeof TONES] ?? "plain"}>{words(row.original.state)}</Badge>
     ),
   },
-  { header: "Made", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
-  { header: "Last used", accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
-  { header: "Expires", accessorKey: "expires_at", cell: ({ row }) => <Time at={row.original.expires_at} /> },
+  { header: t("Made"), accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
+  { header: t("Last used"), accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
+  { header: t("Expires"), accessorKey: "expires_at", cell: ({ row }) => <Time at={row.original.expires_at} /> },
 ];
 
 function revokeColumn(onRevoke: (key: Key) => void): ColumnDef<Key, unknown> {
@@ -84,8 +85,12 @@ function revokeColumn(onRevoke: (key: Key) => void): ColumnDef<Key, unknown> {
     meta: { right: true },
     cell: ({ row }) =>
       row.original.state !== "revoked" && (
-        <Button look="danger" aria-label={`Revoke ${row.original.name}`} onClick={() => onRevoke(row.original)}>
-          Revoke…
+        <Button
+          look="danger"
+          aria-label={t("Revoke {name}", { name: row.original.name })}
+          onClick={() => onRevoke(row.original)}
+        >
+          {t("Revoke…")}
         </Button>
       ),
   };

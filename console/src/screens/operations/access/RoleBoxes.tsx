@@ -1,4 +1,5 @@
 import { TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { words } from "~/words/numbers";
 import { ROLES } from "./access";
 
@@ -7,7 +8,7 @@ export function RoleBoxes({ held }: { held: readonly string[] }) {
   const limited = held.filter((role) => role.includes(":"));
   return (
     <fieldset className="flex flex-col gap-1">
-      <legend className="pb-1 font-medium text-xs">Roles</legend>
+      <legend className="pb-1 font-medium text-xs">{t("Roles")}</legend>
       {ROLES.map(({ name, about }) => (
         <label key={name} className="flex items-baseline gap-2">
           <input
@@ -24,11 +25,11 @@ export function RoleBoxes({ held }: { held: readonly string[] }) {
       ))}
       <TextField
         className="pt-2"
-        label="Roles for one detector"
+        label={t("Roles for one detector")}
         name="limited"
         defaultValue={limited.join(" ")}
         autoComplete="off"
-        hint="As analyst:payments, with spaces between several"
+        hint={t("As analyst:payments, with spaces between several")}
       />
     </fieldset>
   );

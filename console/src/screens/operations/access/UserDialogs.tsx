@@ -1,6 +1,7 @@
 import { TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { addUser, changeUser, type User } from "./access";
 import { RoleBoxes, rolesIn } from "./RoleBoxes";
 import { SetupToken } from "./SetupToken";
@@ -11,37 +12,37 @@ const LEAST = 12;
 export function AddUser({ first, onClose }: { first: boolean; onClose: () => void }) {
   return (
     <FormDialog
-      title="Add a user"
+      title={t("Add a user")}
       about={
-        first ? "The first user is an administrator. After this you sign in with this name and password." : undefined
+        first ? t("The first user is an administrator. After this you sign in with this name and password.") : undefined
       }
-      action="Add"
+      action={t("Add")}
       onClose={onClose}
       onSubmit={async (given) => {
         const name = part(given, "name") ?? "";
         const user = { name, password: String(given.get("password")), roles: rolesIn(given) };
         await addUser(user, part(given, "token"));
-        sayDone(`${name} may sign in now.`);
+        sayDone(t("{name} may sign in now.", { name }));
       }}
     >
       <TextField
-        label="Name"
+        label={t("Name")}
         name="name"
         required
         maxLength={100}
         autoComplete="off"
         autoFocus
-        hint="Letters, digits and . _ @ + -"
+        hint={t("Letters, digits and . _ @ + -")}
       />
       <TextField
-        label="Password"
+        label={t("Password")}
         name="password"
         type="password"
         required
         minLength={LEAST}
         maxLength={1024}
         autoComplete="new-password"
-        hint={`At least ${LEAST} letters`}
+        hint={t("At least {value} letters", { value: LEAST })}
       />
       {first && <SetupToken />}
       <RoleBoxes held={first ? ["administrator"] : ["viewer"]} />
@@ -53,9 +54,9 @@ export function AddUser({ first, onClose }: { first: boolean; onClose: () => voi
 export function ChangeUser({ user, onClose }: { user: User; onClose: () => void }) {
   return (
     <FormDialog
-      title={`Change ${user.name}`}
-      about="A new password, or disabling the user, ends all sessions."
-      action="Change"
+      title={t("Change {name}", { name: user.name })}
+      about={t("A new password, or disabling the user, ends all sessions.")}
+      action={t("Change")}
       onClose={onClose}
       onSubmit={async (given) => {
         const password = String(given.get("password") ?? "");
@@ -64,22 +65,22 @@ export function ChangeUser({ user, onClose }: { user: User; onClose: () => void 
           disabled: given.get("disabled") === "on",
           password: password || null,
         });
-        sayDone(`${user.name} is changed.`);
+        sayDone(t("{name} is changed.", { name: user.name }));
       }}
     >
       <RoleBoxes held={user.roles} />
       <TextField
-        label="New password"
+        label={t("New password")}
         name="password"
         type="password"
         minLength={LEAST}
         maxLength={1024}
         autoComplete="new-password"
-        hint="Left empty, it stays as it is"
+        hint={t("Left empty, it stays as it is")}
       />
       <label className="flex items-center gap-2">
         <input type="checkbox" name="disabled" defaultChecked={user.disabled} className="accent-accent" />
-        Disable {user.name}
+        {t("Disable {name}", { name: user.name })}
       </label>
     </FormDialog>
   );

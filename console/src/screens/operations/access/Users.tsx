@@ -7,6 +7,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, plural, words } from "~/words/numbers";
 import { type User, useUsers } from "./access";
 import { AddUser, ChangeUser } from "./UserDialogs";
@@ -19,12 +20,12 @@ export function Users() {
   const [asking, ask] = useState<"add" | User>();
   return (
     <Panel
-      title="Users"
+      title={t("Users")}
       flush
       actions={
         administers && (
           <Button look="main" onClick={() => ask("add")}>
-            Add a user…
+            {t("Add a user…")}
           </Button>
         )
       }
@@ -33,16 +34,16 @@ export function Users() {
         {({ users, elsewhere }) => (
           <>
             <Table
-              label="Users"
+              label={t("Users")}
               exported
               rows={users}
               columns={administers ? [...COLUMNS, changeColumn(ask)] : COLUMNS}
               id={(row) => row.name}
-              empty={<Empty title="No user yet" />}
+              empty={<Empty title={t("No user yet")} />}
             />
             {Object.keys(elsewhere).length > 0 && (
               <p className="border-t px-4 py-2 text-soft">
-                Signed in with an account elsewhere:{" "}
+                {t("Signed in with an account elsewhere:")}{" "}
                 {Object.entries(elsewhere)
                   .map(([name, n]) => `${name} (${plural(n, "session")})`)
                   .join(", ")}
@@ -59,32 +60,32 @@ export function Users() {
 
 const COLUMNS: ColumnDef<User, unknown>[] = [
   {
-    header: "Name",
+    header: t("Name"),
     accessorKey: "name",
     cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
   },
-  { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
+  { header: t("Roles"), accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
   {
-    header: "State",
+    header: t("State"),
     accessorKey: "disabled",
     cell: ({ row }) =>
       row.original.disabled ? (
         <span className="whitespace-nowrap">
           <Badge tone="bad">
-            disabled since <Time at={row.original.disabled_at} />
+            {t("disabled since")} <Time at={row.original.disabled_at} />
           </Badge>
         </span>
       ) : (
-        <Badge tone="good">Active</Badge>
+        <Badge tone="good">{t("Active")}</Badge>
       ),
   },
   {
-    header: "Sessions",
+    header: t("Sessions"),
     accessorKey: "sessions",
     meta: { right: true },
     cell: ({ row }) => count(row.original.sessions),
   },
-  { header: "Added", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
+  { header: t("Added"), accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
 ];
 
 function changeColumn(onChange: (user: User) => void): ColumnDef<User, unknown> {
@@ -93,8 +94,8 @@ function changeColumn(onChange: (user: User) => void): ColumnDef<User, unknown> 
     header: "",
     meta: { right: true },
     cell: ({ row }) => (
-      <Button aria-label={`Change ${row.original.name}`} onClick={() => onChange(row.original)}>
-        Change…
+      <Button aria-label={t("Change {name}", { name: row.original.name })} onClick={() => onChange(row.original)}>
+        {t("Change…")}
       </Button>
     ),
   };

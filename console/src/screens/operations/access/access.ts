@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
 import { queries, SESSION_KEY } from "~/api/queries";
+import { t } from "~/words/language";
 
 export type User = Schemas["UserForm"];
 export type Key = Schemas["KeyForm"];
@@ -10,14 +11,14 @@ export type Key = Schemas["KeyForm"];
 /** Every role, and what it is for. */
 export const ROLES: readonly { name: string; about: string }[] = [
   { name: "viewer", about: "looks at everything, personal fields hidden" },
-  { name: "analyst", about: "works on cases, says what is fraud, sees personal fields" },
+  { name: "analyst", about: t("works on cases, says what is fraud, sees personal fields") },
   { name: "rule_author", about: "writes rules, features and lists, tries them on the past and in shadow" },
-  { name: "approver", about: "lets rules and models decide, and takes them back" },
-  { name: "administrator", about: "all of these; users, keys, the audit log, erasure" },
-  { name: "decider", about: "sends transactions: for programs" },
-  { name: "labeler", about: "sends labels and gives verdicts, and works on no cases otherwise: for programs" },
-  { name: "operator", about: "keeps it running: health, quarantine, alerts, deliveries; sees no decisions" },
-  { name: "auditor", about: "looks at everything and the audit log, changes nothing" },
+  { name: "approver", about: t("lets rules and models decide, and takes them back") },
+  { name: "administrator", about: t("all of these; users, keys, the audit log, erasure") },
+  { name: "decider", about: t("sends transactions: for programs") },
+  { name: "labeler", about: t("sends labels and gives verdicts, and works on no cases otherwise: for programs") },
+  { name: "operator", about: t("keeps it running: health, quarantine, alerts, deliveries; sees no decisions") },
+  { name: "auditor", about: t("looks at everything and the audit log, changes nothing") },
 ];
 
 export function useUsers() {

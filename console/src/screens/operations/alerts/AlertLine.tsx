@@ -5,6 +5,7 @@ import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, words } from "~/words/numbers";
 import type { Alert } from "./alert";
 
@@ -30,7 +31,7 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-t px-4 py-2">
       <span className={cx("flex w-24 items-center gap-1.5 font-medium", look.tone)}>
-        <Icon aria-hidden size={15} /> {alert.severity}
+        <Icon aria-hidden size={15} /> {words(alert.severity)}
       </span>
       <span className="w-24 text-soft">
         <Time at={alert.at} />
@@ -44,7 +45,12 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
           ) : (
             alert.text
           )}
-          {alert.suppressed > 0 && <span className="text-soft"> (and {count(alert.suppressed)} more like it)</span>}
+          {alert.suppressed > 0 && (
+            <span className="text-soft">
+              {" "}
+              {t("(and {suppressed} more like it)", { suppressed: count(alert.suppressed) })}
+            </span>
+          )}
         </span>
         <span className="flex flex-wrap items-center gap-1.5">
           <Badge>{words(alert.rule)}</Badge>
@@ -56,11 +62,11 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
       <div className="flex min-h-8 items-center text-xs">
         {acknowledged ? (
           <span className="max-w-56 break-words text-soft">
-            Acknowledged by {acknowledged.by}, <Time at={acknowledged.at} />
+            {t("Acknowledged by {by},", { by: acknowledged.by })} <Time at={acknowledged.at} />
             {acknowledged.note && `: ${acknowledged.note}`}
           </span>
         ) : (
-          onAcknowledge && <Button onClick={onAcknowledge}>Acknowledge…</Button>
+          onAcknowledge && <Button onClick={onAcknowledge}>{t("Acknowledge…")}</Button>
         )}
       </div>
     </li>
@@ -68,11 +74,11 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
 }
 
 function Delivered({ of }: { of: Schemas["DeliveryForm"] }) {
-  const tries = of.attempts > 1 ? ` after ${of.attempts} tries` : "";
+  const tries = of.attempts > 1 ? t(" after {attempts} tries", { attempts: of.attempts }) : "";
   return (
     <span title={of.detail}>
       <Badge tone={STATUSES[of.status as keyof typeof STATUSES] ?? "plain"}>
-        {of.channel}: {of.status}
+        {of.channel}: {words(of.status)}
         {tries}
       </Badge>
     </span>

@@ -11,6 +11,7 @@ import { TextArea } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { AlertLine } from "./AlertLine";
 import { type Alert, alertOf } from "./alert";
 import { Channels } from "./Channels";
@@ -19,9 +20,9 @@ const EVERY_MS = 5_000;
 const PAGE = 50;
 
 const DELIVERERS: Record<string, string> = {
-  service: "This service delivers them.",
-  worker: "The worker delivers them, and keeps the log of deliveries.",
-  nobody: "No alert is raised here: the setting alerts names a file that says when.",
+  service: t("This service delivers them."),
+  worker: t("The worker delivers them, and keeps the log of deliveries."),
+  nobody: t("No alert is raised here: the setting alerts names a file that says when."),
 };
 
 /** Alerts, whom they reached, and who takes care of them. */
@@ -43,15 +44,15 @@ export function AlertsTab() {
       {({ pages }) => (
         <>
           <Channels statuses={pages[0]?.channels ?? []} about={DELIVERERS[pages[0]?.delivered_by ?? ""]} />
-          <Panel title="Alerts" about="Newest first" flush>
+          <Panel title={t("Alerts")} about={t("Newest first")} flush>
             <List alerts={pages.flatMap((page) => page.alerts)} onAcknowledge={mayAcknowledge ? setOver : undefined} />
             {found.hasNextPage && (
               <p className="p-3 text-center">
-                <Button onClick={() => void found.fetchNextPage()}>Older alerts</Button>
+                <Button onClick={() => void found.fetchNextPage()}>{t("Older alerts")}</Button>
               </p>
             )}
             <p className="px-2 py-1 text-right">
-              <ExportCsv label="Alerts" rows={pages.flatMap((page) => page.alerts)} />
+              <ExportCsv label={t("Alerts")} rows={pages.flatMap((page) => page.alerts)} />
             </p>
           </Panel>
           {over && <AcknowledgeDialog alert={over} onClose={() => setOver(undefined)} />}
@@ -67,9 +68,10 @@ interface ListProps {
 }
 
 function List({ alerts, onAcknowledge }: ListProps) {
-  if (alerts.length === 0) return <Empty title="No alert yet">They come here when something is worth a look.</Empty>;
+  if (alerts.length === 0)
+    return <Empty title={t("No alert yet")}>{t("They come here when something is worth a look.")}</Empty>;
   return (
-    <ul aria-label="Alerts">
+    <ul aria-label={t("Alerts")}>
       {alerts.map((each) => {
         const alert = alertOf(each.alert);
         return (
@@ -89,18 +91,18 @@ function List({ alerts, onAcknowledge }: ListProps) {
 function AcknowledgeDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
   return (
     <FormDialog
-      title="Acknowledge alert"
+      title={t("Acknowledge alert")}
       about={alert.text}
-      action="Acknowledge"
+      action={t("Acknowledge")}
       onClose={onClose}
       onSubmit={async (given) => {
         const body = { note: part(given, "note") ?? null };
         say(await api.POST("/alerts/{key}/acknowledge", { params: { path: { key: alert.key } }, body }));
         await queries.invalidateQueries({ queryKey: ["deliveries"] });
-        sayDone("The alert is acknowledged.");
+        sayDone(t("The alert is acknowledged."));
       }}
     >
-      <TextArea label="Comment" name="note" rows={3} maxLength={1000} autoFocus />
+      <TextArea label={t("Comment")} name="note" rows={3} maxLength={1000} autoFocus />
     </FormDialog>
   );
 }

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { addChannel, type ChannelSetup, changeChannel, removeChannel, settingsIn } from "./channels";
 
 const KINDS = ["slack", "webhook", "email"] as const;
@@ -12,27 +13,27 @@ export function AddChannel({ onClose }: { onClose: () => void }) {
   const [kind, choose] = useState<Kind>("slack");
   return (
     <FormDialog
-      title="Add a channel"
-      about="It gets alerts within seconds. Secrets are not shown again."
-      action="Add"
+      title={t("Add a channel")}
+      about={t("It gets alerts within seconds. Secrets are not shown again.")}
+      action={t("Add")}
       onClose={onClose}
       onSubmit={async (given) => {
         const name = part(given, "name") ?? "";
         await addChannel({ ...settingsIn(given), name, kind, enabled: true });
-        sayDone(`${name} gets alerts.`);
+        sayDone(t("{name} gets alerts.", { name }));
       }}
     >
       <TextField
-        label="Name"
+        label={t("Name")}
         name="name"
         required
         maxLength={64}
         pattern="[A-Za-z0-9][A-Za-z0-9_\-]*"
-        title="Letters, digits, - and _"
+        title={t("Letters, digits, - and _")}
         autoComplete="off"
         autoFocus
       />
-      <Select label="Kind" value={kind} onChange={(event) => choose(event.target.value as Kind)}>
+      <Select label={t("Kind")} value={kind} onChange={(event) => choose(event.target.value as Kind)}>
         {KINDS.map((each) => (
           <option key={each}>{each}</option>
         ))}
@@ -46,13 +47,13 @@ export function AddChannel({ onClose }: { onClose: () => void }) {
 export function EditChannel({ of, onClose }: { of: ChannelSetup; onClose: () => void }) {
   return (
     <FormDialog
-      title={`Edit ${of.name}`}
-      about="A field that is left empty stays as it is."
-      action="Save"
+      title={t("Edit {name}", { name: of.name })}
+      about={t("A field that is left empty stays as it is.")}
+      action={t("Save")}
       onClose={onClose}
       onSubmit={async (given) => {
         await changeChannel(of.name, settingsIn(given));
-        sayDone(`${of.name} is changed.`);
+        sayDone(t("{name} is changed.", { name: of.name }));
       }}
     >
       <Settings kind={of.kind as Kind} of={of} />
@@ -64,56 +65,64 @@ export function EditChannel({ of, onClose }: { of: ChannelSetup; onClose: () => 
 export function RemoveChannel({ of, onClose }: { of: ChannelSetup; onClose: () => void }) {
   return (
     <FormDialog
-      title={`Remove ${of.name}`}
-      about="Alerts are no longer sent there. Pause it to keep its settings."
-      action="Remove"
+      title={t("Remove {name}", { name: of.name })}
+      about={t("Alerts are no longer sent there. Pause it to keep its settings.")}
+      action={t("Remove")}
       danger
       onClose={onClose}
       onSubmit={async () => {
         await removeChannel(of.name);
-        sayDone(`${of.name} is removed.`);
+        sayDone(t("{name} is removed.", { name: of.name }));
       }}
     />
   );
 }
 
 function Settings({ kind, of }: { kind: Kind; of?: ChannelSetup }) {
-  const kept = (name: string) => (of?.secrets.includes(name) ? "Stored; type a new one to replace it" : undefined);
+  const kept = (name: string) => (of?.secrets.includes(name) ? t("Stored; type a new one to replace it") : undefined);
   const secret = { type: "password", maxLength: 500, autoComplete: "new-password" } as const;
   return (
     <>
       {kind !== "email" && (
         <TextField
-          label="Address"
+          label={t("Address")}
           name="url"
           type="url"
           required={!of}
           maxLength={2000}
           autoComplete="off"
           placeholder={of?.url ?? "https://"}
-          hint={kept("url") ?? (kind === "slack" ? "An incoming webhook of Slack; it is kept as a secret" : undefined)}
+          hint={
+            kept("url") ?? (kind === "slack" ? t("An incoming webhook of Slack; it is kept as a secret") : undefined)
+          }
         />
       )}
-      {kind === "webhook" && <TextField label="Signing secret" name="secret" hint={kept("secret")} {...secret} />}
+      {kind === "webhook" && <TextField label={t("Signing secret")} name="secret" hint={kept("secret")} {...secret} />}
       {kind === "email" && (
         <>
-          <TextField label="To" name="to" required defaultValue={of?.to?.join(", ")} hint="Addresses, with commas" />
-          <TextField label="From" name="from" type="email" required defaultValue={of?.from ?? undefined} />
-          <TextField label="Server" name="host" required maxLength={253} defaultValue={of?.host ?? undefined} />
-          <TextField label="Port" name="port" type="number" min={1} max={65535} defaultValue={of?.port ?? 587} />
-          <Select label="Encryption" name="tls" defaultValue={of?.tls ?? "starttls"}>
-            <option value="starttls">STARTTLS</option>
-            <option value="tls">TLS</option>
-            <option value="none">none</option>
+          <TextField
+            label={t("To")}
+            name="to"
+            required
+            defaultValue={of?.to?.join(", ")}
+            hint={t("Addresses, with commas")}
+          />
+          <TextField label={t("From")} name="from" type="email" required defaultValue={of?.from ?? undefined} />
+          <TextField label={t("Server")} name="host" required maxLength={253} defaultValue={of?.host ?? undefined} />
+          <TextField label={t("Port")} name="port" type="number" min={1} max={65535} defaultValue={of?.port ?? 587} />
+          <Select label={t("Encryption")} name="tls" defaultValue={of?.tls ?? "starttls"}>
+            <option value="starttls">{t("STARTTLS")}</option>
+            <option value="tls">{t("TLS")}</option>
+            <option value="none">{t("none")}</option>
           </Select>
-          <TextField label="User" name="user" autoComplete="off" defaultValue={of?.user ?? undefined} />
-          <TextField label="Password" name="password" hint={kept("password")} {...secret} />
+          <TextField label={t("User")} name="user" autoComplete="off" defaultValue={of?.user ?? undefined} />
+          <TextField label={t("Password")} name="password" hint={kept("password")} {...secret} />
         </>
       )}
-      <Select label="From severity" name="severity" defaultValue={of?.severity ?? "warning"}>
-        <option>info</option>
-        <option>warning</option>
-        <option>critical</option>
+      <Select label={t("From severity")} name="severity" defaultValue={of?.severity ?? "warning"}>
+        <option>{t("info")}</option>
+        <option>{t("warning")}</option>
+        <option>{t("critical")}</option>
       </Select>
     </>
   );

@@ -8,6 +8,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count } from "~/words/numbers";
 import { AddChannel, EditChannel, RemoveChannel } from "./ChannelDialogs";
 import {
@@ -24,9 +25,10 @@ import {
 const TONES = { active: "good", paused: "plain", overridden: "warn" } as const;
 
 const NOBODY: Record<string, string> = {
-  defaults:
+  defaults: t(
     "No alert is raised yet: the default rules are in force as soon as there is a channel. The setting alerts names rules of your own.",
-  none: "No alert is raised: give the worker and this service the setting alerts, a file or “defaults”.",
+  ),
+  none: t("No alert is raised: give the worker and this service the setting alerts, a file or “defaults”."),
 };
 
 type Asking = "add" | { kind: "edit" | "remove"; of: ChannelSetup };
@@ -43,25 +45,27 @@ export function Channels({ statuses, about }: { statuses: readonly ChannelStatus
   return (
     <>
       <Panel
-        title="Channels"
+        title={t("Channels")}
         about={nobody ?? about}
         flush
         actions={
           administers && (
             <Button look="main" onClick={() => ask("add")}>
-              Add a channel…
+              {t("Add a channel…")}
             </Button>
           )
         }
       >
         <Table
-          label="Channels"
+          label={t("Channels")}
           exported
           rows={withStatus(statuses, setup?.channels)}
           columns={operates ? [...COLUMNS, stepsColumn(administers, ask)] : COLUMNS}
           id={(row) => `${row.setup?.source ?? ""}:${row.name}`}
           empty={
-            <Empty title="No channel is set up">Alerts are shown here and on the live page, and not delivered.</Empty>
+            <Empty title={t("No channel is set up")}>
+              {t("Alerts are shown here and on the live page, and not delivered.")}
+            </Empty>
           }
         />
       </Panel>
@@ -74,26 +78,31 @@ export function Channels({ statuses, about }: { statuses: readonly ChannelStatus
 
 const COLUMNS: ColumnDef<ChannelRow, unknown>[] = [
   {
-    header: "Channel",
+    header: t("Channel"),
     accessorKey: "name",
     cell: ({ row: { original: of } }) => (
       <span className="flex min-w-0 flex-col items-start gap-1">
         <span className="font-medium">{of.name}</span>
         {of.setup && <span className="break-all text-soft text-xs">{targetOf(of.setup)}</span>}
-        {of.setup?.source === "file" && <Badge>from the file</Badge>}
+        {of.setup?.source === "file" && <Badge>{t("from the file")}</Badge>}
         {of.setup?.source === "page" && (
           <Badge tone={TONES[of.setup.state as keyof typeof TONES]}>{of.setup.state}</Badge>
         )}
       </span>
     ),
   },
-  { header: "Kind", accessorKey: "kind" },
-  { header: "Minimum severity", accessorKey: "severity" },
-  { header: "Pending", accessorKey: "waiting", meta: { right: true }, cell: ({ row }) => count(row.original.waiting) },
-  { header: "Delivered", accessorKey: "delivered_at", cell: ({ row }) => <Time at={row.original.delivered_at} /> },
-  { header: "Failed", accessorKey: "failed_at", cell: ({ row }) => <Time at={row.original.failed_at} /> },
+  { header: t("Kind"), accessorKey: "kind" },
+  { header: t("Minimum severity"), accessorKey: "severity" },
   {
-    header: "Last error",
+    header: t("Pending"),
+    accessorKey: "waiting",
+    meta: { right: true },
+    cell: ({ row }) => count(row.original.waiting),
+  },
+  { header: t("Delivered"), accessorKey: "delivered_at", cell: ({ row }) => <Time at={row.original.delivered_at} /> },
+  { header: t("Failed"), accessorKey: "failed_at", cell: ({ row }) => <Time at={row.original.failed_at} /> },
+  {
+    header: t("Last error"),
     accessorKey: "error",
     cell: ({ row }) => (
       <span className={row.original.error ? "text-block" : "text-soft"}>{row.original.error ?? "–"}</span>
@@ -122,17 +131,17 @@ function Steps({ of, administers, ask }: StepsProps) {
   const paused = of.state === "paused";
   const pause = async () => {
     await changeChannel(of.name, { enabled: paused });
-    return paused ? `${of.name} gets alerts again.` : `${of.name} is paused.`;
+    return paused ? t("{name} gets alerts again.", { name: of.name }) : t("{name} is paused.", { name: of.name });
   };
   return (
     <span className="flex flex-wrap justify-end gap-1.5">
-      <Button onClick={() => work.mutate(() => testChannel(of.name))}>Test</Button>
+      <Button onClick={() => work.mutate(() => testChannel(of.name))}>{t("Test")}</Button>
       {administers && of.source === "page" && (
         <>
-          <Button onClick={() => work.mutate(pause)}>{paused ? "Resume" : "Pause"}</Button>
-          <Button onClick={() => ask({ kind: "edit", of })}>Edit…</Button>
+          <Button onClick={() => work.mutate(pause)}>{paused ? t("Resume") : t("Pause")}</Button>
+          <Button onClick={() => ask({ kind: "edit", of })}>{t("Edit…")}</Button>
           <Button look="danger" onClick={() => ask({ kind: "remove", of })}>
-            Remove…
+            {t("Remove…")}
           </Button>
         </>
       )}

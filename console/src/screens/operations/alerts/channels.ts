@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
 import { queries } from "~/api/queries";
 import { part } from "~/ui/FormDialog";
+import { t } from "~/words/language";
 
 export type ChannelSetup = Schemas["AlertChannelForm"];
 export type ChannelStatus = Schemas["ChannelForm"];
@@ -37,7 +38,9 @@ export async function removeChannel(name: string): Promise<void> {
 /** Send a sample now; what became of it, in words. */
 export async function testChannel(name: string): Promise<string> {
   const { delivered, detail } = say(await api.POST("/alerts/channels/{name}/test", { params: { path: { name } } }));
-  return `The sample was ${delivered ? "delivered" : "not delivered"}: ${detail}.`;
+  return delivered
+    ? t("The sample was delivered: {detail}.", { detail })
+    : t("The sample was not delivered: {detail}.", { detail });
 }
 
 function changed(_answer: unknown): void {
@@ -47,8 +50,8 @@ function changed(_answer: unknown): void {
 
 /** Where a channel sends, as far as it is no secret. */
 export function targetOf({ kind, url, to, host }: ChannelSetup): string {
-  if (kind === "slack") return "an address that is not shown";
-  return kind === "webhook" ? (url ?? "") : `${(to ?? []).join(", ")} by ${host}`;
+  if (kind === "slack") return t("an address that is not shown");
+  return kind === "webhook" ? (url ?? "") : t("{value} by {host}", { value: (to ?? []).join(", "), host });
 }
 
 /** The settings in a form; one that is left empty is not given. */

@@ -8,6 +8,7 @@ import { ExportCsv } from "~/ui/ExportCsv";
 import { TextField } from "~/ui/Field";
 import { part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
+import { t } from "~/words/language";
 import { instant, localInput } from "~/words/zones";
 import { EntryLine } from "./EntryLine";
 import { Verified } from "./Verified";
@@ -29,10 +30,10 @@ export function AuditTab() {
     <>
       <Verified />
       <Panel
-        title="Changes"
-        about="Newest first; times in your zone"
+        title={t("Changes")}
+        about={t("Newest first; times in your zone")}
         flush
-        actions={<Button onClick={() => void found.refetch()}>Refresh</Button>}
+        actions={<Button onClick={() => void found.refetch()}>{t("Refresh")}</Button>}
       >
         <Filters key={JSON.stringify(filter)} filter={filter} />
         <Asked
@@ -40,13 +41,13 @@ export function AuditTab() {
           height={320}
           empty={({ pages }) =>
             !pages[0]?.entries.length && (
-              <Empty title="No change">Nothing was changed, or nothing that fits these filters.</Empty>
+              <Empty title={t("No change")}>{t("Nothing was changed, or nothing that fits these filters.")}</Empty>
             )
           }
         >
           {({ pages }) => (
             <>
-              <ol aria-label="Changes">
+              <ol aria-label={t("Changes")}>
                 {pages
                   .flatMap((page) => page.entries)
                   .map((entry) => (
@@ -55,11 +56,11 @@ export function AuditTab() {
               </ol>
               {found.hasNextPage && (
                 <p className="p-3 text-center">
-                  <Button onClick={() => void found.fetchNextPage()}>Older changes</Button>
+                  <Button onClick={() => void found.fetchNextPage()}>{t("Older changes")}</Button>
                 </p>
               )}
               <p className="px-2 py-1 text-right">
-                <ExportCsv label="Changes" rows={pages.flatMap((page) => page.entries)} />
+                <ExportCsv label={t("Changes")} rows={pages.flatMap((page) => page.entries)} />
               </p>
             </>
           )}
@@ -89,19 +90,19 @@ function Filters({ filter }: { filter: Filter }) {
   return (
     <form
       onSubmit={submit}
-      aria-label="Filter the changes"
+      aria-label={t("Filter the changes")}
       className="grid grid-cols-2 items-end gap-3 px-4 pb-3 md:grid-cols-3 xl:grid-cols-[repeat(5,minmax(0,1fr))_auto]"
     >
-      <TextField label="Who" name="actor" defaultValue={filter.actor} placeholder="ana" />
-      <TextField label="Action" name="action" defaultValue={filter.action} placeholder="keys.add, or keys" />
-      <TextField label="What" name="subject" defaultValue={filter.subject} placeholder="keys/3fa9" />
-      <TextField label="From" name="from" type="datetime-local" defaultValue={localInput(filter.from)} />
-      <TextField label="Until" name="to" type="datetime-local" defaultValue={localInput(filter.to)} />
+      <TextField label={t("Who")} name="actor" defaultValue={filter.actor} placeholder={t("ana")} />
+      <TextField label={t("Action")} name="action" defaultValue={filter.action} placeholder={t("keys.add, or keys")} />
+      <TextField label={t("What")} name="subject" defaultValue={filter.subject} placeholder={t("keys/3fa9")} />
+      <TextField label={t("From")} name="from" type="datetime-local" defaultValue={localInput(filter.from)} />
+      <TextField label={t("Until")} name="to" type="datetime-local" defaultValue={localInput(filter.to)} />
       <div className="flex gap-2">
-        <Button type="submit">Filter</Button>
+        <Button type="submit">{t("Filter")}</Button>
         {Object.values(filter).some(Boolean) && (
           <Button look="quiet" onClick={() => set(none)}>
-            Clear
+            {t("Clear")}
           </Button>
         )}
       </div>

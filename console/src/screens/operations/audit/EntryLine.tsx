@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "~/api/client";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { value } from "~/words/numbers";
 import { leftOver } from "./entry";
 
@@ -35,7 +36,7 @@ export function EntryLine({ entry }: { entry: Entry }) {
           {entry.hash.slice(0, 12)}
         </code>
       </div>
-      {entry.details === null && <p className="pl-16 text-soft text-xs">its details were erased on request</p>}
+      {entry.details === null && <p className="pl-16 text-soft text-xs">{t("its details were erased on request")}</p>}
       {entry.diff.length > 0 && (
         <ul className="pl-16 text-xs max-md:pl-0">
           {entry.diff.map((each) => (

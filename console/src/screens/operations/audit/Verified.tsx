@@ -5,6 +5,7 @@ import { Asked } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { count, ms, plural } from "~/words/numbers";
 
 /** Whether the chain of entries is whole: gone through once when the page opens, and again on demand. */
@@ -26,19 +27,23 @@ export function Verified() {
             >
               {intact ? <ShieldCheck aria-hidden size={20} /> : <ShieldX aria-hidden size={20} />}
               {intact
-                ? "Chain intact"
-                : `Broken at entry ${count(misfit?.seq)}: ${misfit?.reason ?? "the chain does not fit"}`}
+                ? t("Chain intact")
+                : t("Broken at entry {n}: {reason}", {
+                    n: count(misfit?.seq),
+                    reason: misfit?.reason ?? t("the chain does not fit"),
+                  })}
             </p>
             <p className="min-w-0 flex-1 text-soft">
-              {plural(entries, "entry", "entries")} in {ms(took_ms)}
-              {erased.length > 0 && `, details erased on request ${plural(erased.length, "time")}`}; head{" "}
+              {t("{entries} in {took_ms}", { entries: plural(entries, "entry", "entries"), took_ms: ms(took_ms) })}
+              {erased.length > 0 && t(", details erased on request {n}", { n: plural(erased.length, "time") })}
+              {t("; head")}{" "}
               <code className="break-all text-xs" title={head}>
                 {head.slice(0, 16)}
               </code>
               , <Time at={check.dataUpdatedAt} />
             </p>
             <Button busy={check.isFetching} onClick={() => void check.refetch()}>
-              Verify again
+              {t("Verify again")}
             </Button>
           </div>
         )}

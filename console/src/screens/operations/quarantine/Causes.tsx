@@ -6,6 +6,7 @@ import { TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { Panel } from "~/ui/Panel";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { count, plural } from "~/words/numbers";
 import { type Cause, handleAll, useCauses } from "./refused";
 
@@ -19,17 +20,17 @@ export function Causes({ detector }: { detector: string | undefined }) {
   const [asked, setAsked] = useState<{ how: How; of: Cause }>();
   if (causes.length === 0) return null;
   return (
-    <Panel flush title="By cause" about="Waiting events; values are left out of the causes.">
-      <ul aria-label="Causes" className="max-h-72 overflow-y-auto">
+    <Panel flush title={t("By cause")} about={t("Waiting events; values are left out of the causes.")}>
+      <ul aria-label={t("Causes")} className="max-h-72 overflow-y-auto">
         {causes.map((of) => (
           <li key={`${of.detector}${of.cause}`} className="flex flex-wrap items-center gap-2 border-t px-4 py-2">
             <span className="figure w-14 font-semibold">{count(of.count)}</span>
-            <Badge>{of.detector ?? "no detector"}</Badge>
+            <Badge>{of.detector ?? t("no detector")}</Badge>
             <span className="min-w-48 flex-1 break-words">{of.cause}</span>
             {(mayDismiss || may("decide")) && of.whole > 0 && (
-              <Button onClick={() => setAsked({ how: "resubmit", of })}>Resubmit all…</Button>
+              <Button onClick={() => setAsked({ how: "resubmit", of })}>{t("Resubmit all…")}</Button>
             )}
-            {mayDismiss && <Button onClick={() => setAsked({ how: "dismiss", of })}>Dismiss all…</Button>}
+            {mayDismiss && <Button onClick={() => setAsked({ how: "dismiss", of })}>{t("Dismiss all…")}</Button>}
           </li>
         ))}
       </ul>
@@ -44,25 +45,29 @@ function CauseDialog({ how, of, onClose }: { how: How; of: Cause; onClose: () =>
   const rest = of.count - touched;
   return (
     <FormDialog
-      title={how === "dismiss" ? "Dismiss all of this cause" : "Resubmit all of this cause"}
+      title={how === "dismiss" ? t("Dismiss all of this cause") : t("Resubmit all of this cause")}
       about={
         <>
           {of.cause}
           {rest > 0 && (
-            <span className="mt-1 block">{plural(rest, "event")} with masked or cut content stay in quarantine.</span>
+            <span className="mt-1 block">
+              {t("{rest} with masked or cut content stay in quarantine.", { rest: plural(rest, "event") })}
+            </span>
           )}
         </>
       }
-      action={how === "dismiss" ? `Dismiss ${events}` : `Resubmit ${events}`}
+      action={how === "dismiss" ? t("Dismiss {events}", { events }) : t("Resubmit {events}", { events })}
       danger={how === "dismiss"}
       onClose={onClose}
       onSubmit={async (given) => {
         const done = await handleAll(how, of, part(given, "reason") ?? "");
-        const again = done.refused > 0 ? `; ${count(done.refused)} refused again` : "";
-        sayDone(`${plural(done.handled, "event")} ${how === "dismiss" ? "dismissed" : "resubmitted"}${again}.`);
+        const again = done.refused > 0 ? t("; {refused} refused again", { refused: count(done.refused) }) : "";
+        sayDone(
+          `${how === "dismiss" ? t("{events} dismissed", { events: plural(done.handled, "event") }) : t("{events} resubmitted", { events: plural(done.handled, "event") })}${again}.`,
+        );
       }}
     >
-      <TextField label="Reason" name="reason" required maxLength={1000} autoFocus />
+      <TextField label={t("Reason")} name="reason" required maxLength={1000} autoFocus />
     </FormDialog>
   );
 }

@@ -5,6 +5,7 @@ import { told } from "~/ui/Asked";
 import { Button } from "~/ui/Button";
 import { Choice } from "~/ui/Choice";
 import { TextArea, TextField } from "~/ui/Field";
+import { t } from "~/words/language";
 import { bodyOf, type EventField, fieldsOf, isMasked, pretty, type Typed, typedInto } from "./event";
 import { type Refused, resubmit } from "./refused";
 
@@ -15,8 +16,8 @@ interface Props {
 }
 
 const VIEWS = [
-  { value: "fields", name: "Fields" },
-  { value: "text", name: "JSON" },
+  { value: "fields", name: t("Fields") },
+  { value: "text", name: t("JSON") },
 ] as const;
 
 /** The event field by field, or as JSON, with what is wrong beside each; sent as it stands, the service judges again. */
@@ -58,10 +59,14 @@ export function EventEditor({ event, actions, onSent }: Props) {
   const named = new Set(inFields ? fields.map((field) => field.name) : []);
   const others = Object.entries(wrong).filter(([name]) => !named.has(name));
   return (
-    <form onSubmit={(submitted) => void submit(submitted)} className="flex flex-col gap-3" aria-label="Corrected event">
+    <form
+      onSubmit={(submitted) => void submit(submitted)}
+      className="flex flex-col gap-3"
+      aria-label={t("Corrected event")}
+    >
       {fields && (
         <div>
-          <Choice label="Edit as" options={VIEWS} value={asText ? "text" : "fields"} onChange={show} />
+          <Choice label={t("Edit as")} options={VIEWS} value={asText ? "text" : "fields"} onChange={show} />
         </div>
       )}
       {inFields ? (
@@ -77,7 +82,7 @@ export function EventEditor({ event, actions, onSent }: Props) {
         </div>
       ) : (
         <TextArea
-          label="Event"
+          label={t("Event")}
           rows={14}
           spellCheck={false}
           style={{ fontFamily: "var(--font-mono)" }}
@@ -91,14 +96,14 @@ export function EventEditor({ event, actions, onSent }: Props) {
         </p>
       ))}
       {event.cut && (
-        <p className="text-review">It was longer than what is kept of it: put in the rest before sending it.</p>
+        <p className="text-review">{t("It was longer than what is kept of it: put in the rest before sending it.")}</p>
       )}
       {hidden && (
-        <p className="text-review">Something in it is hidden: put in what was sent, or leave the field empty.</p>
+        <p className="text-review">{t("Something in it is hidden: put in what was sent, or leave the field empty.")}</p>
       )}
       <div className="flex flex-wrap gap-2">
         <Button look="main" type="submit" busy={busy} disabled={hidden}>
-          Resubmit
+          {t("Resubmit")}
         </Button>
         {actions}
       </div>
@@ -106,7 +111,7 @@ export function EventEditor({ event, actions, onSent }: Props) {
   );
 }
 
-const NO_FIELDS = "This is not a JSON object, so it cannot be edited field by field.";
+const NO_FIELDS = t("This is not a JSON object, so it cannot be edited field by field.");
 
 /** What is wrong, by field; under no name what is wrong with the whole. */
 type Wrong = Readonly<Record<string, string>>;
@@ -123,7 +128,7 @@ function Box({ field, error, onChange }: { field: EventField; error?: string; on
       label={
         <>
           {field.name}
-          {field.required && <span className="text-soft"> (required)</span>}
+          {field.required && <span className="text-soft"> {t("(required)")}</span>}
         </>
       }
       hint={masked ? "hidden: put in what was sent" : field.hint}

@@ -11,6 +11,7 @@ import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
 import { sayDone } from "~/ui/said";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { EventEditor } from "./EventEditor";
 import { pretty } from "./event";
 import { dismiss, type Refused, useOneRefused } from "./refused";
@@ -23,7 +24,7 @@ export function EventPanel({ id, onBack }: { id: string; onBack: () => void }) {
     <Panel>
       <div className="-mt-2 lg:hidden">
         <Button look="quiet" onClick={onBack}>
-          <ArrowLeft aria-hidden size={16} /> All refused events
+          <ArrowLeft aria-hidden size={16} /> {t("All refused events")}
         </Button>
       </div>
       <Asked of={found} height={420}>
@@ -32,7 +33,9 @@ export function EventPanel({ id, onBack }: { id: string; onBack: () => void }) {
             <header className="flex flex-col gap-1">
               <h2 className="break-words font-semibold text-base">{event.cause}</h2>
               <p className="text-soft text-xs">
-                {event.detector ? `For ${event.detector}, refused ` : "For no detector that is served here, refused "}
+                {event.detector
+                  ? t("For {detector}, refused ", { detector: event.detector })
+                  : t("For no detector that is served here, refused ")}
                 <Time at={event.received_at} form="full" />
               </p>
             </header>
@@ -58,7 +61,7 @@ function Waiting({ event, onSent }: { event: Refused; onSent: (sent: Schemas["Re
           actions={
             may("administer") && (
               <Button look="danger" onClick={() => ask(true)}>
-                Dismiss…
+                {t("Dismiss…")}
               </Button>
             )
           }
@@ -66,22 +69,24 @@ function Waiting({ event, onSent }: { event: Refused; onSent: (sent: Schemas["Re
       ) : (
         <>
           <Body of={event.body} />
-          <p className="text-soft">You may look at it; to send it again is for administrators.</p>
+          <p className="text-soft">{t("You may look at it; to send it again is for administrators.")}</p>
         </>
       )}
       {asking && (
         <FormDialog
-          title="Dismiss this event"
-          about="Nothing is decided about it. It stays in the list of dismissed events, and the reason in the audit log."
-          action="Dismiss"
+          title={t("Dismiss this event")}
+          about={t(
+            "Nothing is decided about it. It stays in the list of dismissed events, and the reason in the audit log.",
+          )}
+          action={t("Dismiss")}
           danger
           onClose={() => ask(false)}
           onSubmit={async (given) => {
             await dismiss(event.id, part(given, "reason") ?? "");
-            sayDone("The event is dismissed.");
+            sayDone(t("The event is dismissed."));
           }}
         >
-          <TextArea label="Reason" name="reason" rows={3} required maxLength={1000} autoFocus />
+          <TextArea label={t("Reason")} name="reason" rows={3} required maxLength={1000} autoFocus />
         </FormDialog>
       )}
     </>
@@ -92,7 +97,7 @@ function Handled({ event }: { event: Refused }) {
   return (
     <>
       <p>
-        {event.handled_by} {event.state === "dismissed" ? "dismissed it" : "sent it again"}{" "}
+        {event.handled_by} {event.state === "dismissed" ? t("dismissed it") : t("sent it again")}{" "}
         <Time at={event.handled_at} />
         {event.reason && `: ${event.reason}`}
         {event.transaction_id && (
@@ -123,12 +128,15 @@ function Body({ of }: { of: string }) {
 function Became({ sent }: { sent: Schemas["Resubmitted"] }) {
   return (
     <div role="status" className="flex flex-wrap items-center gap-2 rounded-md border border-approve px-3 py-2">
-      <span>Accepted{sent.outcome !== "decided" && `: ${sent.outcome}`}.</span>
+      <span>
+        {t("Accepted")}
+        {sent.outcome !== "decided" && `: ${sent.outcome}`}.
+      </span>
       {sent.decision && <Outcome of={sent.decision.decision} />}
       {sent.decision?.explanation?.reasons[0] && <span>{sent.decision.explanation.reasons[0].text}</span>}
       {sent.decision && sent.transaction_id && (
         <Link to="/transactions/$id" params={{ id: sent.transaction_id }} className="text-accent underline">
-          Look at the decision
+          {t("Look at the decision")}
         </Link>
       )}
     </div>

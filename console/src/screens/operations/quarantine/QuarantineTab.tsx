@@ -8,16 +8,17 @@ import { ExportCsv } from "~/ui/ExportCsv";
 import { Panel } from "~/ui/Panel";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
-import { count, plural } from "~/words/numbers";
+import { t } from "~/words/language";
+import { count, plural, words } from "~/words/numbers";
 import { Causes } from "./Causes";
 import { EventPanel } from "./EventPanel";
 import { type Refused, STATES, useRefused } from "./refused";
 
 const CHOICES = [
-  { value: "waiting", name: "Waiting" },
-  { value: "resubmitted", name: "Resubmitted" },
-  { value: "dismissed", name: "Dismissed" },
-  { value: "all", name: "All" },
+  { value: "waiting", name: t("Waiting") },
+  { value: "resubmitted", name: t("Resubmitted") },
+  { value: "dismissed", name: t("Dismissed") },
+  { value: "all", name: t("All") },
 ] as const;
 
 /** Events that were refused for what they say: looked at, put right and sent again, or dismissed with a reason. */
@@ -36,16 +37,16 @@ export function QuarantineTab() {
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(300px,26rem)_minmax(0,1fr)]">
         <Panel
           flush
-          title="Refused events"
+          title={t("Refused events")}
           about={
             last &&
-            `${count(last.kept)} kept${last.lost ? `; ${count(last.lost)} came too fast to be kept since the start` : ""}`
+            `${t("{n} kept", { n: count(last.kept) })}${last.lost ? t("; {lost} came too fast to be kept since the start", { lost: count(last.lost) }) : ""}`
           }
           className={cx(id !== undefined && "max-lg:hidden")}
         >
           <div className="px-4 pb-3">
             <Choice
-              label="State"
+              label={t("State")}
               options={CHOICES}
               value={shown ?? "all"}
               onChange={(value) =>
@@ -61,24 +62,24 @@ export function QuarantineTab() {
             height={300}
             empty={() =>
               events.length === 0 && (
-                <Empty title={shown === "waiting" ? "Nothing waits in quarantine" : "None"}>
-                  An event appears here when it fails validation.
+                <Empty title={shown === "waiting" ? t("Nothing waits in quarantine") : t("None")}>
+                  {t("An event appears here when it fails validation.")}
                 </Empty>
               )
             }
           >
             {() => (
-              <ul aria-label="Refused events" className="lg:max-h-[65vh] lg:overflow-y-auto">
+              <ul aria-label={t("Refused events")} className="lg:max-h-[65vh] lg:overflow-y-auto">
                 {events.map((event) => (
                   <Line key={event.id} event={event} here={event.id === id} onOpen={() => open(event.id)} />
                 ))}
                 {list.hasNextPage && (
                   <li className="p-3 text-center">
-                    <Button onClick={() => void list.fetchNextPage()}>Older events</Button>
+                    <Button onClick={() => void list.fetchNextPage()}>{t("Older events")}</Button>
                   </li>
                 )}
                 <li className="px-2 py-1 text-right">
-                  <ExportCsv label="Refused events" rows={events} />
+                  <ExportCsv label={t("Refused events")} rows={events} />
                 </li>
               </ul>
             )}
@@ -86,8 +87,10 @@ export function QuarantineTab() {
         </Panel>
         {id === undefined ? (
           <Panel className="max-lg:hidden">
-            <Empty title="No event is chosen">
-              {events.length > 0 ? `Choose one of ${plural(events.length, "event")} to see what is wrong with it.` : ""}
+            <Empty title={t("No event is chosen")}>
+              {events.length > 0
+                ? t("Choose one of {n} to see what is wrong with it.", { n: plural(events.length, "event") })
+                : ""}
             </Empty>
           </Panel>
         ) : (
@@ -116,9 +119,11 @@ function Line({ event, here, onOpen }: { event: Refused; here: boolean; onOpen: 
           <span className="text-soft">
             <Time at={event.received_at} />
           </span>
-          <Badge>{event.detector ?? "no detector"}</Badge>
+          <Badge>{event.detector ?? t("no detector")}</Badge>
           {event.field && <Badge tone="info">{event.field}</Badge>}
-          {event.state !== "waiting" && <Badge tone={TONES[event.state as keyof typeof TONES]}>{event.state}</Badge>}
+          {event.state !== "waiting" && (
+            <Badge tone={TONES[event.state as keyof typeof TONES]}>{words(event.state)}</Badge>
+          )}
         </span>
         <span className="line-clamp-2 break-words">{event.cause}</span>
       </button>

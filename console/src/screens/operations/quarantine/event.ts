@@ -5,6 +5,7 @@
  */
 
 import type { FieldDefinition } from "~/api/definition";
+import { t } from "~/words/language";
 
 /** What of a field's definition is needed here. */
 export type Declared = Pick<FieldDefinition, "name" | "type" | "optional" | "description">;
@@ -41,7 +42,7 @@ export function fieldsOf(body: string, declared: readonly Declared[] | undefined
       text: boxed(found[name]),
       kind: definition?.type ?? kindOf(found[name]),
       required: definition !== undefined && !definition.optional,
-      hint: definition ? (definition.description ?? undefined) : declared && "the detector does not know this field",
+      hint: definition ? (definition.description ?? undefined) : declared && t("the detector does not know this field"),
       sent: name in found,
     };
   });

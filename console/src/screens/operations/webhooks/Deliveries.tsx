@@ -6,6 +6,7 @@ import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
+import { t } from "~/words/language";
 import { plural } from "~/words/numbers";
 import { type Attempt, answerInWords, replayFrom, useAttempts, type Webhook } from "./webhooks";
 
@@ -14,23 +15,32 @@ export function Deliveries({ of, mayReplay }: { of: Webhook; mayReplay: boolean 
   const found = useAttempts(of.id);
   const work = useWork(["webhooks"]);
   const again = (event: string) =>
-    work.mutate(async () => `${plural(await replayFrom(of.id, event), "event")} will be delivered again.`);
+    work.mutate(async () =>
+      t("{value} will be delivered again.", { value: plural(await replayFrom(of.id, event), "event") }),
+    );
   return (
-    <Panel title="Deliveries" about={`to ${of.url}, newest first, kept for ${plural(of.retention_days, "day")}`} flush>
+    <Panel
+      title={t("Deliveries")}
+      about={t("to {url}, newest first, kept for {retention_days}", {
+        url: of.url,
+        retention_days: plural(of.retention_days, "day"),
+      })}
+      flush
+    >
       <Asked of={found} height={200}>
         {({ pages }) => (
           <>
             <Table
-              label="Deliveries"
+              label={t("Deliveries")}
               exported
               rows={pages.flatMap((page) => page.deliveries)}
               columns={mayReplay ? [...COLUMNS, againColumn(again)] : COLUMNS}
               id={(row) => String(row.n)}
-              empty={<Empty title="Nothing was delivered yet" />}
+              empty={<Empty title={t("Nothing was delivered yet")} />}
             />
             {found.hasNextPage && (
               <p className="p-3 text-center">
-                <Button onClick={() => void found.fetchNextPage()}>Older deliveries</Button>
+                <Button onClick={() => void found.fetchNextPage()}>{t("Older deliveries")}</Button>
               </p>
             )}
           </>
@@ -41,12 +51,12 @@ export function Deliveries({ of, mayReplay }: { of: Webhook; mayReplay: boolean 
 }
 
 const COLUMNS: ColumnDef<Attempt, unknown>[] = [
-  { header: "Time", accessorKey: "at", cell: ({ row }) => <Time at={row.original.at} /> },
-  { header: "Event", accessorKey: "type" },
-  { header: "About", accessorKey: "subject", cell: ({ row }) => <code>{row.original.subject}</code> },
-  { header: "Attempt", accessorKey: "attempt", meta: { right: true } },
+  { header: t("Time"), accessorKey: "at", cell: ({ row }) => <Time at={row.original.at} /> },
+  { header: t("Event"), accessorKey: "type" },
+  { header: t("About"), accessorKey: "subject", cell: ({ row }) => <code>{row.original.subject}</code> },
+  { header: t("Attempt"), accessorKey: "attempt", meta: { right: true } },
   {
-    header: "Outcome",
+    header: t("Outcome"),
     accessorKey: "outcome",
     cell: ({ row: { original: of } }) => (
       <span className="flex flex-col items-start gap-1">
@@ -64,8 +74,11 @@ function againColumn(again: (event: string) => void): ColumnDef<Attempt, unknown
     enableSorting: false,
     meta: { right: true },
     cell: ({ row }) => (
-      <Button aria-label={`Deliver again from here, ${row.original.event}`} onClick={() => again(row.original.event)}>
-        Deliver again from here
+      <Button
+        aria-label={t("Deliver again from here, {event}", { event: row.original.event })}
+        onClick={() => again(row.original.event)}
+      >
+        {t("Deliver again from here")}
       </Button>
     ),
   };

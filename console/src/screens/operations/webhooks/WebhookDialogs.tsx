@@ -2,6 +2,7 @@ import { useDetectors } from "~/api/detectors";
 import { Select, TextField } from "~/ui/Field";
 import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
+import { t } from "~/words/language";
 import { addWebhook, changeWebhook, KINDS, removeWebhook, type Webhook } from "./webhooks";
 
 const DECISIONS = ["APPROVE", "CHALLENGE", "REVIEW", "BLOCK"] as const;
@@ -13,9 +14,9 @@ export function AddWebhook({ onClose, onMade }: { onClose: () => void; onMade: O
   const detectors = useDetectors().data ?? [];
   return (
     <FormDialog
-      title="Add an endpoint"
-      about="It gets events from now on. Its signing secret is shown once."
-      action="Add"
+      title={t("Add an endpoint")}
+      about={t("It gets events from now on. Its signing secret is shown once.")}
+      action={t("Add")}
       onClose={onClose}
       onSubmit={async (given) => {
         const kinds = given.getAll("kinds");
@@ -33,26 +34,34 @@ export function AddWebhook({ onClose, onMade }: { onClose: () => void; onMade: O
         onMade({ url: webhook.url, secret: secret ?? "" });
       }}
     >
-      <TextField label="Address" name="url" type="url" required maxLength={2000} autoFocus placeholder="https://" />
-      <TextField label="Description" name="description" maxLength={500} autoComplete="off" />
-      <Boxes legend="Events (all if none is chosen)" name="kinds" values={KINDS.map((kind) => kind.name)} />
-      <Boxes legend="Of decisions (all if none is chosen)" name="decisions" values={DECISIONS} />
+      <TextField
+        label={t("Address")}
+        name="url"
+        type="url"
+        required
+        maxLength={2000}
+        autoFocus
+        placeholder="https://"
+      />
+      <TextField label={t("Description")} name="description" maxLength={500} autoComplete="off" />
+      <Boxes legend={t("Events (all if none is chosen)")} name="kinds" values={KINDS.map((kind) => kind.name)} />
+      <Boxes legend={t("Of decisions (all if none is chosen)")} name="decisions" values={DECISIONS} />
       {detectors.length > 1 && (
-        <Select label="Detector" name="detector">
-          <option value="">all</option>
+        <Select label={t("Detector")} name="detector">
+          <option value="">{t("all")}</option>
           {detectors.map((each) => (
             <option key={each.name}>{each.name}</option>
           ))}
         </Select>
       )}
       <TextField
-        label="Keep for days"
+        label={t("Keep for days")}
         name="days"
         type="number"
         min={1}
         max={30}
         defaultValue={7}
-        hint="How long an event is tried again, and kept for replay"
+        hint={t("How long an event is tried again, and kept for replay")}
       />
     </FormDialog>
   );
@@ -75,9 +84,9 @@ function Boxes({ legend, name, values }: { legend: string; name: string; values:
 export function RotateSecret({ of, onClose, onMade }: { of: Webhook; onClose: () => void; onMade: OnMade }) {
   return (
     <FormDialog
-      title="Make a new signing secret"
-      about={`For a day, events to ${of.url} are signed with the new secret and with the one before.`}
-      action="Make a new secret"
+      title={t("Make a new signing secret")}
+      about={t("For a day, events to {url} are signed with the new secret and with the one before.", { url: of.url })}
+      action={t("Make a new secret")}
       onClose={onClose}
       onSubmit={async () => {
         const { secret } = await changeWebhook(of.id, { rotate_secret: true });
@@ -91,15 +100,15 @@ export function RotateSecret({ of, onClose, onMade }: { of: Webhook; onClose: ()
 export function RemoveWebhook({ of, onClose, onRemoved }: { of: Webhook; onClose: () => void; onRemoved: () => void }) {
   return (
     <FormDialog
-      title={`Remove ${of.url}`}
-      about="Its log is deleted, and what waits for it is not delivered. Pause it to keep both."
-      action="Remove"
+      title={t("Remove {url}", { url: of.url })}
+      about={t("Its log is deleted, and what waits for it is not delivered. Pause it to keep both.")}
+      action={t("Remove")}
       danger
       onClose={onClose}
       onSubmit={async () => {
         await removeWebhook(of.id);
         onRemoved();
-        sayDone(`${of.url} is removed.`);
+        sayDone(t("{url} is removed.", { url: of.url }));
       }}
     />
   );

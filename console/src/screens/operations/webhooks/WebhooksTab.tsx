@@ -9,7 +9,8 @@ import { Panel } from "~/ui/Panel";
 import { Secret } from "~/ui/Secret";
 import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
-import { count } from "~/words/numbers";
+import { t } from "~/words/language";
+import { count, words } from "~/words/numbers";
 import { Deliveries } from "./Deliveries";
 import { AddWebhook, RemoveWebhook, RotateSecret } from "./WebhookDialogs";
 import { answerInWords, changeWebhook, selectionInWords, testWebhook, useWebhooks, type Webhook } from "./webhooks";
@@ -32,13 +33,13 @@ export function WebhooksTab() {
   return (
     <>
       <Panel
-        title="Webhooks"
-        about="Decisions, cases, labels and changes, signed and posted to addresses of yours"
+        title={t("Webhooks")}
+        about={t("Decisions, cases, labels and changes, signed and posted to addresses of yours")}
         flush
         actions={
           administers && (
             <Button look="main" onClick={() => ask("add")}>
-              Add an endpoint…
+              {t("Add an endpoint…")}
             </Button>
           )
         }
@@ -47,7 +48,7 @@ export function WebhooksTab() {
           <Secret
             of={
               <>
-                The signing secret of <b>{made.url}</b>
+                {t("The signing secret of")} <b>{made.url}</b>
               </>
             }
             secret={made.secret}
@@ -57,12 +58,14 @@ export function WebhooksTab() {
         <Asked of={found} height={200}>
           {(webhooks) => (
             <Table
-              label="Webhooks"
+              label={t("Webhooks")}
               exported
               rows={webhooks}
               columns={[...COLUMNS, stepsColumn(administers, administers || may("operate"), show, ask)]}
               id={(row) => row.id}
-              empty={<Empty title="No endpoint yet">Systems of yours hear of nothing until there is one.</Empty>}
+              empty={
+                <Empty title={t("No endpoint yet")}>{t("Systems of yours hear of nothing until there is one.")}</Empty>
+              }
             />
           )}
         </Asked>
@@ -79,7 +82,7 @@ export function WebhooksTab() {
 
 const COLUMNS: ColumnDef<Webhook, unknown>[] = [
   {
-    header: "Address",
+    header: t("Address"),
     accessorKey: "url",
     cell: ({ row: { original: of } }) => (
       <span className="flex min-w-0 flex-col">
@@ -88,19 +91,24 @@ const COLUMNS: ColumnDef<Webhook, unknown>[] = [
       </span>
     ),
   },
-  { id: "events", header: "Events", accessorFn: selectionInWords },
+  { id: "events", header: t("Events"), accessorFn: selectionInWords },
   {
-    header: "State",
+    header: t("State"),
     accessorKey: "state",
     cell: ({ row: { original: of } }) => (
       <span className="flex flex-col items-start gap-1">
-        <Badge tone={TONES[of.state as keyof typeof TONES] ?? "plain"}>{of.state}</Badge>
+        <Badge tone={TONES[of.state as keyof typeof TONES] ?? "plain"}>{words(of.state)}</Badge>
         {of.error && <span className="text-block text-xs">{of.error}</span>}
       </span>
     ),
   },
-  { header: "Waiting", accessorKey: "waiting", meta: { right: true }, cell: ({ row }) => count(row.original.waiting) },
-  { header: "Delivered", accessorKey: "delivered_at", cell: ({ row }) => <Time at={row.original.delivered_at} /> },
+  {
+    header: t("Waiting"),
+    accessorKey: "waiting",
+    meta: { right: true },
+    cell: ({ row }) => count(row.original.waiting),
+  },
+  { header: t("Delivered"), accessorKey: "delivered_at", cell: ({ row }) => <Time at={row.original.delivered_at} /> },
 ];
 
 function stepsColumn(
@@ -130,22 +138,24 @@ function Steps({ of, administers, operates, show, ask }: StepsProps) {
   const work = useWork(["webhooks"]);
   const test = async () => {
     const attempt = await testWebhook(of.id);
-    return `The test event was ${attempt.outcome}: ${answerInWords(attempt)}.`;
+    return t("The test event was {outcome}: {attempt}.", { outcome: attempt.outcome, attempt: answerInWords(attempt) });
   };
   const pause = async () => {
     await changeWebhook(of.id, { enabled: !of.enabled });
-    return of.enabled ? `${of.url} is paused: events wait for it.` : `${of.url} gets events again.`;
+    return of.enabled
+      ? t("{url} is paused: events wait for it.", { url: of.url })
+      : t("{url} gets events again.", { url: of.url });
   };
   return (
     <span className="flex flex-wrap justify-end gap-1.5">
-      <Button onClick={() => show(of.id)}>Deliveries</Button>
-      {operates && <Button onClick={() => work.mutate(test)}>Test</Button>}
+      <Button onClick={() => show(of.id)}>{t("Deliveries")}</Button>
+      {operates && <Button onClick={() => work.mutate(test)}>{t("Test")}</Button>}
       {administers && (
         <>
-          <Button onClick={() => work.mutate(pause)}>{of.enabled ? "Pause" : "Resume"}</Button>
-          <Button onClick={() => ask({ kind: "rotate", of })}>New secret…</Button>
+          <Button onClick={() => work.mutate(pause)}>{of.enabled ? t("Pause") : t("Resume")}</Button>
+          <Button onClick={() => ask({ kind: "rotate", of })}>{t("New secret…")}</Button>
           <Button look="danger" onClick={() => ask({ kind: "remove", of })}>
-            Remove…
+            {t("Remove…")}
           </Button>
         </>
       )}

@@ -3,6 +3,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
 import { queries } from "~/api/queries";
+import { t } from "~/words/language";
 
 export type Webhook = Schemas["WebhookForm"];
 export type Attempt = Schemas["WebhookAttempt"];
@@ -12,11 +13,11 @@ const PAGE = 50;
 
 /** What one may choose to be sent. */
 export const KINDS: readonly { name: string; types: readonly string[] }[] = [
-  { name: "Decisions", types: ["penstock.decision.made"] },
-  { name: "Cases and verdicts", types: ["penstock.case.*"] },
-  { name: "Labels", types: ["penstock.label.received"] },
+  { name: t("Decisions"), types: ["penstock.decision.made"] },
+  { name: t("Cases and verdicts"), types: ["penstock.case.*"] },
+  { name: t("Labels"), types: ["penstock.label.received"] },
   {
-    name: "Changes of rules, lists, features and models",
+    name: t("Changes of rules, lists, features and models"),
     types: ["penstock.rule.changed", "penstock.list.changed", "penstock.feature.changed", "penstock.model.changed"],
   },
 ];
@@ -80,7 +81,7 @@ function changed<T>(answer: T): T {
 
 /** What came back, or why nothing did. */
 export function answerInWords({ status, took_ms, detail }: Attempt): string {
-  return status === null ? detail : `answered ${status} in ${took_ms} ms`;
+  return status === null ? detail : t("answered {status} in {took_ms} ms", { status, took_ms });
 }
 
 /** What an endpoint is sent. */
@@ -88,6 +89,6 @@ export function selectionInWords({ types, decisions, detectors }: Webhook): stri
   const kinds = KINDS.filter((kind) => kind.types.every((type) => types.includes(type)));
   const named = new Set(kinds.flatMap((kind) => kind.types));
   const what = [...kinds.map((kind) => kind.name.toLowerCase()), ...types.filter((type) => !named.has(type))];
-  const decided = decisions.length === 0 ? "" : `; decisions ${decisions.join(", ").toLowerCase()}`;
-  return `${what.length === 0 ? "everything" : what.join(", ")}${decided}${detectors.length === 0 ? "" : ` of ${detectors.join(", ")}`}`;
+  const decided = decisions.length === 0 ? "" : t("; decisions {value}", { value: decisions.join(", ").toLowerCase() });
+  return `${what.length === 0 ? t("everything") : what.join(", ")}${decided}${detectors.length === 0 ? "" : t(" of {value}", { value: detectors.join(", ") })}`;
 }
