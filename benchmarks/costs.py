@@ -20,7 +20,7 @@ from penstock import Detector, Engine
 from penstock.database import open_office
 from penstock.engine.trials.shadow import Challenger
 from penstock.models import Ensemble
-from penstock.privacy.vault import Said, Vault
+from penstock.privacy.vault import PersonalValue, Vault
 
 BATCHES = {1: "one by one", 256: "in batches of 256"}
 STRETCH = 1024
@@ -53,7 +53,7 @@ def others(
     hidden = Engine(hiding(declared), models=champion, personal_key=SECRET)
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-"))
     vault = Vault(stack.enter_context(open_office(Path(folder))), SECRET)
-    said: list[Said] = []
+    said: list[PersonalValue] = []
     told = decider(Engine(hiding(declared), models=champion, personal_key=SECRET, on_personal=said.extend), size)
 
     def kept(bodies: list[bytes]) -> None:

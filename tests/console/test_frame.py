@@ -85,7 +85,7 @@ def test_a_first_visit_loads_less_than_300_kb_packed_and_nothing_from_elsewhere(
     assert len(files) >= 3
     assert packed < MOST_PACKED, packed
     assert any("inter-latin-wght" in url for url in files)
-    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('14px Inter'))")
+    page.wait_for_function("document.fonts.check('14px Inter')")
 
 
 def test_the_documentation_is_shown_without_anything_from_elsewhere(page, still):
