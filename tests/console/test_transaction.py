@@ -34,7 +34,9 @@ def test_a_blocked_transaction_is_explained_in_full(page, console, blocked, shot
     opened(page, console, identity)
     banner = page.get_by_role("region", name="Decision", exact=True)
     expect(banner).to_contain_text("block")
-    score = f"Score {blocked['fraud_probability']:.4f}; review from 0.2, block from 0.8"
+    probability = blocked["fraud_probability"]
+    said = f"{100 * probability:.{2 if probability < 0.1 else 1}f}"
+    score = f"Score {said} %; review from 20.0 %, block from 80.0 %"
     expect(page.get_by_role("img", name=re.compile("^Score"))).to_have_attribute("aria-label", score)
 
     reasons = page.get_by_role("list", name="Reasons").inner_text()
@@ -53,6 +55,7 @@ def test_a_blocked_transaction_is_explained_in_full(page, console, blocked, shot
 
     tiles = page.get_by_role("region", name="Who and what took part")
     context = get(f"{console}/context/{identity}").json()
+    tiles.get_by_text("Combinations of these").click()
     for entity in context["entities"]:
         tiles.get_by_role("link", name=entity["shown"].replace("|", " · "), exact=True).first.wait_for()
     expect(page.get_by_role("list", name="Timeline").locator("[aria-current=true]")).to_have_count(1)

@@ -91,7 +91,9 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
         <span className="figure text-xs" title={t("Amount x fraud probability")}>
           {t("Expected loss {expected_loss}", { expected_loss: money(row.expected_loss, row.currency) })}
         </span>
-        <span className="w-full truncate text-soft">{row.reason ?? t("chosen at random, to see what is missed")}</span>
+        <span className="line-clamp-2 w-full text-soft">
+          {row.reason ?? t("chosen at random, to see what is missed")}
+        </span>
         <State row={row} me={me} refused={refused.get(row.id)} />
       </button>
     </li>

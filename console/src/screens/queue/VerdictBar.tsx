@@ -34,45 +34,51 @@ export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work 
   }
   const others = heldByOther(of, me);
   return (
-    <div className="flex flex-wrap gap-2">
-      <Button look="main" shortcut="a" disabled={others} onClick={() => work.say("good")}>
-        {t("Legitimate")}
-      </Button>
-      <Button look="danger" shortcut="b" disabled={others} onClick={() => work.say("fraud")}>
-        {t("Fraud")}
-      </Button>
-      <Button shortcut="u" disabled={others} onClick={() => work.say("unsure")}>
-        {t("Unsure")}
-      </Button>
-      <Button shortcut="d" disabled={others} onClick={() => ask("verdict")}>
-        {t("Add reason…")}
-      </Button>
-      <Button shortcut="e" disabled={others} onClick={() => ask("escalate")}>
-        {t("Escalate")}
-      </Button>
-      <Button shortcut="n" onClick={() => ask("note")}>
-        {t("Note")}
-      </Button>
-      <Button shortcut="s" onClick={() => ask("plan")}>
-        {t("Assign…")}
-      </Button>
-      {of.opinion?.by === me ? (
-        <Button onClick={work.withdrawOpinion}>{t("Withdraw request")}</Button>
-      ) : (
-        <Button shortcut="o" disabled={others} onClick={() => ask("opinion")}>
-          {t("Second opinion")}
+    <div className="flex flex-col gap-1">
+      <div className="flex flex-wrap gap-2">
+        <Button look="main" shortcut="a" disabled={others} onClick={() => work.say("good")}>
+          {t("Legitimate")}
         </Button>
-      )}
-      {of.state === "taken" && of.owner === me ? (
-        <Button shortcut="r" onClick={work.release}>
-          {t("Unassign")}
+        <Button look="danger" shortcut="b" disabled={others} onClick={() => work.say("fraud")}>
+          {t("Fraud")}
         </Button>
-      ) : (
-        <Button shortcut="t" onClick={work.take}>
-          {t("Assign to me")}
+        <Button shortcut="u" disabled={others} onClick={() => work.say("unsure")}>
+          {t("Unsure")}
         </Button>
-      )}
-      {help}
+        <Button shortcut="d" disabled={others} onClick={() => ask("verdict")}>
+          {t("Add reason…")}
+        </Button>
+      </div>
+      <div className="flex flex-wrap gap-1">
+        <Button look="quiet" shortcut="e" disabled={others} onClick={() => ask("escalate")}>
+          {t("Escalate")}
+        </Button>
+        <Button look="quiet" shortcut="n" onClick={() => ask("note")}>
+          {t("Note")}
+        </Button>
+        <Button look="quiet" shortcut="s" onClick={() => ask("plan")}>
+          {t("Assign…")}
+        </Button>
+        {of.opinion?.by === me ? (
+          <Button look="quiet" onClick={work.withdrawOpinion}>
+            {t("Withdraw request")}
+          </Button>
+        ) : (
+          <Button look="quiet" shortcut="o" disabled={others} onClick={() => ask("opinion")}>
+            {t("Second opinion")}
+          </Button>
+        )}
+        {of.state === "taken" && of.owner === me ? (
+          <Button look="quiet" shortcut="r" onClick={work.release}>
+            {t("Unassign")}
+          </Button>
+        ) : (
+          <Button look="quiet" shortcut="t" onClick={work.take}>
+            {t("Assign to me")}
+          </Button>
+        )}
+        {help}
+      </div>
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { Badge } from "~/ui/Badge";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
 import { t } from "~/words/language";
-import { ms, percent, UNKNOWN, words } from "~/words/numbers";
+import { ms, percent, words } from "~/words/numbers";
 import { disagreement } from "./disagreement";
 import { ScoreBar } from "./ScoreBar";
 
@@ -64,7 +64,7 @@ export function Banner({ decision, policy, children }: Props) {
       <p className="flex flex-wrap gap-x-4 text-soft text-xs">
         {Object.entries(decision.scores).map(([member, score]) => (
           <span key={member}>
-            {words(member)} {score === null ? UNKNOWN : score.toFixed(4)}
+            {words(member)} {percent(score)}
           </span>
         ))}
         <span>{t("model {model_version}", { model_version: decision.model_version ?? "none" })}</span>

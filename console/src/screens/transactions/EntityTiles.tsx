@@ -14,11 +14,29 @@ export function EntityTiles({ of: context }: { of: Context }) {
   const single = context.entities.filter((each) => !each.key.includes("|"));
   const combined = context.entities.filter((each) => each.key.includes("|"));
   return (
-    <section aria-label={t("Who and what took part")} className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
-      {[...single, ...combined].map((entity) => (
+    <section aria-label={t("Who and what took part")} className="flex flex-col gap-3">
+      <Tiles of={single} context={context} />
+      {combined.length > 0 && (
+        <details>
+          <summary className="cursor-pointer text-accent">
+            {t("Combinations of these: {names}", { names: combined.map((each) => words(each.entity)).join(", ") })}
+          </summary>
+          <div className="pt-3">
+            <Tiles of={combined} context={context} />
+          </div>
+        </details>
+      )}
+    </section>
+  );
+}
+
+function Tiles({ of: entities, context }: { of: readonly Entity[]; context: Context }) {
+  return (
+    <div className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
+      {entities.map((entity) => (
         <Tile key={entity.entity} of={entity} context={context} />
       ))}
-    </section>
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Policy } from "~/api/detectors";
 import { t } from "~/words/language";
-import { UNKNOWN } from "~/words/numbers";
+import { percent, words } from "~/words/numbers";
 
 /** The score between 0 and 1, and the thresholds on the same line. */
 export function ScoreBar({ score, policy }: { score: number | null; policy: Policy | undefined }) {
@@ -20,7 +20,7 @@ export function ScoreBar({ score, policy }: { score: number | null; policy: Poli
             style={{ left: `${100 * mark.at}%`, borderColor: `var(--${mark.colour})` }}
           >
             <span className={`-translate-x-1/2 absolute top-5 whitespace-nowrap text-xs text-${mark.colour}`}>
-              {mark.name} {mark.at}
+              {words(mark.name)} {percent(mark.at)}
             </span>
           </div>
         ))}
@@ -30,7 +30,7 @@ export function ScoreBar({ score, policy }: { score: number | null; policy: Poli
             score !== null && score > 0.6 ? { right: `${100 - 100 * score}%` } : { left: `${100 * (score ?? 0)}%` }
           }
         >
-          {t("score")} {score === null ? UNKNOWN : score.toFixed(4)}
+          {t("score")} {percent(score)}
         </span>
       </div>
     </div>
@@ -47,6 +47,8 @@ function thresholds(policy: Policy | undefined) {
 }
 
 function said(score: number | null, marks: { name: string; at: number }[]): string {
-  const limits = marks.map((mark) => t("{name} from {at}", { name: mark.name, at: mark.at })).join(", ");
-  return `${t("Score {score}", { score: score === null ? t("not known") : score.toFixed(4) })}${limits ? `; ${limits}` : ""}`;
+  const limits = marks
+    .map((mark) => t("{name} from {at}", { name: words(mark.name), at: percent(mark.at) }))
+    .join(", ");
+  return `${t("Score {score}", { score: score === null ? t("not known") : percent(score) })}${limits ? `; ${limits}` : ""}`;
 }
