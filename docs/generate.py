@@ -43,7 +43,7 @@ def settings_page() -> str:
         "|---|---|---|---|---|",
     ]
     for setting in describe():
-        default = "" if setting.default is None else f"`{setting.default}`"
+        default = "" if setting.default is None or setting.default == "NODEFAULT" else f"`{setting.default}`"
         lines.append(
             f"| `{setting.name}` | `PENSTOCK_{setting.name.upper()}` | {default} | {setting.allowed} | {setting.description} |"
         )

@@ -171,10 +171,12 @@ def test_a_replay_sums_up_and_writes_one_row_per_event(folder, report, ending):
     assert set(found["worth"]) == {"decisions", "score"}
 
 
-def test_a_replay_without_models_decides_by_rules_alone(folder):
+def test_a_replay_without_models_decides_by_rules_alone_and_says_so(folder, report):
     out = folder / "rules.parquet"
-    penstock("replay", "banking", folder / "history.parquet", "--out", out)
+    told = penstock("replay", "banking", folder / "history.parquet", "--data", folder, "--out", out).stderr
     assert pl.read_parquet(out)["score"].null_count() == 2000
+    assert f"rules alone decide; --models {folder / 'models'} has the champion there decide, too" in told
+    assert "rules alone" not in penstock("replay", "banking", folder / "history.parquet", "--data", folder / "none").stderr
 
 
 def test_scoring_answers_every_line_in_its_place(folder, report):

@@ -23,9 +23,9 @@ from penstock.cli.options import as_json, detector_argument, print_json, read_ev
 def command(detector: str, file: str, out: Path | None, as_json: bool, models: str | None, **flags: str | None) -> None:
     """Decide a recorded file, and summarize the decisions.
 
-    Events come in arrival order, each label is known from when it really was. Without --models rules alone decide. FILE
-    may also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL. Features and lists come from the office of
-    --data or --office, if there is one; each event reads the lists as of its arrival.
+    Events come in arrival order, each label is known from when it really was. Rules alone decide, unless --models names a
+    folder whose champion decides, too. FILE may also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL. Features
+    and lists come from the office of --data or --office, if there is one; each event reads the lists as of its arrival.
     """
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import placed
@@ -38,6 +38,8 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     recorded = read_events(detector, file, chosen)
     began = time.perf_counter()
     folder = chosen.models_folder if models else None
+    if folder is None and (chosen.models_folder / loaded.name / "champion").is_file():
+        say(f"rules alone decide; --models {chosen.models_folder} has the champion there decide, too")
     frame, rows = placed(loaded, recorded, models=folder, personal_key=key_kept(loaded, chosen))
     seconds = time.perf_counter() - began
     if out is not None:
