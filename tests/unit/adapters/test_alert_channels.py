@@ -251,7 +251,7 @@ def test_a_message_says_everything_that_there_is_to_know(mailbox):
         "penstock@example.org",
         ["a@example.org", "b@example.org"],
     )
-    assert message["Subject"].startswith("[critical] banking: a <b>large</b> payment & more from *here* (1,234 more")
+    assert message["Subject"].startswith("[critical] banking: a <b>large</b> payment & more from *here* (1,234 similar")
     assert message["Message-ID"] == "<banking.burst.7@penstock>"
     assert message["Date"].startswith("Mon, 05 Jan 2026 10:00:00")
     text = message.get_content()
