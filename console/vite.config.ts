@@ -12,6 +12,7 @@ export default defineConfig({
   build: {
     outDir: "../src/penstock/service/static/console",
     emptyOutDir: true,
+    cssCodeSplit: false, // one stylesheet, which the page links: a chunk would link it again where the address has changed
     target: "es2022",
     chunkSizeWarningLimit: 400,
   },
