@@ -12,7 +12,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 from tests.console.conftest import FLAGS, Demo
-from tests.console.waiting import get, post, until
+from tests.console.waiting import get, post
+from tests.waiting import wait_until
 
 PICTURE = Path(__file__).parent / "images" / "blocked-payment.png"
 VIEW = {"width": 1280, "height": 775}
@@ -21,7 +22,8 @@ VIEW = {"width": 1280, "height": 775}
 def blocked_payment(url: str) -> str:
     """The id of the first payment of a card-testing attack that is blocked and fires a rule."""
     for identity in post(f"{url}/demo/attack/card_testing").json()["transactions"]:
-        decided = until(partial(decision, url, identity))
+        decided = wait_until(partial(decision, url, identity))
+        assert decided is not None
         if decided["decision"] == "BLOCK" and decided["explanation"]["rules"]:
             return str(identity)
     raise SystemExit("no payment of the attack was blocked")

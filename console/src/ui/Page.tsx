@@ -16,7 +16,7 @@ export function Page({ title, about, actions, children }: Props) {
   return (
     <div className="mx-auto flex w-full max-w-[1500px] flex-col gap-4 p-4 lg:p-6">
       <header className="flex flex-wrap items-end gap-x-4 gap-y-2">
-        <div className="min-w-0 flex-1 basis-40">
+        <div className="min-w-0 flex-1 basis-112">
           <h1 className="break-words font-semibold text-xl">{title}</h1>
           {about && <p className="text-soft">{about}</p>}
         </div>

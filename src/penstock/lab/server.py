@@ -1,9 +1,10 @@
 """The lab's server: Streamlit in this process, without telemetry or external requests."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from penstock.errors import MissingExtra
@@ -15,7 +16,7 @@ except ImportError as error:
 
 from penstock.lab.options import LabOptions, hand_over
 
-_LOOK_AGAIN_S = 0.1
+_LOOK_AGAIN_S, _ANSWER_S = 0.1, 5.0
 APP = Path(__file__).with_name("app.py")
 
 OPTIONS = {
@@ -52,10 +53,21 @@ def run(options: LabOptions, *, host: str, port: int, on_ready: Callable[[], Non
 
 
 def _when_ready(host: str, port: int, on_ready: Callable[[], None]) -> None:
-    """Call it as soon as the server listens; Streamlit has no callback for that."""
-    while True:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trying:
-            if trying.connect_ex((host, port)) == 0:
-                break
+    """Call it as soon as the server answers; Streamlit has no callback for that.
+
+    It listens before it handles signals, so a connection alone is too early: Ctrl-C would end it with a traceback.
+    """
+    while not _answers(host, port):
         time.sleep(_LOOK_AGAIN_S)
     on_ready()
+
+
+def _answers(host: str, port: int) -> bool:
+    asking = HTTPConnection(host, port, timeout=_ANSWER_S)
+    try:
+        asking.request("GET", "/_stcore/health")
+        return asking.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        asking.close()
