@@ -262,7 +262,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Deliver webhooks and alerts to their receivers: `true` or `false`. With `false` (`--no-deliver`) they"
-            " wait: for a copy of a data folder that is served beside the original."
+            " wait: for a copy of a data folder that is served next to the original."
         ),
     ] = True
     case_sample: Annotated[

@@ -112,7 +112,7 @@ accept_loss_flag = click.option(
 no_deliver_flag = click.option(
     "--no-deliver",
     is_flag=True,
-    help="Send no webhooks and no alerts: they wait. For a copy of a data folder beside the original.",
+    help="Send no webhooks and no alerts: they wait. For a copy of a data folder next to the original.",
 )
 
 
