@@ -123,7 +123,7 @@ class DecisionHistory:
                 at, wanted = record, _wanted(record, filters)
             if row in wanted:
                 page += written(record, [row])
-            if len(page) == limit or scanned == _MOST_SCANNED:
+            if len(page) == limit or scanned >= _MOST_SCANNED:
                 return page, str(record.first_seq + row)
         return page, None
 
@@ -156,15 +156,13 @@ class DecisionHistory:
             for row in reversed(np.flatnonzero(wanted).tolist()):
                 seq = int(chunk.seqs[row])
                 if not 0 <= seq - held.first_seq < len(held):
-                    held = self._record(seq)
+                    found = self._ledger.record_of(seq)
+                    if found is None:  # the ledger holds it no longer
+                        continue
+                    held = found[0]
                 yield scanned + count - row, held, seq - held.first_seq
             scanned, end = scanned + count, min(end, int(chunk.seqs[0]))
         yield from self._backwards(end, scanned)
-
-    def _record(self, seq: int) -> Record:
-        found = self._ledger.record_of(seq)
-        assert found is not None, f"the ledger holds no record of {seq}"
-        return found[0]
 
     def summaries(self, transaction_ids: Sequence[str]) -> list[bytes]:
         """The decisions on these transactions in one line each, in their order; unknown ids are left out. Call it on the
